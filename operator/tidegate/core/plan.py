@@ -1,0 +1,92 @@
+"""What a decision hands back: a plan of writes, the new status, and when to look again.
+
+A plan is data. `decide` returns it, `tidegate.engine.apply` carries it out, and a test reads it like a sentence.
+Every action states its intent in its type and knows the one request that it stands for, so nothing outside the
+core has to know what a rollout is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
+
+Verb = Literal["create", "patch", "delete"]
+
+
+class Key(NamedTuple):
+    """The address of one object. `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One request to the API server.
+
+    `patch` says how `body` is to be read: a JSON merge patch (a mapping) or a JSON patch (a list of operations).
+    Preconditions travel inside the body (`metadata.uid`, `metadata.resourceVersion`, or a JSON-patch `test`), for a
+    delete in `uid`.
+    """
+
+    verb: Verb
+    key: Key
+    body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    patch: Literal["merge", "json"] = "merge"
+    subresource: Literal["", "status"] = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes event about the object that is being reconciled."""
+
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+class Action(Protocol):
+    """Something to do to the cluster. `event` is recorded once the request has succeeded."""
+
+    @property
+    def event(self) -> Event | None: ...
+
+    def write(self) -> Write: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an object can't be acted on: the path of the field and what is wrong with it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of one decision.
+
+    actions: to be carried out in this order, each only after the one before has succeeded.
+    status: the whole `.status` the object should have, or None to leave it. Written once, after the actions and only
+        when there are none left to do, so that a reader never sees half a step.
+    events: what changed with this status; recorded after it has been written.
+    again_at: look again at this time even if nothing happens.
+    counts_only: the status differs from the present one in replica counts alone; the engine may hold such a write
+        back for a moment to send one in place of five.
+    """
+
+    actions: tuple[Action, ...] = ()
+    status: Mapping[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    again_at: datetime | None = None
+    counts_only: bool = False
