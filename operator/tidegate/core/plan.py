@@ -62,17 +62,6 @@ class Action(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an object can't be acted on: the path of the field and what is wrong with it."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The outcome of one decision.
 

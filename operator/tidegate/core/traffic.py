@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from tidegate.core.plan import Problem, Write
+from tidegate.api.problems import Problem
+from tidegate.core.plan import Write
 
 
 @dataclass(frozen=True, slots=True)
