@@ -1,0 +1,1 @@
+"""Analysis, decided: composing runs from templates, judging measurements, ending runs."""

@@ -1,0 +1,85 @@
+"""What an analysis run's decision sees and hands back, and the one form that every provider's answer takes.
+
+The engine asks `decide` twice at an instant at which something is due: first it is told what to measure, then it is
+given the readings and writes the status once. Nothing is written between the two, so a process that dies in between
+has lost a query and nothing else: its successor is told to measure again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidegate.core.plan import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a provider answered to one query, before any condition has looked at it.
+
+    value: what conditions see as `result` (a float, a list of floats, or whatever JSON the provider speaks of).
+    text: the value as the measurement shows it, such as `[0.95]`.
+    error: why there is no value; empty when there is one. It never holds credentials.
+    metadata: more about the measurement for the status, such as a provider's warnings.
+    """
+
+    value: Any = None
+    text: str = ""
+    error: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One reading with the metric that it was taken for and the time that it took."""
+
+    metric: str
+    started_at: datetime
+    finished_at: datetime
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measurement to take now.
+
+    spec: the metric's provider mapping with one key, the provider's name (`{"prometheus": {...}}`), with every
+        argument filled in.
+    timeout: the longest that it may take; the reading is an error after that.
+    """
+
+    metric: str
+    spec: Mapping[str, Any]
+    timeout: timedelta
+
+    @property
+    def provider(self) -> str:
+        """The registry's name for who answers, such as `prometheus`."""
+        return next(iter(self.spec))
+
+
+@dataclass(frozen=True, slots=True)
+class RunWorld:
+    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it."""
+
+    run: Mapping[str, Any]
+    now: datetime
+    readings: tuple[Taken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The outcome of one decision over an AnalysisRun.
+
+    measures: to be taken together, now. While there are any, `status` is None: decide again with their readings.
+    status: the whole `.status` that the run should have, or None to leave it.
+    events: what changed with this status; recorded after it has been written.
+    again_at: look again at this time even if nothing happens.
+    """
+
+    measures: tuple[Measure, ...] = ()
+    status: Mapping[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    again_at: datetime | None = None

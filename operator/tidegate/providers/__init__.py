@@ -1,0 +1,1 @@
+"""Sources of measurements: the only place that asks the outside world for numbers."""
