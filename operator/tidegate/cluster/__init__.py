@@ -1,0 +1,1 @@
+"""The only room that speaks to Kubernetes: client, store, informers, lease, event recorder."""
