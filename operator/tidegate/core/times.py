@@ -20,6 +20,14 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_micro(moment: datetime) -> str:
+    """Write a time with its microseconds, where a pause or an interval of a second would suffer from rounding.
+
+    Every client that reads metav1.Time accepts a fraction.
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def parse_duration(text: str | int) -> timedelta:
     """Read a duration: whole seconds (an int or its digits) or Go's form, such as `90s`, `1h30m`, `500ms`.
 

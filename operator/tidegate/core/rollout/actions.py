@@ -1,0 +1,257 @@
+"""What can be done to the cluster for a Rollout, each as an intent that knows its one request.
+
+Preconditions: `metadata.uid` where only identity matters (we alone scale our ReplicaSets, and their status moves too
+fast for a resourceVersion), the whole resourceVersion where a person or another controller writes the same fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidegate.api import names
+from tidegate.core.plan import Event, Key, Write
+from tidegate.core.rollout.world import ReplicaSet, Run, Service
+from tidegate.core.times import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReplicaSet:
+    """Bring up a new revision."""
+
+    namespace: str
+    body: Mapping[str, Any]
+
+    @property
+    def event(self) -> Event:
+        return Event("NewReplicaSetCreated", f"Created ReplicaSet {self.body['metadata']['name']}")
+
+    def write(self) -> Write:
+        return Write("create", Key("ReplicaSet", self.namespace, self.body["metadata"]["name"]), self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Give a ReplicaSet this many replicas, and take it off any scale-down list when it is needed again."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    replicas: int
+    desired: int
+    keep_deadline: bool = False
+
+    @property
+    def event(self) -> Event:
+        direction = "up" if self.replicas > self.replica_set.replicas else "down"
+        return Event(
+            "ScalingReplicaSet",
+            f"Scaled {direction} ReplicaSet {self.replica_set.name} "
+            f"(revision {self.replica_set.revision}) from {self.replica_set.replicas} to {self.replicas}",
+        )
+
+    def write(self) -> Write:
+        annotations: dict[str, str | None] = {names.DESIRED_REPLICAS: str(self.desired)}
+        if self.replica_set.deadline and not self.keep_deadline:
+            annotations[names.SCALE_DOWN_DEADLINE] = None
+        return _patch(
+            "ReplicaSet",
+            self.namespace,
+            self.replica_set,
+            {"metadata": {"annotations": annotations}, "spec": {"replicas": self.replicas}},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetDeadline:
+    """Say when a ReplicaSet that nobody needs goes down; None takes it off the list."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    deadline: datetime | None
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        value = format_time(self.deadline) if self.deadline else None
+        return _patch(
+            "ReplicaSet",
+            self.namespace,
+            self.replica_set,
+            {"metadata": {"annotations": {names.SCALE_DOWN_DEADLINE: value}}},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRevision:
+    """Write what the Rollout says about its current ReplicaSet: its revision number and minReadySeconds."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    annotations: Mapping[str, str]
+    min_ready_seconds: int
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return _patch(
+            "ReplicaSet",
+            self.namespace,
+            self.replica_set,
+            {
+                "metadata": {"annotations": dict(self.annotations)},
+                "spec": {"minReadySeconds": self.min_ready_seconds},
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReplicaSet:
+    """Forget a revision beyond the history limit."""
+
+    namespace: str
+    replica_set: ReplicaSet
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        key = Key("ReplicaSet", self.namespace, self.replica_set.name)
+        return Write("delete", key, uid=self.replica_set.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class PointService:
+    """Make a Service select the pods of one revision."""
+
+    namespace: str
+    service: Service
+    hash: str
+    rollout: str
+
+    @property
+    def event(self) -> Event:
+        return Event(
+            "SwitchService",
+            f"Switched selector for service '{self.service.name}' from '{self.service.hash}' to '{self.hash}'",
+        )
+
+    def write(self) -> Write:
+        return _patch(
+            "Service",
+            self.namespace,
+            self.service,
+            {
+                "metadata": {"annotations": {names.MANAGED_BY: self.rollout}},
+                "spec": {"selector": {names.POD_TEMPLATE_HASH: self.hash}},
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One router write that moves user traffic."""
+
+    request: Write
+    event: Event | None
+
+    def write(self) -> Write:
+        return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class PointSubsets:
+    """One router write that changes which pods a subset stands for."""
+
+    request: Write
+
+    @property
+    def event(self) -> Event:
+        return Event("UpdatedDestinationRule", f"Updated the subsets of {self.request.key}")
+
+    def write(self) -> Write:
+        return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRun:
+    """Start an analysis."""
+
+    namespace: str
+    body: Mapping[str, Any]
+    kind_of_run: str
+
+    @property
+    def event(self) -> Event:
+        return Event("AnalysisRunRunning", f"{self.kind_of_run} analysis {self.body['metadata']['name']} started")
+
+    def write(self) -> Write:
+        return Write("create", Key("AnalysisRun", self.namespace, self.body["metadata"]["name"]), self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """Tell an analysis that its verdict is no longer wanted."""
+
+    namespace: str
+    run: Run
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return _patch("AnalysisRun", self.namespace, self.run, {"spec": {"terminate": True}})
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRun:
+    """Forget an analysis beyond its history limit."""
+
+    namespace: str
+    run: Run
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return Write("delete", Key("AnalysisRun", self.namespace, self.run.name), uid=self.run.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRollout:
+    """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    revision: int
+    default_replicas: bool
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        body: dict[str, Any] = {
+            "metadata": {
+                "uid": self.uid,
+                "resourceVersion": self.resource_version,
+                "annotations": {names.REVISION: str(self.revision)},
+            }
+        }
+        if self.default_replicas:
+            body["spec"] = {"replicas": 1}
+        return Write("patch", self.key, body)
+
+
+def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run, body: dict[str, Any]) -> Write:
+    body.setdefault("metadata", {})["uid"] = target.uid
+    return Write("patch", Key(kind, namespace, target.name), body)

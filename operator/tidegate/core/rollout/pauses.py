@@ -1,0 +1,64 @@
+"""Pauses: who holds a rollout, since when, and when the hold is over.
+
+The controller marks its own pauses with `controllerPause`. A client resumes by clearing `pauseConditions`; the mark
+without a condition is how that is seen.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidegate.core.rollout.release import Draft
+from tidegate.core.times import format_micro, parse_time
+
+CANARY_STEP = "CanaryPauseStep"
+BLUE_GREEN = "BlueGreenPause"
+INCONCLUSIVE = "InconclusiveAnalysisRun"
+
+
+def condition(draft: Draft, reason: str) -> dict[str, Any] | None:
+    """The pause condition with this reason, if it is there."""
+    return next((c for c in draft.status.get("pauseConditions") or () if c.get("reason") == reason), None)
+
+
+def resumed(draft: Draft) -> bool:
+    """Whether the controller had paused and a client has lifted it."""
+    return bool(draft.status.get("controllerPause")) and not draft.status.get("pauseConditions")
+
+
+def hold(draft: Draft, reason: str) -> None:
+    """Pause for `reason`, once."""
+    if condition(draft, reason):
+        return
+    entry = {"reason": reason, "startTime": format_micro(draft.world.now)}
+    draft.status["pauseConditions"] = [*(draft.status.get("pauseConditions") or ()), entry]
+    draft.status["controllerPause"] = True
+    draft.say("RolloutPaused", f"Rollout is paused ({reason})")
+
+
+def release(draft: Draft) -> None:
+    """Lift every pause of the controller's."""
+    if draft.status.get("pauseConditions"):
+        draft.say("RolloutResumed", "Rollout is resumed")
+    draft.status.pop("pauseConditions", None)
+    draft.status.pop("controllerPause", None)
+
+
+def over(draft: Draft, reason: str, duration: timedelta | None) -> bool:
+    """Whether the pause for `reason` is over: resumed by a client, or after its duration. Begins it if need be."""
+    if resumed(draft):
+        return True
+    entry = condition(draft, reason)
+    if entry is None:
+        hold(draft, reason)
+        if duration is not None:
+            draft.wake_at(draft.world.now + duration)
+        return False
+    if duration is None:
+        return False
+    return draft.reached(_start(entry) + duration)
+
+
+def _start(entry: dict[str, Any]) -> datetime:
+    return parse_time(entry["startTime"])

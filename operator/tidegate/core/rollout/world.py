@@ -1,0 +1,190 @@
+"""What a decision about a Rollout may look at: one frozen picture, gathered elsewhere.
+
+The views keep what decisions read of an object and leave the rest; the objects behind them are shared with the store
+and never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tidegate.api import names
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import RolloutSpec
+from tidegate.core.times import parse_time
+from tidegate.core.traffic import Traffic
+
+ENDED = frozenset({"Successful", "Failed", "Error", "Inconclusive"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSet:
+    """One revision's pods, as the cluster counts them."""
+
+    name: str
+    uid: str
+    hash: str
+    revision: int
+    replicas: int
+    current: int
+    ready: int
+    available: int
+    created: str
+    deadline: datetime | None
+    deleting: bool
+    min_ready_seconds: int
+    annotations: Mapping[str, str]
+    template: Mapping[str, Any]
+    failure: str
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> ReplicaSet:
+        """Read an apps/v1 ReplicaSet. `available` never counts more pods than are still asked for."""
+        meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        annotations = meta.get("annotations") or {}
+        replicas = int(spec.get("replicas", 1))
+        deadline = annotations.get(names.SCALE_DOWN_DEADLINE)
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+            revision=_number(annotations.get(names.REVISION)),
+            replicas=replicas,
+            current=int(status.get("replicas") or 0),
+            ready=min(int(status.get("readyReplicas") or 0), replicas),
+            available=min(int(status.get("availableReplicas") or 0), replicas),
+            created=meta.get("creationTimestamp", ""),
+            deadline=_moment(deadline),
+            deleting="deletionTimestamp" in meta,
+            min_ready_seconds=int(spec.get("minReadySeconds") or 0),
+            annotations=annotations,
+            template=spec.get("template") or {},
+            failure=next(
+                (
+                    f"{condition.get('reason', '')}: {condition.get('message', '')}"
+                    for condition in status.get("conditions") or ()
+                    if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True"
+                ),
+                "",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service and the pod template hash that its selector asks for (empty when it asks for none)."""
+
+    name: str
+    uid: str
+    hash: str
+    manager: str
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Service:
+        """Read a core/v1 Service."""
+        meta = raw["metadata"]
+        selector = (raw.get("spec") or {}).get("selector") or {}
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            hash=selector.get(names.POD_TEMPLATE_HASH, ""),
+            manager=(meta.get("annotations") or {}).get(names.MANAGED_BY, ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted."""
+
+    name: str
+    uid: str
+    phase: str
+    message: str
+    ours: bool
+    terminating: bool
+    created: str
+    hash: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether its verdict is in."""
+        return self.phase in ENDED
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any], owner_uid: str) -> Run:
+        """Read an AnalysisRun."""
+        meta, status = raw["metadata"], raw.get("status") or {}
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            phase=status.get("phase") or "",
+            message=status.get("message") or "",
+            ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
+            terminating=bool((raw.get("spec") or {}).get("terminate")),
+            created=meta.get("creationTimestamp", ""),
+            hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that one decision about a Rollout reads.
+
+    rollout: the raw object.
+    spec: its spec when it can be read, else None and `problems` say why.
+    template_hash, step_hash: of the spec, by the contract's algorithm.
+    services: every Service that the spec names; None where there is none.
+    traffic: the routes of a traffic router, bound to the objects; None without one.
+    runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
+    templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
+    """
+
+    now: datetime
+    rollout: Mapping[str, Any]
+    spec: RolloutSpec | None
+    problems: tuple[Problem, ...] = ()
+    template_hash: str = ""
+    step_hash: str = ""
+    replica_sets: tuple[ReplicaSet, ...] = ()
+    services: Mapping[str, Service | None] = field(default_factory=dict)
+    traffic: Traffic | None = None
+    runs: tuple[Run, ...] = ()
+    templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The Rollout's name."""
+        name: str = self.rollout["metadata"]["name"]
+        return name
+
+    @property
+    def namespace(self) -> str:
+        """The Rollout's namespace."""
+        namespace: str = self.rollout["metadata"]["namespace"]
+        return namespace
+
+    @property
+    def uid(self) -> str:
+        """The Rollout's identity."""
+        uid: str = self.rollout["metadata"]["uid"]
+        return uid
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status as it was last written."""
+        return self.rollout.get("status") or {}
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A deadline that can't be read counts as none: the pods stay rather than go."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None
