@@ -1,0 +1,1 @@
+"""The custom resources of argoproj.io/v1alpha1 as Tidegate serves them: models, checks and CRDs."""

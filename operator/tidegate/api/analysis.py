@@ -1,0 +1,115 @@
+"""AnalysisTemplates and the spec of AnalysisRuns: what to measure, how often, and what counts as good.
+
+A number or a duration may still hold `{{args.name}}`. Such a field is judged once it has been filled in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic.dataclasses import dataclass
+
+from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Str, int_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ValueFromHash:
+    """An argument's value, taken from one of the Rollout's versions."""
+
+    pod_template_hash_value: Literal["Stable", "Latest"] | None = None
+    """The pod template hash of the stable or of the latest version: Stable or Latest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Argument:
+    """An argument of a template or of a run."""
+
+    name: Str
+    """The argument's name. Queries and conditions use it as {{args.name}}."""
+    value: Str | None = None
+    """The argument's value. A template without it leaves it to the Rollout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PrometheusMetric:
+    """A query to Prometheus."""
+
+    address: Str = ""
+    """The server's address, such as http://prometheus:9090. Default: the one that the operator was started
+    with."""
+    query: Str = ""
+    """The query, in PromQL."""
+    timeout: Natural | None = None
+    """Seconds that the query may take. Default: 30."""
+    insecure: Bool = False
+    """Whether to accept any TLS certificate of the server. Default: false."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class MetricProvider:
+    """Who is asked for a measurement. Exactly one field is set."""
+
+    prometheus: PrometheusMetric | None = None
+    """Ask Prometheus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Metric:
+    """Something to measure, and what counts as good."""
+
+    name: Str
+    """The metric's name. No two metrics of a run have the same."""
+    interval: Str = ""
+    """Time between measurements, such as 30s or 5m. Without it there is only one measurement."""
+    initial_delay: Str = ""
+    """How long to wait before the first measurement, such as 30s."""
+    count: IntOrString | None = None
+    """How many measurements to take. Default: 1, or without end when interval is given. More than one needs
+    an interval."""
+    success_condition: Str = ""
+    """An expression over `result` that is true for a good measurement, such as result[0] >= 0.95."""
+    failure_condition: Str = ""
+    """An expression over `result` that is true for a bad measurement. With both conditions, a measurement
+    that satisfies neither is inconclusive."""
+    failure_limit: IntOrString | None = None
+    """Failed measurements that are tolerated. Default: 0; -1 tolerates any number and needs
+    consecutiveSuccessLimit."""
+    inconclusive_limit: IntOrString | None = None
+    """Inconclusive measurements that are tolerated. Default: 0."""
+    consecutive_error_limit: IntOrString | None = None
+    """Measurements in a row without an answer that are tolerated. Default: 4."""
+    consecutive_success_limit: IntOrString | None = None
+    """Good measurements in a row that make the metric successful. Default: 0, which turns this off."""
+    provider: MetricProvider
+    """Who is asked for the measurement."""
+
+    @property
+    def effective_count(self) -> int | None:
+        """How many measurements to take, or None for no end. Raises ValueError while `count` waits for an
+        argument."""
+        count = int_of(self.count, 0)
+        if count == 0:
+            return None if self.interval else 1
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AnalysisTemplateSpec:
+    """What to measure, for use by Rollouts."""
+
+    metrics: tuple[Metric, ...] = ()
+    """The metrics. At least one."""
+    args: tuple[Argument, ...] = ()
+    """The arguments that queries and conditions use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AnalysisRunSpec:
+    """What is measured in one run."""
+
+    metrics: tuple[Metric, ...] = ()
+    """The metrics. At least one."""
+    args: tuple[Argument, ...] = ()
+    """The arguments that queries and conditions use, with their values."""
+    terminate: Bool = False
+    """End the run now. What has been measured until then decides."""

@@ -1,0 +1,128 @@
+"""The names that other programs know Rollouts by: labels, annotations, conditions, reasons, pause reasons.
+
+Argo CD, the kubectl plugin, dashboards and alerts match on these words, so none of them is ours to choose.
+The source is Argo Rollouts (`pkg/apis/rollouts/v1alpha1`, `utils/annotations`, `utils/conditions`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+GROUP: Final = "argoproj.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+ROLLOUT: Final = "Rollout"
+ANALYSIS_RUN: Final = "AnalysisRun"
+ANALYSIS_TEMPLATE: Final = "AnalysisTemplate"
+CLUSTER_ANALYSIS_TEMPLATE: Final = "ClusterAnalysisTemplate"
+
+# Labels
+POD_TEMPLATE_HASH: Final = "rollouts-pod-template-hash"
+"""On ReplicaSets, their selectors and pods, Service selectors, DestinationRule subsets and AnalysisRuns."""
+INSTANCE_ID: Final = "argo-rollouts.argoproj.io/controller-instance-id"
+"""Which controller an object belongs to, where several share a cluster."""
+RUN_TYPE: Final = "rollout-type"
+"""What an AnalysisRun was started for: one of RunType."""
+RUN_STEP_INDEX: Final = "step-index"
+"""The canary step that an AnalysisRun of type Step was started for."""
+
+RunType = Literal["Step", "Background", "PrePromotion", "PostPromotion"]
+RUN_STEP: Final = "Step"
+RUN_BACKGROUND: Final = "Background"
+RUN_PRE_PROMOTION: Final = "PrePromotion"
+RUN_POST_PROMOTION: Final = "PostPromotion"
+
+# Annotations
+REVISION: Final = "rollout.argoproj.io/revision"
+"""On the Rollout, its ReplicaSets and AnalysisRuns: the revision's number."""
+REVISION_HISTORY: Final = "rollout.argoproj.io/revision-history"
+"""On a ReplicaSet that came back: the numbers it had before, comma-separated."""
+DESIRED_REPLICAS: Final = "rollout.argoproj.io/desired-replicas"
+"""On a ReplicaSet: spec.replicas when it was last scaled; a difference means that the Rollout was scaled."""
+EPHEMERAL_METADATA: Final = "rollout.argoproj.io/ephemeral-metadata"
+WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
+SCALE_DOWN_DEADLINE: Final = "scale-down-deadline"
+"""On a ReplicaSet that waits to be scaled down: when (RFC 3339). The key has no prefix."""
+MANAGED_BY: Final = "argo-rollouts.argoproj.io/managed-by-rollouts"
+"""On Services and routes: the Rollout that writes parts of them."""
+RESTARTED_AFTER: Final = "argo-rollouts.argoproj.io/restarted-after"
+NOTIFIED: Final = "notified.notifications.argoproj.io"
+JOB_RUN_UID: Final = "analysisrun.argoproj.io/uid"
+JOB_RUN_NAME: Final = "analysisrun.argoproj.io/name"
+JOB_METRIC_NAME: Final = "analysisrun.argoproj.io/metric-name"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+# Phases of a Rollout
+Phase = Literal["Healthy", "Progressing", "Paused", "Degraded"]
+HEALTHY: Final = "Healthy"
+PROGRESSING: Final = "Progressing"
+PAUSED: Final = "Paused"
+DEGRADED: Final = "Degraded"
+
+# Conditions of a Rollout
+ConditionType = Literal[
+    "InvalidSpec", "Available", "Progressing", "ReplicaFailure", "Paused", "Completed", "Healthy"
+]
+CONDITION_INVALID_SPEC: Final = "InvalidSpec"
+CONDITION_AVAILABLE: Final = "Available"
+CONDITION_PROGRESSING: Final = "Progressing"
+CONDITION_REPLICA_FAILURE: Final = "ReplicaFailure"
+CONDITION_PAUSED: Final = "Paused"
+CONDITION_COMPLETED: Final = "Completed"
+CONDITION_HEALTHY: Final = "Healthy"
+
+# Reasons of conditions; many are the reason of an event too
+REASON_INVALID_SPEC: Final = "InvalidSpec"
+REASON_AVAILABLE: Final = "AvailableReason"
+REASON_REPLICA_SET_UPDATED: Final = "ReplicaSetUpdated"
+REASON_REPLICA_SET_CREATE_ERROR: Final = "ReplicaSetCreateError"
+REASON_NEW_REPLICA_SET: Final = "NewReplicaSetCreated"
+REASON_FOUND_REPLICA_SET: Final = "FoundNewReplicaSet"
+REASON_NEW_REPLICA_SET_AVAILABLE: Final = "NewReplicaSetAvailable"
+REASON_REPLICA_SET_NOT_AVAILABLE: Final = "ReplicaSetNotAvailable"
+REASON_UPDATED: Final = "RolloutUpdated"
+REASON_COMPLETED: Final = "RolloutCompleted"
+REASON_NOT_COMPLETED: Final = "RolloutNotCompleted"
+REASON_HEALTHY: Final = "RolloutHealthy"
+REASON_ABORTED: Final = "RolloutAborted"
+REASON_RETRY: Final = "RolloutRetry"
+REASON_PAUSED: Final = "RolloutPaused"
+REASON_RESUMED: Final = "RolloutResumed"
+REASON_TIMED_OUT: Final = "ProgressDeadlineExceeded"
+REASON_ANALYSIS_RUN_FAILED: Final = "AnalysisRunFailed"
+REASON_EXPERIMENT_FAILED: Final = "ExperimentFailed"
+REASON_RECONCILIATION_ERROR: Final = "ReconciliationError"
+REASON_SERVICE_REFERENCE: Final = "ServiceReferenceError"
+
+# Reasons of events alone
+REASON_STEP_COMPLETED: Final = "RolloutStepCompleted"
+REASON_WEIGHT_UPDATED: Final = "TrafficWeightUpdated"
+REASON_SCALING_REPLICA_SET: Final = "ScalingReplicaSet"
+REASON_SWITCH_SERVICE: Final = "SwitchService"
+REASON_UPDATED_DESTINATION_RULE: Final = "UpdatedDestinationRule"
+REASON_VIRTUAL_SERVICE_NOT_FOUND: Final = "VirtualServiceNotFound"
+REASON_DESTINATION_RULE_NOT_FOUND: Final = "DestinationRuleNotFound"
+
+# Why the controller paused a Rollout (status.pauseConditions)
+PauseReason = Literal[
+    "CanaryPauseStep", "BlueGreenPause", "InconclusiveAnalysisRun", "InconclusiveExperiment"
+]
+PAUSE_CANARY_STEP: Final = "CanaryPauseStep"
+PAUSE_BLUE_GREEN: Final = "BlueGreenPause"
+PAUSE_INCONCLUSIVE_ANALYSIS: Final = "InconclusiveAnalysisRun"
+PAUSE_INCONCLUSIVE_EXPERIMENT: Final = "InconclusiveExperiment"
+
+# Phases of an AnalysisRun, a metric and a measurement
+AnalysisPhase = Literal["", "Pending", "Running", "Successful", "Failed", "Error", "Inconclusive"]
+RUN_PENDING: Final = "Pending"
+RUN_RUNNING: Final = "Running"
+RUN_SUCCESSFUL: Final = "Successful"
+RUN_FAILED: Final = "Failed"
+RUN_ERROR: Final = "Error"
+RUN_INCONCLUSIVE: Final = "Inconclusive"
+
+# How an update ended (status.duration.completionStatus)
+CompletionStatus = Literal[
+    "Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack", "FastRolledBack"
+]

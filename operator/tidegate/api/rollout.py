@@ -1,0 +1,295 @@
+"""A Rollout's spec, as far as this version of Tidegate acts on it.
+
+Every attribute's docstring is what `kubectl explain` shows. A field of the contract that has no attribute
+here is refused by name (`tidegate.api.unsupported`), never passed over.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic.dataclasses import dataclass
+
+from tidegate.api.analysis import ValueFromHash
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
+
+DEFAULT_SCALE_DOWN_DELAY: Final = 30
+"""Seconds that routes and kube-proxies get to forget pods before these are stopped."""
+
+StepKind = Literal["setWeight", "pause", "analysis"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SelectorRequirement:
+    """One expression of a label selector."""
+
+    key: Str
+    """The label's key."""
+    operator: Str
+    """In, NotIn, Exists or DoesNotExist."""
+    values: tuple[Str, ...] = ()
+    """The values for In and NotIn; none for Exists and DoesNotExist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class LabelSelector:
+    """Which pods belong to a Rollout: all that match every label and every expression."""
+
+    match_labels: StringMap | None = None
+    """Labels that a pod must have, with exactly these values."""
+    match_expressions: tuple[SelectorRequirement, ...] = ()
+    """Expressions that a pod's labels must satisfy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TemplateRef:
+    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
+
+    template_name: Str
+    """The template's name."""
+    cluster_scope: Bool = False
+    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
+    namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RolloutArgument:
+    """A value that a Rollout hands to the templates it names."""
+
+    name: Str
+    """The argument's name, as the template declares it."""
+    value: Str | None = None
+    """The argument's value."""
+    value_from: ValueFromHash | None = None
+    """Where the value comes from instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RolloutAnalysis:
+    """Templates that together make one AnalysisRun, and the arguments for them."""
+
+    templates: tuple[TemplateRef, ...] = ()
+    """The templates whose metrics the run measures. At least one."""
+    args: tuple[RolloutArgument, ...] = ()
+    """Arguments for the templates. They override the values that the templates give."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class BackgroundAnalysis(RolloutAnalysis):
+    """An analysis that runs beside the steps until the update ends. When it fails, the update is aborted."""
+
+    starting_step: Natural = 0
+    """The index of the step with which the analysis starts. Default: 0, the first step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Pause:
+    """Hold at this step, for a time or until the Rollout is promoted."""
+
+    duration: IntOrString | None = None
+    """How long: seconds as a number, or text such as 30s, 5m or 1h. Without it, until somebody promotes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CanaryStep:
+    """One step of a canary update. Exactly one field is set."""
+
+    set_weight: Int | None = None
+    """The percentage of traffic that the canary gets, from 0 to 100."""
+    pause: Pause | None = None
+    """Hold here, for a time or until the Rollout is promoted."""
+    analysis: RolloutAnalysis | None = None
+    """Run an analysis and go on only when it was successful."""
+
+    @property
+    def kind(self) -> StepKind:
+        """Which of the fields is set."""
+        if self.set_weight is not None:
+            return "setWeight"
+        return "pause" if self.pause is not None else "analysis"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioVirtualService:
+    """A VirtualService whose weights the Rollout sets."""
+
+    name: Str
+    """The VirtualService's name, or name.namespace when it is in another namespace."""
+    routes: tuple[Str, ...] = ()
+    """Names of the HTTP routes to set weights on. May be left out when the VirtualService has only one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioDestinationRule:
+    """A DestinationRule whose subsets the Rollout points at the canary's and at the stable pods."""
+
+    name: Str
+    """The DestinationRule's name. It is in the Rollout's namespace."""
+    canary_subset_name: Str
+    """The subset that gets the canary's pod template hash."""
+    stable_subset_name: Str
+    """The subset that gets the stable version's pod template hash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioRouting:
+    """Traffic split by Istio. Exactly one of virtualService and virtualServices is set."""
+
+    virtual_service: IstioVirtualService | None = None
+    """The VirtualService to set weights on."""
+    virtual_services: tuple[IstioVirtualService, ...] = ()
+    """Several VirtualServices to set the same weights on."""
+    destination_rule: IstioDestinationRule | None = None
+    """Split by the subsets of one host instead of by two Services."""
+
+    @property
+    def targets(self) -> tuple[IstioVirtualService, ...]:
+        """Every VirtualService to set weights on."""
+        return (self.virtual_service,) if self.virtual_service else self.virtual_services
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TrafficRouting:
+    """What splits the traffic between canary and stable. Without it, weights are made from numbers of
+    pods."""
+
+    istio: IstioRouting | None = None
+    """Split the traffic with Istio VirtualServices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CanaryStrategy:
+    """Bring the new version up beside the old one and move traffic to it in steps."""
+
+    canary_service: Str = ""
+    """The Service that Tidegate points at the new version's pods."""
+    stable_service: Str = ""
+    """The Service that Tidegate points at the old version's pods."""
+    steps: tuple[CanaryStep, ...] = ()
+    """What to do, in order. After the last step the new version is promoted. Without steps: a rolling
+    update."""
+    traffic_routing: TrafficRouting | None = None
+    """What splits the traffic. Without it, a weight is approximated by the numbers of old and new pods."""
+    analysis: BackgroundAnalysis | None = None
+    """An analysis that runs beside the steps and aborts the update when it fails."""
+    max_surge: IntOrString = "25%"
+    """Pods above the wanted number during an update, as a number or a percentage (rounded up). Default: 25%.
+    Used without trafficRouting. May not be 0 when maxUnavailable is."""
+    max_unavailable: IntOrString = "25%"
+    """Pods that may be missing during an update, as a number or a percentage (rounded down). Default: 25%.
+    Used without trafficRouting. May not be 0 when maxSurge is."""
+    scale_down_delay_seconds: Natural | None = None
+    """How long the old version's pods stay after the promotion. Default: 30. Only with trafficRouting."""
+    scale_down_delay_revision_limit: Natural | None = None
+    """How many old versions may wait for their delay at once. Default: no limit."""
+    abort_scale_down_delay_seconds: Natural | None = None
+    """How long the canary's pods stay after an abort. Default: 30; 0 keeps them until the next update. Only
+    with trafficRouting."""
+
+    @property
+    def scale_down_delay(self) -> int:
+        """Seconds that the old pods stay after the promotion; none without a router, which has nothing to
+        forget."""
+        if self.traffic_routing is None:
+            return 0
+        return _default_delay(self.scale_down_delay_seconds)
+
+    @property
+    def abort_scale_down_delay(self) -> int | None:
+        """Seconds that the canary's pods stay after an abort, or None where they stay for good."""
+        if self.traffic_routing is None:
+            return 0
+        return _default_delay(self.abort_scale_down_delay_seconds) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class BlueGreenStrategy:
+    """Bring the new version up in full beside the old one and move all traffic to it at once."""
+
+    active_service: Str
+    """The Service that users reach. Tidegate points it at the promoted version."""
+    preview_service: Str = ""
+    """A Service that Tidegate points at the new version before it is promoted."""
+    auto_promotion_enabled: Bool = True
+    """Whether the new version is promoted as soon as it is ready. Default: true. When false, until somebody
+    promotes."""
+    auto_promotion_seconds: Natural = 0
+    """Wait this long with the new version ready, then promote. Default: 0. Ignored when autoPromotionEnabled
+    is false."""
+    pre_promotion_analysis: RolloutAnalysis | None = None
+    """An analysis that must be successful before the active Service is switched."""
+    post_promotion_analysis: RolloutAnalysis | None = None
+    """An analysis after the switch. When it fails, the active Service is switched back."""
+    scale_down_delay_seconds: Natural | None = None
+    """How long the old version's pods stay after the switch. Default: 30."""
+    scale_down_delay_revision_limit: Natural | None = None
+    """How many old versions may wait for their delay at once. Default: no limit."""
+    abort_scale_down_delay_seconds: Natural | None = None
+    """How long the new version's pods stay after an abort. Default: 30; 0 keeps them until the next
+    update."""
+
+    @property
+    def scale_down_delay(self) -> int:
+        """Seconds that the old pods stay after the switch."""
+        return _default_delay(self.scale_down_delay_seconds)
+
+    @property
+    def abort_scale_down_delay(self) -> int | None:
+        """Seconds that the new pods stay after an abort, or None where they stay for good."""
+        return _default_delay(self.abort_scale_down_delay_seconds) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Strategy:
+    """How a new version takes over. Exactly one of canary and blueGreen is set."""
+
+    canary: CanaryStrategy | None = None
+    """Move traffic to the new version in steps."""
+    blue_green: BlueGreenStrategy | None = None
+    """Move all traffic to the new version at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RunHistory:
+    """How many finished AnalysisRuns are kept."""
+
+    successful_run_history_limit: Natural = 5
+    """Successful runs to keep. Default: 5."""
+    unsuccessful_run_history_limit: Natural = 5
+    """Failed, inconclusive and broken runs to keep. Default: 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RolloutSpec:
+    """What should run, and how a new version of it takes over from the old one."""
+
+    replicas: Natural | None = None
+    """How many pods should run. Default: 1."""
+    selector: LabelSelector
+    """Which pods belong to the Rollout. Must match the template's labels. Can't be changed."""
+    template: Opaque
+    """The pods to create. A change of it starts an update."""
+    strategy: Strategy
+    """How a new version takes over."""
+    min_ready_seconds: Natural = 0
+    """How long a new pod must be ready before it counts as available. Default: 0."""
+    revision_history_limit: Natural = 10
+    """Old ReplicaSets to keep for going back. Default: 10."""
+    progress_deadline_seconds: Natural = 600
+    """How long an update may make no progress before it counts as failed. Default: 600. Must be more than
+    minReadySeconds. Time spent paused does not count."""
+    progress_deadline_abort: Bool = False
+    """Whether to abort an update that has exceeded progressDeadlineSeconds. Default: false."""
+    paused: Bool = False
+    """Hold the update where it is. Scaling still works."""
+    analysis: RunHistory = RunHistory()
+    """How many finished AnalysisRuns are kept."""
+
+    @property
+    def desired_replicas(self) -> int:
+        """How many pods should run."""
+        return 1 if self.replicas is None else self.replicas
+
+
+def _default_delay(given: int | None) -> int:
+    return DEFAULT_SCALE_DOWN_DELAY if given is None else given
