@@ -6,6 +6,7 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
@@ -30,6 +31,18 @@ class SelectorRequirement:
     values: tuple[Str, ...] = ()
     """The values for In and NotIn; none for Exists and DoesNotExist."""
 
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a pod with these labels satisfies the expression. A pod without the key satisfies NotIn."""
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case _:
+                return self.key not in labels
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class LabelSelector:
@@ -39,6 +52,13 @@ class LabelSelector:
     """Labels that a pod must have, with exactly these values."""
     match_expressions: tuple[SelectorRequirement, ...] = ()
     """Expressions that a pod's labels must satisfy."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a pod with these labels is selected."""
+        for key, value in (self.match_labels or {}).items():
+            if labels.get(key) != value:
+                return False
+        return all(requirement.matches(labels) for requirement in self.match_expressions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

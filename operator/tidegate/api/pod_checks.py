@@ -1,0 +1,106 @@
+"""What must hold for the pods that a Rollout creates: its selector and its template.
+
+The API server takes a Rollout's template as it comes and would refuse the ReplicaSet made from it, long after
+the user has looked away. The mistakes that people make most are told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import LabelSelector
+
+_LABEL_VALUE: Final = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_KEY: Final = re.compile(
+    r"(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+_DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def check_selector(selector: LabelSelector) -> Iterator[Problem]:
+    """Every problem of spec.selector."""
+    if not selector.match_labels and not selector.match_expressions:
+        yield Problem("spec.selector", "is empty and would take every pod: give it matchLabels")
+    for key, value in (selector.match_labels or {}).items():
+        yield from _check_label(f"spec.selector.matchLabels[{key}]", key, value)
+    for index, requirement in enumerate(selector.match_expressions):
+        at = f"spec.selector.matchExpressions[{index}]"
+        yield from _check_label(f"{at}.key", requirement.key, "")
+        if requirement.operator in {"In", "NotIn"}:
+            if not requirement.values:
+                yield Problem(f"{at}.values", f"is required with operator {requirement.operator}")
+        elif requirement.operator not in {"Exists", "DoesNotExist"}:
+            yield Problem(
+                f"{at}.operator", f"is {requirement.operator!r}, must be In, NotIn, Exists or DoesNotExist"
+            )
+        elif requirement.values:
+            yield Problem(f"{at}.values", f"must be left out with operator {requirement.operator}")
+
+
+def _check_label(at: str, key: str, value: str) -> Iterator[Problem]:
+    if _LABEL_KEY.fullmatch(key) is None:
+        yield Problem(at, f"{key!r} is not a label's key such as app or app.kubernetes.io/name")
+    if _LABEL_VALUE.fullmatch(value) is None:
+        yield Problem(at, f"{value!r} is not a label's value: up to 63 letters, digits, '-', '_' and '.'")
+
+
+def check_pod_template(template: Mapping[str, Any], selector: LabelSelector) -> Iterator[Problem]:
+    """The common problems of spec.template, among them a template that the selector does not select."""
+    metadata, pod = template.get("metadata"), template.get("spec")
+    yield from _check_template_metadata(metadata, selector)
+    if not isinstance(pod, Mapping):
+        yield Problem("spec.template.spec", "is required: the pod to run, with its containers")
+        return
+    policy = pod.get("restartPolicy")
+    if policy is not None and policy not in ("", "Always"):
+        yield Problem("spec.template.spec.restartPolicy", f"is {policy!r}, must be Always or left out")
+    containers = pod.get("containers")
+    if not isinstance(containers, list) or not containers:
+        yield Problem("spec.template.spec.containers", "is required: a list of at least one container")
+        return
+    yield from _check_containers(containers)
+
+
+def _check_template_metadata(metadata: Any, selector: LabelSelector) -> Iterator[Problem]:
+    at = "spec.template.metadata"
+    if metadata is not None and not isinstance(metadata, Mapping):
+        yield Problem(at, "must be an object")
+        return
+    for field in ("labels", "annotations"):
+        values = metadata.get(field) if metadata else None
+        if values is not None and not _is_string_map(values):
+            yield Problem(f"{at}.{field}", "must map names to texts; put numbers and true or false in quotes")
+            return
+    labels = (metadata.get("labels") if metadata else None) or {}
+    for key, value in labels.items():
+        yield from _check_label(f"{at}.labels[{key}]", key, value)
+    if not selector.matches(labels):
+        yield Problem(f"{at}.labels", "must match spec.selector, or the pods would not be the Rollout's")
+
+
+def _check_containers(containers: list[Any]) -> Iterator[Problem]:
+    names: set[str] = set()
+    for index, container in enumerate(containers):
+        at = f"spec.template.spec.containers[{index}]"
+        if not isinstance(container, Mapping):
+            yield Problem(at, "must be an object with name and image")
+            continue
+        for field in ("name", "image"):
+            value = container.get(field)
+            if not isinstance(value, str) or not value:
+                yield Problem(f"{at}.{field}", "is required, as text")
+        name = container.get("name")
+        if isinstance(name, str) and name:
+            if _DNS_LABEL.fullmatch(name) is None:
+                yield Problem(f"{at}.name", f"{name!r} is not a name: up to 63 small letters, digits and '-'")
+            if name in names:
+                yield Problem(f"{at}.name", f"{name!r} is the name of another container too")
+            names.add(name)
+
+
+def _is_string_map(values: Any) -> bool:
+    return isinstance(values, Mapping) and all(isinstance(value, str) for value in values.values())

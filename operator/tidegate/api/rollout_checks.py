@@ -1,0 +1,211 @@
+"""What must hold for a Rollout beyond the types of its fields.
+
+Source of the rules: Argo Rollouts' `pkg/apis/rollouts/validation`, and those of the API server's checks of
+pods that would otherwise surface only when a ReplicaSet is created, long after the user has looked away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from tidegate.api.common import is_duration, percent_of
+from tidegate.api.pod_checks import check_pod_template, check_selector
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import (
+    BlueGreenStrategy,
+    CanaryStep,
+    CanaryStrategy,
+    IstioRouting,
+    RolloutAnalysis,
+    RolloutSpec,
+)
+
+_CANARY: Final = "spec.strategy.canary"
+_BLUE_GREEN: Final = "spec.strategy.blueGreen"
+_STEP_KINDS: Final = "setWeight, pause, analysis"
+
+_DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+
+
+def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
+    """Every problem of a Rollout's spec."""
+    yield from check_selector(spec.selector)
+    yield from check_pod_template(spec.template, spec.selector)
+    deadline, ready = spec.progress_deadline_seconds, spec.min_ready_seconds
+    if deadline <= ready:
+        yield Problem(
+            "spec.progressDeadlineSeconds", f"is {deadline}, must be more than minReadySeconds ({ready})"
+        )
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    if canary is not None and blue_green is not None:
+        yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
+    elif canary is not None:
+        yield from _check_canary(canary)
+    elif blue_green is not None:
+        yield from _check_blue_green(blue_green, spec.revision_history_limit)
+    else:
+        yield Problem("spec.strategy", "has no strategy: give it canary or blueGreen")
+
+
+def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
+    yield from _check_canary_services(canary)
+    if canary.traffic_routing is None:
+        if canary.scale_down_delay_seconds is not None:
+            yield Problem(
+                f"{_CANARY}.scaleDownDelaySeconds",
+                "is only possible with trafficRouting: without it the old pods are replaced one by one",
+            )
+    elif canary.traffic_routing.istio is None:
+        yield Problem(f"{_CANARY}.trafficRouting", "names no router: add istio, or leave trafficRouting out")
+    else:
+        yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
+    yield from _check_surge(canary)
+    for index, step in enumerate(canary.steps):
+        yield from _check_step(step, f"{_CANARY}.steps[{index}]")
+    if canary.analysis is not None:
+        yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
+        last = max(len(canary.steps) - 1, 0)
+        start = canary.analysis.starting_step
+        if start > last:
+            yield Problem(
+                f"{_CANARY}.analysis.startingStep",
+                f"is {start}, but the last step has index {last}: the analysis would never start",
+            )
+
+
+def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
+    yield from _check_name(f"{_CANARY}.canaryService", canary.canary_service, "a Service")
+    yield from _check_name(f"{_CANARY}.stableService", canary.stable_service, "a Service")
+    if canary.canary_service and canary.canary_service == canary.stable_service:
+        yield Problem(
+            f"{_CANARY}.stableService",
+            f"is {canary.stable_service!r}, the canaryService too; the two versions need a Service each",
+        )
+    istio = canary.traffic_routing.istio if canary.traffic_routing else None
+    if istio is None or istio.destination_rule is not None:
+        return
+    for field, value in (("canaryService", canary.canary_service), ("stableService", canary.stable_service)):
+        if not value:
+            yield Problem(
+                f"{_CANARY}.{field}",
+                "is required with trafficRouting.istio, unless it splits by a destinationRule's subsets",
+            )
+
+
+def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
+    if istio.virtual_service is not None and istio.virtual_services:
+        yield Problem(at, "has both virtualService and virtualServices; keep one of them")
+    elif istio.virtual_service is not None:
+        name = istio.virtual_service.name
+        yield from _check_required_name(f"{at}.virtualService.name", name, "a VirtualService")
+    elif istio.virtual_services:
+        names: set[str] = set()
+        for index, target in enumerate(istio.virtual_services):
+            path = f"{at}.virtualServices[{index}].name"
+            yield from _check_required_name(path, target.name, "a VirtualService")
+            if target.name in names:
+                yield Problem(path, f"{target.name!r} is listed twice; name all of its routes in one entry")
+            names.add(target.name)
+    else:
+        yield Problem(at, "names no VirtualService: give it virtualService or virtualServices")
+    rule = istio.destination_rule
+    if rule is None:
+        return
+    yield from _check_required_name(f"{at}.destinationRule.name", rule.name, "a DestinationRule")
+    subsets = (("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name))
+    for field, value in subsets:
+        if not value:
+            yield Problem(f"{at}.destinationRule.{field}", "is required")
+    if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
+        yield Problem(
+            f"{at}.destinationRule.stableSubsetName",
+            f"is {rule.stable_subset_name!r}, the canarySubsetName too; the two versions need a subset each",
+        )
+
+
+def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
+    zeros = 0
+    for field, value in (("maxSurge", canary.max_surge), ("maxUnavailable", canary.max_unavailable)):
+        try:
+            percent = percent_of(value)
+        except ValueError as error:
+            yield Problem(f"{_CANARY}.{field}", str(error))
+            continue
+        number = int(value) if percent is None else percent
+        if number < 0:
+            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be 0 or more")
+        elif field == "maxUnavailable" and percent is not None and percent > 100:
+            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be at most 100%")
+        zeros += number == 0
+    if zeros == 2:
+        yield Problem(
+            f"{_CANARY}.maxSurge",
+            "is 0 and so is maxUnavailable; raise one, or no pod could ever be replaced",
+        )
+
+
+def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
+    given = (step.set_weight is not None) + (step.pause is not None) + (step.analysis is not None)
+    if given == 0:
+        yield Problem(at, f"has no kind: give it one of {_STEP_KINDS} (an endless pause is `pause: {{}}`)")
+    elif given > 1:
+        yield Problem(at, f"has more than one of {_STEP_KINDS}; make each a step of its own")
+    if step.set_weight is not None and not 0 <= step.set_weight <= 100:
+        yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to 100")
+    if step.pause is not None and step.pause.duration is not None:
+        yield from _check_pause(step.pause.duration, f"{at}.pause.duration")
+    if step.analysis is not None:
+        yield from _check_analysis(step.analysis, f"{at}.analysis")
+
+
+def _check_pause(duration: int | str, at: str) -> Iterator[Problem]:
+    text = str(duration)
+    if text.startswith("-"):
+        yield Problem(at, f"is {text}, must not be negative")
+    elif not text.isascii() or not (text.isdigit() or is_duration(text)):
+        yield Problem(at, f"{text!r} is neither a number of seconds nor a duration such as 30s, 5m or 1h")
+
+
+def _check_blue_green(blue_green: BlueGreenStrategy, history_limit: int) -> Iterator[Problem]:
+    yield from _check_required_name(f"{_BLUE_GREEN}.activeService", blue_green.active_service, "a Service")
+    yield from _check_name(f"{_BLUE_GREEN}.previewService", blue_green.preview_service, "a Service")
+    if blue_green.active_service and blue_green.active_service == blue_green.preview_service:
+        yield Problem(
+            f"{_BLUE_GREEN}.previewService",
+            f"is {blue_green.preview_service!r}, the activeService too; the two versions need a Service each",
+        )
+    limit = blue_green.scale_down_delay_revision_limit
+    if limit is not None and limit > history_limit:
+        yield Problem(
+            f"{_BLUE_GREEN}.scaleDownDelayRevisionLimit",
+            f"is {limit}, must be at most spec.revisionHistoryLimit ({history_limit})",
+        )
+    if blue_green.pre_promotion_analysis is not None:
+        yield from _check_analysis(blue_green.pre_promotion_analysis, f"{_BLUE_GREEN}.prePromotionAnalysis")
+    if blue_green.post_promotion_analysis is not None:
+        yield from _check_analysis(blue_green.post_promotion_analysis, f"{_BLUE_GREEN}.postPromotionAnalysis")
+
+
+def _check_analysis(analysis: RolloutAnalysis, at: str) -> Iterator[Problem]:
+    if not analysis.templates:
+        yield Problem(f"{at}.templates", "is required: name at least one AnalysisTemplate")
+    for index, ref in enumerate(analysis.templates):
+        path = f"{at}.templates[{index}].templateName"
+        yield from _check_required_name(path, ref.template_name, "a template")
+    for index, arg in enumerate(analysis.args):
+        if not arg.name:
+            yield Problem(f"{at}.args[{index}].name", "is required")
+
+
+def _check_required_name(at: str, name: str, of: str) -> Iterator[Problem]:
+    if not name:
+        yield Problem(at, f"is required: the name of {of}")
+    else:
+        yield from _check_name(at, name, of)
+
+
+def _check_name(at: str, name: str, of: str) -> Iterator[Problem]:
+    if name and (_DNS_NAME.fullmatch(name) is None or len(name) > 253):
+        yield Problem(at, f"{name!r} can't be the name of {of}: use small letters, digits, '-' and '.'")

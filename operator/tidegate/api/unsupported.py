@@ -1,0 +1,201 @@
+"""Fields of the contract that this version of Tidegate does not act on, so that they are refused and not
+ignored.
+
+A field that is silently passed over is the worst answer: a header route that never comes up, an experiment
+that never runs, and a Rollout that looks healthy. A value that asks for nothing (Go writes many of those, and
+people write out defaults) is harmless and is accepted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, get_args
+
+from tidegate.api.analysis import (
+    AnalysisRunSpec,
+    AnalysisTemplateSpec,
+    Argument,
+    MetricProvider,
+    PrometheusMetric,
+    ValueFromHash,
+)
+from tidegate.api.rollout import (
+    BlueGreenStrategy,
+    CanaryStep,
+    CanaryStrategy,
+    IstioDestinationRule,
+    IstioVirtualService,
+    RolloutAnalysis,
+    RolloutSpec,
+    TrafficRouting,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """One field that is known but not acted on: which of its values ask for nothing, and what to do
+    instead."""
+
+    harmless: Callable[[Any], bool]
+    instead: str = ""
+
+    @property
+    def message(self) -> str:
+        return "is not supported by this version of Tidegate" + (f": {self.instead}" if self.instead else "")
+
+
+def never(value: Any) -> bool:
+    """For a field whose presence alone asks for something, such as a kind of step."""
+    return value is None
+
+
+def when_empty(value: Any) -> bool:
+    """For a field that asks for something only by its content. Go writes emptiness as `{"oauth2": {}}`."""
+    return not value or (
+        isinstance(value, dict)
+        and all(
+            not inner or (isinstance(inner, dict) and not any(inner.values())) for inner in value.values()
+        )
+    )
+
+
+def always(_value: Any) -> bool:
+    """For a field that changes only what another refused field would do."""
+    return True
+
+
+def when(*values: Any) -> Callable[[Any], bool]:
+    """For a field with a default that is not empty. Told apart from True, which equals 1 in Python."""
+    return lambda value: value is None or any(value == v and type(value) is type(v) for v in values)
+
+
+_REFUSED: Final = NotBuilt(never)
+_CONTENT: Final = NotBuilt(when_empty)
+_ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
+_ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
+_ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
+
+NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
+    RolloutSpec: {
+        "workloadRef": NotBuilt(
+            never, "put the pod template into spec.template and the selector into spec.selector"
+        ),
+        "restartAt": NotBuilt(never, "change an annotation of the pod template to restart its pods"),
+        "rollbackWindow": _CONTENT,
+    },
+    CanaryStrategy: {
+        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
+        "canaryMetadata": _CONTENT,
+        "stableMetadata": _CONTENT,
+        "dynamicStableScale": _CONTENT,
+        "pingPong": NotBuilt(never, "use canaryService and stableService"),
+        "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
+        "replicaProgressThreshold": NotBuilt(when({"type": "Percent", "value": 100})),
+    },
+    CanaryStep: {
+        "experiment": _REFUSED,
+        "setCanaryScale": _REFUSED,
+        "setHeaderRoute": _REFUSED,
+        "setMirrorRoute": _REFUSED,
+        "plugin": _REFUSED,
+    },
+    TrafficRouting: {
+        "nginx": _ONLY_ISTIO,
+        "alb": _ONLY_ISTIO,
+        "smi": _ONLY_ISTIO,
+        "ambassador": _ONLY_ISTIO,
+        "appMesh": _ONLY_ISTIO,
+        "traefik": _ONLY_ISTIO,
+        "apisix": _ONLY_ISTIO,
+        "plugins": NotBuilt(when_empty, "the only router is istio"),
+        "managedRoutes": _CONTENT,
+        "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
+    },
+    IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
+    IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
+    BlueGreenStrategy: {
+        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
+        "previewReplicaCount": _REFUSED,
+        "previewMetadata": _CONTENT,
+        "activeMetadata": _CONTENT,
+        "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
+    },
+    RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
+    ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
+    AnalysisTemplateSpec: {
+        "dryRun": _CONTENT,
+        "measurementRetention": _CONTENT,
+        "templates": NotBuilt(when_empty, "name each template in the Rollout"),
+    },
+    AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
+    Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
+    MetricProvider: {
+        "kayenta": _ONLY_PROMETHEUS,
+        "web": _ONLY_PROMETHEUS,
+        "datadog": _ONLY_PROMETHEUS,
+        "wavefront": _ONLY_PROMETHEUS,
+        "newRelic": _ONLY_PROMETHEUS,
+        "job": _ONLY_PROMETHEUS,
+        "cloudWatch": _ONLY_PROMETHEUS,
+        "graphite": _ONLY_PROMETHEUS,
+        "influxdb": _ONLY_PROMETHEUS,
+        "skywalking": _ONLY_PROMETHEUS,
+        "plugin": NotBuilt(when_empty, "the only provider is prometheus"),
+    },
+    PrometheusMetric: {"authentication": _CONTENT, "headers": _CONTENT, "rangeQuery": _CONTENT},
+}
+
+
+@cache
+def not_built(model: type) -> Mapping[str, NotBuilt]:
+    """The refused fields of a model, with those of the models that it extends."""
+    found: dict[str, NotBuilt] = {}
+    for base in reversed(model.__mro__):
+        found |= NOT_BUILT.get(base, {})
+    return found
+
+
+@cache
+def known_fields(model: type) -> Mapping[str, type | None]:
+    """The fields of a model by their JSON names, with the model of their value (or of its items), if it has
+    one."""
+    fields = getattr(model, "__pydantic_fields__", {})
+    return {info.alias or name: _model_of(info.annotation) for name, info in fields.items()}
+
+
+def refusal(model: type, field: str, parent: str) -> str:
+    """Why a field that the model does not have is refused."""
+    refused = not_built(model).get(field)
+    if refused is not None:
+        return refused.message
+    close = difflib.get_close_matches(field, [*known_fields(model), *not_built(model)], n=1, cutoff=0.6)
+    return f"is not a field of {parent}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def without_harmless(model: type, raw: Any, spent: frozenset[str] = frozenset()) -> Any:
+    """A copy of an object's JSON without nulls and without refused fields that ask for nothing.
+
+    `spent` names fields of the outermost object that ask for nothing any more. Only what the models know is
+    walked through, so an object of any depth is safe.
+    """
+    if isinstance(raw, list):
+        return [without_harmless(model, item) for item in raw]
+    if not isinstance(raw, dict):
+        return raw
+    fields, refused = known_fields(model), not_built(model)
+    kept: dict[str, Any] = {}
+    for name, value in raw.items():
+        if value is None or name in spent or (name in refused and refused[name].harmless(value)):
+            continue
+        inner = fields.get(name)
+        kept[name] = value if inner is None else without_harmless(inner, value)
+    return kept
+
+
+def _model_of(annotation: Any) -> type | None:
+    if hasattr(annotation, "__pydantic_fields__"):
+        return annotation  # type: ignore[no-any-return]
+    return next(filter(None, map(_model_of, get_args(annotation))), None)
