@@ -129,3 +129,11 @@ def pods_of(value: int | str, total: int, *, round_up: bool) -> int:
     if percent is None:
         return int(value)
     return -(-percent * total // 100) if round_up else percent * total // 100
+
+
+def to_raw(model: Any) -> dict[str, Any]:
+    """A model as JSON, without the fields that have their default, as Go leaves out what is empty."""
+    raw: dict[str, Any] = type(model).__pydantic_serializer__.to_python(
+        model, mode="json", by_alias=True, exclude_defaults=True
+    )
+    return raw

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, SchemaValidator
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Metric
 from tidegate.api.analysis_checks import check_metrics, check_template
+from tidegate.api.analysis_status import AnalysisRunStatus
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.api.rollout_checks import check_rollout
@@ -65,6 +66,12 @@ def parse_metrics(
             metrics.append(metric)
     problems = problems or list(check_metrics(metrics, path))
     return (() if problems else tuple(metrics)), tuple(problems)
+
+
+def parse_run_status(raw: Mapping[str, Any]) -> tuple[AnalysisRunStatus | None, tuple[Problem, ...]]:
+    """Read the status of an AnalysisRun. One that was never written is an empty status."""
+    status = raw.get("status") if isinstance(raw, Mapping) else None
+    return _validate(AnalysisRunStatus, {} if status is None else status, "status")
 
 
 def _parse(
