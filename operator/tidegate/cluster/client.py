@@ -53,10 +53,11 @@ class Page(NamedTuple):
 
 
 class WatchEvent(NamedTuple):
-    """ADDED, MODIFIED, DELETED or BOOKMARK, and the object (for a bookmark only its resource version)."""
+    """ADDED, MODIFIED, DELETED or BOOKMARK; the object (a bookmark's is empty); and where to go on from."""
 
     type: str
     object: Obj
+    resource_version: str
 
 
 class Client:
@@ -142,7 +143,10 @@ class Client:
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", kind)
             metadata = listed.get("metadata") or {}
-            yield Page(items, str(metadata.get("resourceVersion") or ""))
+            version = str(metadata.get("resourceVersion") or "")
+            if not version.isdigit():
+                raise _nonsense(answer, "list", target)
+            yield Page(items, version)
             if not metadata.get("continue"):
                 return
             query["continue"] = metadata["continue"]
@@ -271,14 +275,15 @@ async def _events(lines: AsyncIterator[bytes], resource: Resource) -> AsyncItera
     async for line in lines:
         try:
             event = decode(line)
-            kind, obj = event["type"], event["object"]
+            type_, obj = event["type"], event["object"]
+            version = "" if type_ == "ERROR" else str(obj["metadata"]["resourceVersion"])
         except (ValueError, KeyError, TypeError) as error:
             raise TransportError(
                 f"watch {resource.plural}: a line that is no event: {line[:200]!r}"
             ) from error
-        if kind == "ERROR":
+        if type_ == "ERROR":
             raise error_from_status(obj, verb="watch", target=resource.plural)
-        yield WatchEvent(kind, obj)
+        yield WatchEvent(type_, obj, version)
 
 
 def decode(text: bytes) -> Any:
@@ -294,14 +299,14 @@ def _parsed(answer: Response, verb: str, target: str) -> Obj:
     try:
         parsed = decode(answer.body)
     except ValueError as error:
-        raise _not_an_object(answer, verb, target) from error
+        raise _nonsense(answer, verb, target) from error
     if not isinstance(parsed, dict):
-        raise _not_an_object(answer, verb, target)
+        raise _nonsense(answer, verb, target)
     return parsed
 
 
-def _not_an_object(answer: Response, verb: str, target: str) -> ServerError:
-    said = f"success, with a body that is no object: {answer.body[:200]!r}"
+def _nonsense(answer: Response, verb: str, target: str) -> ServerError:
+    said = f"success, with a body that makes no sense: {answer.body[:200]!r}"
     return ServerError(answer.status, "BadAnswer", said, verb=verb, target=target)
 
 

@@ -1,8 +1,9 @@
-"""A token bucket: the one pace-keeper behind requests and events."""
+"""Pace and patience: a token bucket for requests and events, growing pauses for what keeps failing."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -50,3 +51,28 @@ class TokenBucket:
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
+
+
+class Backoff:
+    """Pauses that double from `base` to `cap` seconds, each spread by half up and down.
+
+    The spread keeps many clients that lost the same server from coming back in step.
+    """
+
+    __slots__ = ("_base", "_cap", "_failures", "_random")
+
+    def __init__(self, *, base: float, cap: float, random: Callable[[], float] = random.random) -> None:
+        self._base = base
+        self._cap = cap
+        self._random = random
+        self._failures = 0
+
+    def next(self) -> float:
+        """Seconds to wait after one more failure."""
+        pause = min(self._cap, self._base * 2.0**self._failures)
+        if pause < self._cap:
+            self._failures += 1
+        return pause * (0.5 + self._random())
+
+    def reset(self) -> None:
+        self._failures = 0

@@ -29,13 +29,10 @@ def _steady(metadata: Mapping[str, Any]) -> Obj:
 class KindRules:
     """How one kind is kept.
 
-    project: what to keep of an object, to save memory. It must keep `metadata` with `name`, `namespace`,
-    `uid`,
-        `resourceVersion` and `ownerReferences`, and must not change its argument's parts in place.
-    significant: whether readers should look again, given the object before and after. It has to be the
-    negation of
-        an equivalence (equality of the parts that matter), or a change made in two harmless-looking halves is
-        missed.
+    project: what to keep of an object, to save memory. It must keep name, namespace, uid, resourceVersion and
+        ownerReferences in `metadata`. It may change its argument, which nobody else has seen.
+    significant: whether readers should look again, given the object before and after. It must compare the
+        parts that matter for equality; with a threshold, a change made in two small halves would be missed.
     """
 
     project: Callable[[Obj], Obj] | None = None

@@ -42,7 +42,7 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class _Scope:
-    """What one informer covers: a namespace, or all of them (""). `seen`: nothing up to here is still to come."""
+    """What one informer covers: a namespace, or all (""). `seen`: the version up to which all is told."""
 
     synced: bool = False
     seen: int = 0
@@ -93,17 +93,26 @@ class Store:
         """Announce that `kind` will be kept up to date, in one namespace or (scope "") everywhere."""
         self._kind(kind).scopes.setdefault(scope, _Scope())
 
-    def relist(self, kind: str, scope: str = "") -> Relist:
-        """Start to take in a list, page by page."""
+    def relist(self, kind: str, resource_version: str, scope: str = "") -> Relist:
+        """Start to take in a list as of `resource_version`, page by page."""
         self.expect(kind, scope)
-        return Relist(self, self._kind(kind), kind, scope)
+        return Relist(self, self._kind(kind), kind, int(resource_version), scope)
+
+    def empty(self, kind: str, scope: str = "") -> None:
+        """The server does not know this kind, so nothing of it exists. Counts as synced."""
+        self.expect(kind, scope)
+        state = self._kind(kind)
+        for key, obj in list(state.objects.items()):
+            if not scope or key.namespace == scope:
+                self._remove(state, key, obj, listed=True)
+        state.scopes[scope].synced = True
 
     def replace(self, kind: str, items: Iterable[Obj], resource_version: str, *, scope: str = "") -> None:
         """Take in a whole list as of `resource_version`; what it lacks is gone."""
-        listing = self.relist(kind, scope)
+        listing = self.relist(kind, resource_version, scope)
         for item in items:
             listing.add(item)
-        listing.finish(resource_version)
+        listing.finish()
 
     def apply(self, kind: str, type_: str, obj: Obj, *, scope: str = "") -> None:
         """Take in one watch event (ADDED, MODIFIED, DELETED, BOOKMARK).
@@ -188,12 +197,16 @@ class Store:
             state = self._kinds[kind] = _Kind(self._rules.get(kind) or KindRules())
         return state
 
-    def _put(self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool) -> None:
+    def _put(
+        self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool, force: bool = False
+    ) -> None:
         metadata = obj["metadata"]
         key = _key(kind, metadata)
         uid = metadata["uid"]
         old = state.objects.get(key)
-        if uid in state.ended or (old is not None and int(old["metadata"]["resourceVersion"]) >= version):
+        if uid in state.ended:
+            return
+        if old is not None and not force and int(old["metadata"]["resourceVersion"]) >= version:
             return
         strip(metadata)
         if state.rules.project is not None:
@@ -266,15 +279,21 @@ class Store:
 
 
 class Relist:
-    """A list on its way into the store. Objects are visible at once; what is gone goes at the end."""
+    """A list on its way into the store. Objects are visible at once; what is gone goes at the end.
 
-    __slots__ = ("_kind", "_listed", "_scope", "_state", "_store")
+    A list older than what the watch has told can only mean that the server was restored from a backup. Then
+    all our versions are from a history that never happened, and the list is right about everything.
+    """
 
-    def __init__(self, store: Store, state: _Kind, kind: str, scope: str) -> None:
+    __slots__ = ("_kind", "_listed", "_rewound", "_scope", "_state", "_store", "_version")
+
+    def __init__(self, store: Store, state: _Kind, kind: str, version: int, scope: str) -> None:
         self._store = store
         self._state = state
         self._kind = kind
+        self._version = version
         self._scope = scope
+        self._rewound = version < state.scopes[scope].seen
         self._listed: set[Key] = set()
         # From here on the server's word counts, not our memory of deletes.
         state.ended.clear()
@@ -284,24 +303,18 @@ class Relist:
         metadata = obj["metadata"]
         self._listed.add(_key(self._kind, metadata))
         version = int(metadata["resourceVersion"])
-        self._store._put(self._state, self._kind, obj, version, listed=True)
+        self._store._put(self._state, self._kind, obj, version, listed=True, force=self._rewound)
 
-    def finish(self, resource_version: str) -> None:
+    def finish(self) -> None:
         """All items are in: remove what the list lacks, unless it is younger than the list."""
-        version = int(resource_version)
-        state, scope = self._state, self._scope
-        gone = [
-            (key, obj)
-            for key, obj in state.objects.items()
-            if key not in self._listed
-            and (not scope or key.namespace == scope)
-            and int(obj["metadata"]["resourceVersion"]) <= version
-        ]
-        for key, obj in gone:
-            self._store._remove(state, key, obj, listed=True)
-        watched = state.scopes[scope]
-        watched.seen = max(watched.seen, version)
-        watched.synced = True
+        state, scope, listed = self._state, self._scope, self._listed
+        for key, obj in list(state.objects.items()):
+            if key in listed or (scope and key.namespace != scope):
+                continue
+            if self._rewound or int(obj["metadata"]["resourceVersion"]) <= self._version:
+                self._store._remove(state, key, obj, listed=True)
+        state.scopes[scope].seen = self._version
+        state.scopes[scope].synced = True
 
 
 class View:

@@ -1,0 +1,223 @@
+"""Tells people what happened through Kubernetes Events, at no cost to the work itself.
+
+Recording only takes a note; one task sends the notes in order, when it can. The same thing said again about
+the same object becomes a higher count on one Event. An object that says too much is cut off, a full queue
+drops what comes next, and both are counted: events are for reading, and no decision may ever wait for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha1
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from tidegate.cluster.errors import AlreadyExists, ApiError, NotFound, ServerError, TransportError
+from tidegate.cluster.limits import Backoff, TokenBucket
+from tidegate.core.plan import Event, Key, Write
+from tidegate.core.times import format_time
+
+log = structlog.get_logger("tidegate.cluster.events")
+
+_LONGEST_MESSAGE: Final = 1024
+_LONGEST_NAME: Final = 253
+_REMEMBERED: Final = 1024
+_ATTEMPTS: Final = 5
+
+
+class EventClient(Protocol):
+    """The part of Client that is needed here."""
+
+    async def get(self, key: Key) -> dict[str, Any]: ...
+
+    async def send(self, write: Write) -> dict[str, Any]: ...
+
+
+class _Subject(NamedTuple):
+    """What makes two occurrences the same event."""
+
+    uid: str
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Note:
+    about: dict[str, Any]
+    count: int
+    first: datetime
+    last: datetime
+
+
+class Recorder:
+    """Records Events.
+
+    component: who says so, shown by `kubectl describe`. instance: which replica.
+    capacity: how many different events may wait to be sent.
+    burst, rate: how many events one object may cause at once, and how many a second it regains.
+    dropped: events lost to these limits. failed: events that the server would not take.
+    """
+
+    def __init__(
+        self,
+        client: EventClient,
+        *,
+        component: str = "tidegate",
+        instance: str = "",
+        capacity: int = 1000,
+        burst: int = 50,
+        rate: float = 0.1,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.dropped = 0
+        self.failed = 0
+        self._client = client
+        self._component = component
+        self._instance = instance
+        self._capacity = capacity
+        self._burst = burst
+        self._rate = rate
+        self._clock = clock
+        self._wall = wall
+        self._waiting: OrderedDict[_Subject, _Note] = OrderedDict()
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        # How often the server's Event of a subject has been counted so far.
+        self._counts: OrderedDict[_Subject, int] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def record(self, about: Mapping[str, Any], event: Event) -> None:
+        """Note an event about an object (`apiVersion`, `kind`, `metadata` are used). Never blocks or fails."""
+        uid = about["metadata"]["uid"]
+        subject = _Subject(uid, event.type, event.reason, _shortened(event.message))
+        now = self._wall()
+        note = self._waiting.get(subject)
+        if note is not None:
+            note.count += 1
+            note.last = now
+            return
+        if len(self._waiting) >= self._capacity or not self._bucket(uid).try_take():
+            self.dropped += 1
+            return
+        self._waiting[subject] = _Note(_reference(about), 1, now, now)
+        self._idle.clear()
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Send what is recorded, in order, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            while self._waiting:
+                subject, note = self._waiting.popitem(last=False)
+                await self._deliver(subject, note)
+            self._wanted.clear()
+            self._idle.set()
+
+    async def flush(self, within: float) -> None:
+        """Give what is recorded up to `within` seconds to be sent, before the process ends."""
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+        except TimeoutError:
+            self.dropped += len(self._waiting)
+
+    async def _deliver(self, subject: _Subject, note: _Note) -> None:
+        backoff = Backoff(base=1.0, cap=15.0)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._send(subject, note)
+            except (ServerError, TransportError) as error:
+                if attempt == _ATTEMPTS:
+                    return self._give_up(subject, note, error)
+                await asyncio.sleep(backoff.next())
+            except ApiError as error:
+                return self._give_up(subject, note, error)
+            else:
+                return None
+        return None
+
+    def _give_up(self, subject: _Subject, note: _Note, error: Exception) -> None:
+        self.failed += note.count
+        log.warning("event lost", about=note.about["name"], reason=subject.reason, error=str(error))
+
+    async def _send(self, subject: _Subject, note: _Note) -> None:
+        key = Key("Event", note.about.get("namespace") or "default", _name(note.about["name"], subject))
+        counted = self._counts.get(subject)
+        if counted is not None:
+            try:
+                return await self._count_up(key, subject, counted, note)
+            except NotFound:  # Events expire, by default after an hour.
+                del self._counts[subject]
+        try:
+            await self._client.send(Write("create", key, self._body(key, subject, note)))
+            self._remember(subject, note.count)
+        except AlreadyExists:  # From before a restart, or by the replica that led before.
+            there = await self._client.get(key)
+            await self._count_up(key, subject, int(there.get("count") or 1), note)
+        return None
+
+    async def _count_up(self, key: Key, subject: _Subject, counted: int, note: _Note) -> None:
+        total = counted + note.count
+        body = {"count": total, "lastTimestamp": format_time(note.last)}
+        await self._client.send(Write("patch", key, body))
+        self._remember(subject, total)
+
+    def _body(self, key: Key, subject: _Subject, note: _Note) -> dict[str, Any]:
+        source = {"component": self._component}
+        if self._instance:
+            source["host"] = self._instance
+        return {
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "involvedObject": note.about,
+            "reason": subject.reason,
+            "message": subject.message,
+            "type": subject.type,
+            "source": source,
+            "reportingComponent": self._component,
+            "reportingInstance": self._instance,
+            "count": note.count,
+            "firstTimestamp": format_time(note.first),
+            "lastTimestamp": format_time(note.last),
+        }
+
+    def _remember(self, subject: _Subject, count: int) -> None:
+        self._counts[subject] = count
+        self._counts.move_to_end(subject)
+        if len(self._counts) > _REMEMBERED:
+            self._counts.popitem(last=False)
+
+    def _bucket(self, uid: str) -> TokenBucket:
+        bucket = self._buckets.get(uid)
+        if bucket is None:
+            bucket = TokenBucket(rate=self._rate, burst=self._burst, clock=self._clock)
+            self._buckets[uid] = bucket
+            if len(self._buckets) > _REMEMBERED:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(uid)
+        return bucket
+
+
+def _reference(about: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = about["metadata"]
+    reference = {"apiVersion": about.get("apiVersion"), "kind": about.get("kind")}
+    reference |= {name: metadata.get(name) for name in ("name", "namespace", "uid", "resourceVersion")}
+    return {name: value for name, value in reference.items() if value}
+
+
+def _name(about: str, subject: _Subject) -> str:
+    """The same for the same subject in every process, so replicas count up one Event. Always a valid name."""
+    digest = sha1("\0".join(subject).encode(), usedforsecurity=False).hexdigest()[:16]
+    return f"{about[: _LONGEST_NAME - 17].rstrip('-.')}.{digest}"
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"
