@@ -24,6 +24,14 @@ class Observed:
     stable: int
 
 
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The pod template hashes that the canary's and stable's subsets select; empty where they name none."""
+
+    canary: str
+    stable: str
+
+
 class Traffic(Protocol):
     """The routes of one Rollout, bound to the objects as they were gathered."""
 
@@ -41,4 +49,8 @@ class Traffic(Protocol):
 
     def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
         """The writes that make subsets select these pod template hashes; none where they do, or without subsets."""
+        ...
+
+    def selected(self) -> Selected | None:
+        """What the subsets select now; None without subsets."""
         ...

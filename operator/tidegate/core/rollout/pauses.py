@@ -12,10 +12,6 @@ from typing import Any
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import format_micro, parse_time
 
-CANARY_STEP = "CanaryPauseStep"
-BLUE_GREEN = "BlueGreenPause"
-INCONCLUSIVE = "InconclusiveAnalysisRun"
-
 
 def condition(draft: Draft, reason: str) -> dict[str, Any] | None:
     """The pause condition with this reason, if it is there."""

@@ -49,7 +49,7 @@ class Release:
     @property
     def replicas(self) -> int:
         """How many pods carry all of the traffic."""
-        return 1 if self.spec.replicas is None else self.spec.replicas
+        return self.spec.desired_replicas
 
     @property
     def stable_hash(self) -> str:
@@ -104,7 +104,7 @@ class Draft:
     place; `canary` and `blueGreen` are copies already.
     """
 
-    __slots__ = ("actions", "events", "release", "status", "wake", "world")
+    __slots__ = ("actions", "events", "release", "status", "waiting", "wake", "why_aborted", "world")
 
     def __init__(self, world: World, release: Release) -> None:
         self.world = world
@@ -115,6 +115,9 @@ class Draft:
         self.actions: list[Action] = []
         self.events: list[Event] = []
         self.wake: datetime | None = None
+        self.why_aborted = ""
+        self.waiting = False
+        """Whether the update waits for a time, a person or an analysis: the progress deadline does not run then."""
 
     def do(self, action: Action) -> None:
         """Add an action, after those that are there."""

@@ -136,6 +136,7 @@ class World:
     rollout: the raw object.
     spec: its spec when it can be read, else None and `problems` say why.
     template_hash, step_hash: of the spec, by the contract's algorithm.
+    name_taken: whether a ReplicaSet that is not ours has the name that the next one would get.
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
@@ -149,6 +150,7 @@ class World:
     template_hash: str = ""
     step_hash: str = ""
     replica_sets: tuple[ReplicaSet, ...] = ()
+    name_taken: bool = False
     services: Mapping[str, Service | None] = field(default_factory=dict)
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()

@@ -1,0 +1,163 @@
+"""The blue-green strategy: bring the new version up in full, then flip the active Service for everybody at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tidegate.api import names
+from tidegate.core.rollout import gates, pauses
+from tidegate.core.rollout.lifecycle import abort, promote
+from tidegate.core.rollout.pointing import point_service, referenced
+from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.revisions import keep, retire, retire_all, wanted
+
+
+def decide_blue_green(draft: Draft) -> None:
+    """Decide for a Rollout with the blue-green strategy."""
+    release = draft.release
+    if release.promoted or release.first:
+        _settle(draft)
+        return
+    if draft.aborted:
+        _undo(draft)
+        return
+    if draft.paused and release.new is None:
+        _hold_stable(draft)
+        return
+    why = _advance(draft)
+    if why:
+        abort(draft, why)
+        _undo(draft)
+
+
+def active_hash(draft: Draft) -> str:
+    """The revision that users reach."""
+    return _hash(draft, draft.release.blue_green.active_service)
+
+
+def _settle(draft: Draft) -> None:
+    """Nothing is on its way: the present version is what users reach, and stable once it can carry them."""
+    release, strategy = draft.release, draft.release.blue_green
+    if release.new is None and draft.paused:
+        return
+    keep(draft, wanted(release), release.replicas)
+    new = release.new
+    if new is None:
+        return
+    if strategy.preview_service:
+        point_service(draft, strategy.preview_service, new)
+    if release.first and release.available < release.replicas:
+        return
+    if not point_service(draft, strategy.active_service, new) and release.replicas:
+        return
+    if release.first:
+        promote(draft, "Initial deploy")
+    _retire_others(draft)
+
+
+def _advance(draft: Draft) -> str:
+    """Take the update one safe move further; the reason to abort it, or nothing."""
+    release, strategy = draft.release, draft.release.blue_green
+    _hold_stable(draft)
+    new = wanted(release)
+    keep(draft, new, release.replicas)
+    _retire_others(draft)
+    if release.new is None:
+        return ""
+    if strategy.preview_service:
+        point_service(draft, strategy.preview_service, new)
+    if active_hash(draft) == new.hash:
+        return _confirm(draft)
+    if release.available < release.replicas or draft.paused:
+        return ""
+    if not draft.status.get("promoteFull"):
+        ready, why = _may_flip(draft)
+        if not ready:
+            return why
+    point_service(draft, strategy.active_service, new)
+    return ""
+
+
+def _may_flip(draft: Draft) -> tuple[bool, str]:
+    """Whether the analysis before the flip and the pause before it are both behind; or why the update fails."""
+    strategy = draft.release.blue_green
+    if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+        draft.waiting = True
+        return False, ""
+    passed = True
+    if strategy.pre_promotion_analysis:
+        answer = gates.ask(draft, gates.PRE_PROMOTION, strategy.pre_promotion_analysis)
+        if answer.failed:
+            return False, answer.why
+        passed = answer.passed
+    waited = _pause_over(draft)
+    draft.waiting = not (passed and waited)
+    return passed and waited, ""
+
+
+def _pause_over(draft: Draft) -> bool:
+    strategy = draft.release.blue_green
+    if not strategy.auto_promotion_enabled:
+        return pauses.over(draft, names.PAUSE_BLUE_GREEN, None)
+    if not strategy.auto_promotion_seconds:
+        return True
+    return pauses.over(draft, names.PAUSE_BLUE_GREEN, timedelta(seconds=strategy.auto_promotion_seconds))
+
+
+def _confirm(draft: Draft) -> str:
+    """Users reach the new version: watch it if asked to, then call it stable."""
+    analysis = draft.release.blue_green.post_promotion_analysis
+    if pauses.condition(draft, names.PAUSE_BLUE_GREEN):
+        pauses.release(draft)
+    in_full = draft.status.get("promoteFull")
+    if analysis is not None and not in_full:
+        if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+            draft.waiting = True
+            return ""
+        answer = gates.ask(draft, gates.POST_PROMOTION, analysis)
+        if answer.failed:
+            return answer.why
+        if not answer.passed:
+            draft.waiting = True
+            return ""
+    promote(draft, "Full promotion requested" if in_full else "Completed blue-green update")
+    return ""
+
+
+def _undo(draft: Draft) -> None:
+    """Users go back to stable first; the new version's pods go after their delay."""
+    release, strategy = draft.release, draft.release.blue_green
+    stable = release.stable
+    _hold_stable(draft)
+    if stable is None or (stable.available == 0 and release.available):
+        return
+    if not point_service(draft, strategy.active_service, stable):
+        return
+    new = release.new
+    if new is not None and new.replicas:
+        previewed = _hash(draft, strategy.preview_service) == new.hash
+        if previewed and new.deadline is not None and draft.reached(new.deadline):
+            point_service(draft, strategy.preview_service, stable)
+        else:
+            retire(draft, new, strategy.abort_scale_down_delay)
+    _retire_others(draft)
+
+
+def _hold_stable(draft: Draft) -> None:
+    if draft.release.stable is not None:
+        keep(draft, draft.release.stable, draft.release.replicas)
+
+
+def _retire_others(draft: Draft) -> None:
+    strategy, pointed_at = draft.release.blue_green, referenced(draft)
+    retire_all(
+        draft,
+        [rs for rs in draft.release.others if rs.hash not in pointed_at],
+        strategy.scale_down_delay,
+        strategy.scale_down_delay_revision_limit,
+    )
+
+
+def _hash(draft: Draft, name: str) -> str:
+    service = draft.world.services.get(name) if name else None
+    return service.hash if service else ""

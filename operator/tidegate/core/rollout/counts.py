@@ -1,0 +1,88 @@
+"""What the status says of pods, weights and selectors: what is, not what was asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.world import ReplicaSet
+
+COUNTS: Final = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "HPAReplicas")
+
+
+def count(draft: Draft) -> None:
+    """Write the numbers of pods, the autoscaler's view, and the observed split."""
+    release, status = draft.release, draft.status
+    sets = [rs for rs in draft.world.replica_sets if not rs.deleting]
+    status["observedGeneration"] = str(draft.world.rollout["metadata"].get("generation", 0))
+    status["replicas"] = sum(rs.current for rs in sets)
+    status["updatedReplicas"] = release.new.current if release.new else 0
+    status["readyReplicas"] = sum(rs.ready for rs in sets)
+    status["availableReplicas"] = sum(rs.available for rs in sets)
+    status["selector"] = _selector(draft)
+    if release.spec.strategy.blue_green:
+        active = _count_blue_green(draft, sets)
+        status["HPAReplicas"] = active.current if active else 0
+        if active:
+            status["selector"] += f",{names.POD_TEMPLATE_HASH}={active.hash}"
+    else:
+        status["HPAReplicas"] = status["replicas"]
+        _weigh(draft)
+    for part in ("canary", "blueGreen"):
+        if not status[part] and part not in draft.before:
+            del status[part]
+
+
+def _count_blue_green(draft: Draft, sets: list[ReplicaSet]) -> ReplicaSet | None:
+    strategy = draft.release.blue_green
+    for field, name in (
+        ("activeSelector", strategy.active_service),
+        ("previewSelector", strategy.preview_service),
+    ):
+        service = draft.world.services.get(name) if name else None
+        if service and service.hash:
+            draft.blue_green[field] = service.hash
+        else:
+            draft.blue_green.pop(field, None)
+    return next((rs for rs in sets if rs.hash == draft.blue_green.get("activeSelector")), None)
+
+
+def _weigh(draft: Draft) -> None:
+    """Write the split that the routes show, beside the ends that it goes to."""
+    traffic, strategy = draft.world.traffic, draft.release.canary
+    if traffic is None:
+        draft.canary.pop("weights", None)
+        return
+    seen, selected = traffic.observe(), traffic.selected()
+
+    def end(weight: int, name: str, subset: str) -> dict[str, Any]:
+        service = draft.world.services.get(name) if name else None
+        hash_ = subset or (service.hash if service else "")
+        destination: dict[str, Any] = {"weight": weight}
+        if name:
+            destination["serviceName"] = name
+        if hash_:
+            destination["podTemplateHash"] = hash_
+        return destination
+
+    draft.canary["weights"] = {
+        "canary": end(seen.canary, strategy.canary_service, selected.canary if selected else ""),
+        "stable": end(seen.stable, strategy.stable_service, selected.stable if selected else ""),
+    }
+
+
+def _selector(draft: Draft) -> str:
+    """The label selector in the text form that the scale subresource needs."""
+    selector = draft.release.spec.selector
+    parts = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
+    for requirement in selector.match_expressions:
+        values = f" ({','.join(requirement.values)})" if requirement.values else ""
+        match requirement.operator:
+            case "In" | "NotIn":
+                parts.append(f"{requirement.key} {requirement.operator.lower()}{values}")
+            case "Exists":
+                parts.append(requirement.key)
+            case _:
+                parts.append(f"!{requirement.key}")
+    return ",".join(parts)

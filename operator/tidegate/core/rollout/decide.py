@@ -1,0 +1,147 @@
+"""From a world to a plan: the one decision about a Rollout, pure and repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.api.problems import Problem
+from tidegate.core.plan import Event, Plan
+from tidegate.core.rollout import conditions, gates, revisions
+from tidegate.core.rollout.blue_green import decide_blue_green
+from tidegate.core.rollout.canary import decide_canary
+from tidegate.core.rollout.counts import COUNTS
+from tidegate.core.rollout.lifecycle import abort, begin, obey
+from tidegate.core.rollout.release import Draft, Release
+from tidegate.core.rollout.report import overdue, report
+from tidegate.core.rollout.world import World
+
+_VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
+
+
+def decide(world: World) -> Plan:
+    """Decide what to do for a Rollout now.
+
+    Nothing is planned for a Rollout that is being deleted: its owned objects go with it and its routes stay as they
+    are. One that can't be acted on gets a condition that says why, and nothing else changes.
+    """
+    if "deletionTimestamp" in world.rollout["metadata"]:
+        return Plan()
+    if world.problems or world.spec is None:
+        return _refuse(world, world.problems)
+    draft = Draft(world, Release.assess(world, world.spec))
+    problems = (*_missing_services(draft), *_routes(world), *gates.missing_templates(draft))
+    if problems:
+        return _refuse(world, problems)
+    try:
+        _decide(draft)
+    except gates.Refused as refused:
+        return _refuse(world, refused.problems)
+    return _plan(draft)
+
+
+def _decide(draft: Draft) -> None:
+    release = draft.release
+    if release.new is None and draft.world.name_taken:
+        # Another object has the name that our next ReplicaSet would have: the hash is salted with this count.
+        draft.status["collisionCount"] = int(draft.status.get("collisionCount") or 0) + 1
+        report(draft)
+        return
+    begin(draft)
+    obey(draft)
+    if release.spec.progress_deadline_abort and not release.first and overdue(draft):
+        abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
+    if release.spec.strategy.blue_green:
+        decide_blue_green(draft)
+    else:
+        decide_canary(draft)
+    if not (draft.paused and release.new is None):
+        revisions.number(draft)
+    gates.follow(draft)
+    gates.end_unneeded(draft)
+    gates.forget_old(draft)
+    revisions.forget_old(draft)
+    report(draft)
+
+
+def _plan(draft: Draft) -> Plan:
+    changed = draft.status != draft.before
+    return Plan(
+        actions=tuple(draft.actions),
+        status=draft.status if changed else None,
+        events=tuple(draft.events) if changed else (),
+        again_at=draft.wake,
+        counts_only=changed and _same_but_counts(draft.before, draft.status),
+    )
+
+
+def _same_but_counts(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether only numbers of pods, and what follows from them, differ: nothing that anybody waits for."""
+    keys = (before.keys() | after.keys()) - _VOLATILE
+    if any(before.get(key) != after.get(key) for key in keys):
+        return False
+    return _truths(before) == _truths(after)
+
+
+def _truths(status: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c.get("status", ""), c.get("reason", "")) for c in status.get("conditions") or ()}
+
+
+def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
+    """Say what is wrong; traffic, pods and the step stay as they are until it is mended."""
+    message = "; ".join(map(str, problems))
+    status = dict(world.status)
+    held = conditions.put(
+        status.get("conditions") or (),
+        names.CONDITION_INVALID_SPEC,
+        True,
+        names.REASON_INVALID_SPEC,
+        message,
+        world.now,
+    )
+    status.update(
+        observedGeneration=str(world.rollout["metadata"].get("generation", 0)),
+        phase=names.DEGRADED,
+        message=f"{names.REASON_INVALID_SPEC}: {message}",
+        conditions=held,
+    )
+    if status == world.status:
+        return Plan()
+    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"),))
+
+
+def _missing_services(draft: Draft) -> tuple[Problem, ...]:
+    strategy = draft.release.spec.strategy
+    if strategy.blue_green:
+        base, pairs = (
+            "spec.strategy.blueGreen",
+            (
+                ("activeService", strategy.blue_green.active_service),
+                ("previewService", strategy.blue_green.preview_service),
+            ),
+        )
+    else:
+        canary = draft.release.canary
+        base, pairs = (
+            "spec.strategy.canary",
+            (
+                ("canaryService", canary.canary_service),
+                ("stableService", canary.stable_service),
+            ),
+        )
+    problems = []
+    for field, name in pairs:
+        if not name:
+            continue
+        service = draft.world.services.get(name)
+        if service is None:
+            problems.append(Problem(f"{base}.{field}", f"Service {name} not found"))
+        elif service.manager and service.manager != draft.world.name:
+            message = f"Service {name} is managed by another Rollout, {service.manager}"
+            problems.append(Problem(f"{base}.{field}", message))
+    return tuple(problems)
+
+
+def _routes(world: World) -> tuple[Problem, ...]:
+    return world.traffic.problems() if world.traffic is not None else ()

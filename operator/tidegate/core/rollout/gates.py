@@ -1,0 +1,258 @@
+"""Analyses of a rollout: which run judges what, what its verdict means, and when runs go.
+
+A run is named in the status before it is created. So a crash between the two leaves a name without a run, which is
+created then, and never a run that nobody knows; and a later attempt can't mistake an earlier attempt's run for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import RolloutAnalysis
+from tidegate.core.analysis.templates import compose, run_body
+from tidegate.core.rollout import pauses
+from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
+from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.world import Run
+
+_SLOTS: Final = (
+    ("canary", "currentStepAnalysisRunStatus"),
+    ("canary", "currentBackgroundAnalysisRunStatus"),
+    ("blueGreen", "prePromotionAnalysisRunStatus"),
+    ("blueGreen", "postPromotionAnalysisRunStatus"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A place in a rollout where an analysis is asked.
+
+    part, slot: where the status keeps the run's name and phase. path: of the analysis in the spec.
+    """
+
+    run_type: names.RunType
+    words: str
+    part: str
+    slot: str
+    path: str
+    suffix: str = ""
+    step: int | None = None
+
+
+BACKGROUND: Final = Gate("Background", "Background", *_SLOTS[1], path="spec.strategy.canary.analysis")
+PRE_PROMOTION: Final = Gate(
+    "PrePromotion",
+    "Pre-promotion",
+    *_SLOTS[2],
+    path="spec.strategy.blueGreen.prePromotionAnalysis",
+    suffix="-pre",
+)
+POST_PROMOTION: Final = Gate(
+    "PostPromotion",
+    "Post-promotion",
+    *_SLOTS[3],
+    path="spec.strategy.blueGreen.postPromotionAnalysis",
+    suffix="-post",
+)
+
+
+def step_gate(index: int) -> Gate:
+    """The gate of an inline analysis step."""
+    path = f"spec.strategy.canary.steps[{index}].analysis"
+    return Gate("Step", "Step-based", *_SLOTS[0], path=path, suffix=f"-{index}", step=index)
+
+
+class Refused(Exception):
+    """The spec can't be acted on; `problems` say why. Traffic stays where it is."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a gate says now. `why` explains a failure in the words that the status will show."""
+
+    passed: bool = False
+    failed: bool = False
+    why: str = ""
+
+
+WAIT: Final = Answer()
+PASS: Final = Answer(passed=True)
+
+
+def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> Answer:
+    """Ask a gate, starting its run if need be.
+
+    An inconclusive run pauses the rollout. Once the pause has been lifted, a new run is asked.
+    """
+    slots: dict[str, Any] = draft.status[gate.part]
+    entry = slots.get(gate.slot)
+    base = _base_name(draft, gate)
+    if not entry or not _belongs(entry["name"], base):
+        slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
+        return WAIT
+    run = _find(draft, entry["name"])
+    if run is None:
+        _start(draft, gate, analysis, entry["name"])
+        return WAIT
+    if not run.ours:
+        slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
+        return WAIT
+    if run.phase == names.RUN_INCONCLUSIVE:
+        if entry.get("status") == run.phase and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+            draft.status.pop("controllerPause", None)
+            slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
+            return WAIT
+        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
+    _record(draft, gate, run)
+    if run.phase == names.RUN_SUCCESSFUL:
+        return PASS
+    if run.phase in (names.RUN_FAILED, names.RUN_ERROR):
+        words = f"{gate.words} analysis phase error/failed"
+        return Answer(failed=True, why=f"{words}: {run.message}" if run.message else words)
+    return WAIT
+
+
+def follow(draft: Draft) -> None:
+    """Keep the phases of the named runs up to date where no gate is asked any more."""
+    for part, slot in _SLOTS:
+        entry = draft.status[part].get(slot)
+        run = _find(draft, entry["name"]) if entry else None
+        if run is not None and run.ours and run.phase and run.phase != entry.get("status"):
+            draft.status[part][slot] = _entry(run)
+
+
+def end_unneeded(draft: Draft) -> None:
+    """End runs that the status no longer names, or all of them once the update is over or given up."""
+    release = draft.release
+    wanted = set() if draft.aborted or release.promoted else _named(draft)
+    for run in draft.world.runs:
+        if run.ours and not run.ended and not run.terminating and run.name not in wanted:
+            draft.do(EndRun(draft.world.namespace, run))
+
+
+def forget_old(draft: Draft) -> None:
+    """Delete ended runs beyond the history limits, oldest first, never one that the status names."""
+    limits = draft.release.spec.analysis
+    kept = _named(draft)
+    ended = sorted(
+        (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept),
+        key=lambda run: (run.created, run.name),
+        reverse=True,
+    )
+    good = [run for run in ended if run.phase == names.RUN_SUCCESSFUL]
+    bad = [run for run in ended if run.phase != names.RUN_SUCCESSFUL]
+    for run in [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]:
+        draft.do(DeleteRun(draft.world.namespace, run))
+
+
+def analyses(draft: Draft) -> Iterator[tuple[Gate, RolloutAnalysis]]:
+    """Every analysis that the spec asks for, with its gate."""
+    strategy = draft.release.spec.strategy
+    if strategy.canary:
+        if strategy.canary.analysis:
+            yield BACKGROUND, strategy.canary.analysis
+        for index, step in enumerate(strategy.canary.steps):
+            if step.analysis:
+                yield step_gate(index), step.analysis
+    if strategy.blue_green:
+        if strategy.blue_green.pre_promotion_analysis:
+            yield PRE_PROMOTION, strategy.blue_green.pre_promotion_analysis
+        if strategy.blue_green.post_promotion_analysis:
+            yield POST_PROMOTION, strategy.blue_green.post_promotion_analysis
+
+
+def missing_templates(draft: Draft) -> tuple[Problem, ...]:
+    """Templates that the spec names and the cluster does not have."""
+    problems = []
+    for gate, analysis in analyses(draft):
+        for position, ref in enumerate(analysis.templates):
+            if draft.world.templates.get((ref.cluster_scope, ref.template_name)) is None:
+                kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
+                problems.append(
+                    Problem(
+                        f"{gate.path}.templates[{position}].templateName",
+                        f"{kind} {ref.template_name} not found",
+                    )
+                )
+    return tuple(problems)
+
+
+def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
+    """The spec of the run that `analysis` asks for. Raises Refused when its templates or arguments don't allow one."""
+    raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
+    spec, problems = compose(
+        [raw for raw in raws if raw is not None],
+        analysis.args,
+        stable_hash=draft.release.stable_hash,
+        latest_hash=draft.release.hash,
+        path=gate.path,
+    )
+    if spec is None:
+        raise Refused(problems)
+    return spec
+
+
+def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> None:
+    """Create the run, but only once the cluster knows its name."""
+    part: dict[str, Any] = draft.before.get(gate.part) or {}
+    if (part.get(gate.slot) or {}).get("name") != name:
+        return
+    release, world = draft.release, draft.world
+    selector = world.rollout["spec"]["selector"].get("matchLabels") or {}
+    labels = {**selector, names.POD_TEMPLATE_HASH: release.hash, names.RUN_TYPE: gate.run_type}
+    if gate.step is not None:
+        labels[names.RUN_STEP_INDEX] = str(gate.step)
+    body = run_body(
+        name=name,
+        namespace=world.namespace,
+        owner=world.rollout,
+        labels=labels,
+        annotations={names.REVISION: str(release.revision)},
+        spec=composed(draft, gate, analysis),
+    )
+    draft.do(CreateRun(world.namespace, body, gate.words))
+
+
+def _record(draft: Draft, gate: Gate, run: Run) -> None:
+    draft.status[gate.part][gate.slot] = _entry(run)
+
+
+def _entry(run: Run) -> dict[str, str]:
+    entry = {"name": run.name, "status": run.phase or names.RUN_PENDING}
+    return {**entry, "message": run.message} if run.message else entry
+
+
+def _named(draft: Draft) -> set[str]:
+    entries = (draft.status[part].get(slot) for part, slot in _SLOTS)
+    return {entry["name"] for entry in entries if entry}
+
+
+def _find(draft: Draft, name: str) -> Run | None:
+    return next((run for run in draft.world.runs if run.name == name), None)
+
+
+def _base_name(draft: Draft, gate: Gate) -> str:
+    release = draft.release
+    return f"{draft.world.name}-{release.hash}-{release.revision}{gate.suffix}"
+
+
+def _belongs(name: str, base: str) -> bool:
+    rest = name.removeprefix(base)
+    return rest != name and (not rest or (rest[0] == "." and rest[1:].isdigit()))
+
+
+def _free_name(draft: Draft, base: str) -> str:
+    taken = {run.name for run in draft.world.runs}
+    name, number = base, 0
+    while name in taken:
+        number += 1
+        name = f"{base}.{number}"
+    return name

@@ -1,0 +1,72 @@
+"""The ends of traffic: which revision each Service, and each subset of a router, stands for."""
+
+from __future__ import annotations
+
+from tidegate.core.rollout.actions import PointService, PointSubsets
+from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.world import ReplicaSet
+
+
+def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
+    """Make a Service select the pods of `target`; True when it does so already (or there is no such Service).
+
+    A Service that selects no revision yet may be serving users from pods that are not ours, so it is only taken over
+    once all pods of the target are available. Later one available pod is enough: what was selected before is going.
+    """
+    service = draft.world.services.get(name) if name else None
+    if service is None or service.hash == target.hash:
+        return True
+    enough = max(target.replicas, 1) if not service.hash else 1
+    if target.available >= enough:
+        draft.do(PointService(draft.world.namespace, service, target.hash, draft.world.name))
+    return False
+
+
+def point_ends(draft: Draft, *, canary: ReplicaSet | None = None, stable: ReplicaSet | None = None) -> bool:
+    """Make the canary's and stable's ends stand for these revisions; None leaves an end alone. True when they do."""
+    strategy = draft.release.canary
+    done = True
+    if stable is not None:
+        done = point_service(draft, strategy.stable_service, stable)
+    if canary is not None:
+        done = point_service(draft, strategy.canary_service, canary) and done
+    return _point_subsets(draft, canary, stable) and done
+
+
+def canary_stands_for(draft: Draft, target: ReplicaSet) -> bool:
+    """Whether the canary's end, Service and subset alike, stands for this revision."""
+    name = draft.release.canary.canary_service
+    service = draft.world.services.get(name) if name else None
+    if service is not None and service.hash != target.hash:
+        return False
+    selected = draft.world.traffic.selected() if draft.world.traffic else None
+    return selected is None or selected.canary == target.hash
+
+
+def referenced(draft: Draft) -> frozenset[str]:
+    """The pod template hashes that some Service or subset of this Rollout selects now."""
+    hashes = {service.hash for service in draft.world.services.values() if service}
+    selected = draft.world.traffic.selected() if draft.world.traffic else None
+    if selected is not None:
+        hashes |= {selected.canary, selected.stable}
+    return frozenset(hashes - {""})
+
+
+def _point_subsets(draft: Draft, canary: ReplicaSet | None, stable: ReplicaSet | None) -> bool:
+    traffic = draft.world.traffic
+    selected = traffic.selected() if traffic else None
+    if traffic is None or selected is None:
+        return True
+    requests = traffic.point(
+        canary_hash=canary.hash if canary else selected.canary,
+        stable_hash=stable.hash if stable else selected.stable,
+    )
+    changes = [
+        end
+        for end, hash_ in ((canary, selected.canary), (stable, selected.stable))
+        if end is not None and end.hash != hash_
+    ]
+    if all(end.available for end in changes):
+        for request in requests:
+            draft.do(PointSubsets(request))
+    return not requests

@@ -1,0 +1,190 @@
+"""The status that a decision leaves behind: conditions, progress deadline, phase and message, by the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.core.rollout import conditions
+from tidegate.core.rollout.counts import COUNTS, count
+from tidegate.core.rollout.release import Draft
+
+_PROGRESS: Final = (
+    *COUNTS,
+    "currentPodHash",
+    "currentStepIndex",
+    "stableRS",
+    "abort",
+    "pauseConditions",
+    "controllerPause",
+    "promoteFull",
+)
+
+
+def report(draft: Draft) -> None:
+    """Write counts, conditions, phase and message into the draft's status."""
+    count(draft)
+    _conditions(draft)
+    draft.status["phase"], message = phase(draft)
+    if message:
+        draft.status["message"] = message
+    else:
+        draft.status.pop("message", None)
+
+
+def overdue(draft: Draft) -> bool:
+    """Whether the update has made no progress for longer than its deadline; if it may come to that, look then."""
+    release, now = draft.release, draft.world.now
+    progressing = conditions.find(draft.before.get("conditions") or (), names.CONDITION_PROGRESSING)
+    if release.promoted or draft.aborted or draft.paused or draft.waiting or draft.status.get("pauseConditions"):
+        return False
+    if progressing is None or progressing.get("status") == "Unknown":
+        return False
+    if progressing.get("reason") == names.REASON_TIMED_OUT:
+        return True
+    since = conditions.updated_at(progressing)
+    if since is None:
+        return False
+    deadline = since + timedelta(seconds=release.spec.progress_deadline_seconds)
+    return draft.reached(deadline) and not _progressed(draft)
+
+
+def phase(draft: Draft) -> tuple[str, str]:
+    """The phase and message, in the contract's order of precedence."""
+    release, status = draft.release, draft.status
+    progressing = conditions.find(status["conditions"], names.CONDITION_PROGRESSING) or {}
+    reason = progressing.get("reason")
+    if reason in (names.REASON_ABORTED, names.REASON_TIMED_OUT):
+        return names.DEGRADED, f"{reason}: {progressing.get('message')}"
+    if draft.paused:
+        return names.PAUSED, "manually paused"
+    if status.get("pauseConditions"):
+        return names.PAUSED, status["pauseConditions"][0]["reason"]
+    if status["updatedReplicas"] < release.replicas:
+        return names.PROGRESSING, "more replicas need to be updated"
+    if status["availableReplicas"] < status["updatedReplicas"]:
+        return names.PROGRESSING, "updated replicas are still becoming available"
+    waiting = _blue_green_waits(draft) if release.spec.strategy.blue_green else _canary_waits(draft)
+    return (names.PROGRESSING, waiting) if waiting else (names.HEALTHY, "")
+
+
+def _blue_green_waits(draft: Draft) -> str:
+    status, hash_ = draft.status, draft.release.hash
+    if (status.get("blueGreen") or {}).get("activeSelector") != hash_:
+        return "active service cutover pending"
+    if status.get("stableRS") != hash_:
+        if draft.release.blue_green.post_promotion_analysis:
+            return "waiting for post-promotion verification to complete"
+        return "waiting for analysis to complete"
+    return ""
+
+
+def _canary_waits(draft: Draft) -> str:
+    status = draft.status
+    if draft.world.traffic is None and status["replicas"] > status["updatedReplicas"]:
+        return "old replicas are pending termination"
+    if status.get("stableRS") != draft.release.hash:
+        return "waiting for all steps to complete"
+    return ""
+
+
+def _conditions(draft: Draft) -> None:
+    release, status, now = draft.release, draft.status, draft.world.now
+    held = conditions.drop(draft.before.get("conditions") or (), names.CONDITION_INVALID_SPEC)
+
+    def put(type_: str, truth: bool, reason: str, message: str) -> None:
+        nonlocal held
+        held = conditions.put(held, type_, truth, reason, message, now)
+
+    paused = bool(draft.paused or status.get("pauseConditions"))
+    if paused or conditions.find(held, names.CONDITION_PAUSED):
+        put(
+            names.CONDITION_PAUSED,
+            paused,
+            names.REASON_PAUSED,
+            "Rollout is paused" if paused else "Rollout is not paused",
+        )
+    if _available(draft):
+        put(names.CONDITION_AVAILABLE, True, names.REASON_AVAILABLE, "Rollout has minimum availability")
+    else:
+        put(
+            names.CONDITION_AVAILABLE,
+            False,
+            names.REASON_AVAILABLE,
+            "Rollout does not have minimum availability",
+        )
+    failure = next((rs.failure for rs in (release.new, release.stable) if rs and rs.failure), "")
+    if failure:
+        reason, _, message = failure.partition(": ")
+        put(names.CONDITION_REPLICA_FAILURE, True, reason or "FailedCreate", message)
+    else:
+        held = conditions.drop(held, names.CONDITION_REPLICA_FAILURE)
+    healthy = _at_rest(draft)
+    put(
+        names.CONDITION_HEALTHY,
+        healthy,
+        names.REASON_HEALTHY,
+        "Rollout is healthy" if healthy else "Rollout is not healthy",
+    )
+    completed = status.get("stableRS") == release.hash
+    put(
+        names.CONDITION_COMPLETED,
+        completed,
+        names.REASON_COMPLETED,
+        "RolloutCompleted" if completed else "RolloutNotCompleted",
+    )
+    status["conditions"] = _progressing(draft, held, healthy=healthy, paused=paused)
+
+
+def _progressing(draft: Draft, held: conditions.Conditions, *, healthy: bool, paused: bool) -> conditions.Conditions:
+    release, now = draft.release, draft.world.now
+    before = conditions.find(held, names.CONDITION_PROGRESSING) or {}
+    name = f"{draft.world.name}-{release.hash}"
+
+    def put(truth: bool | None, reason: str, message: str) -> conditions.Conditions:
+        return conditions.put(held, names.CONDITION_PROGRESSING, truth, reason, message, now)
+
+    if draft.aborted:
+        if before.get("reason") == names.REASON_ABORTED and not draft.why_aborted:
+            return list(held)
+        why = draft.why_aborted or f"Rollout aborted update to revision {release.revision}"
+        return put(False, names.REASON_ABORTED, why)
+    if paused:
+        return put(None, names.REASON_PAUSED, "Rollout is paused")
+    if overdue(draft):
+        return put(False, names.REASON_TIMED_OUT, f'ReplicaSet "{name}" has timed out progressing.')
+    if healthy:
+        return put(True, names.REASON_NEW_REPLICA_SET_AVAILABLE, f'ReplicaSet "{name}" has successfully progressed.')
+    if release.new is None:
+        return put(True, names.REASON_NEW_REPLICA_SET, f'Created new replica set "{name}"')
+    moved = put(True, names.REASON_REPLICA_SET_UPDATED, f'ReplicaSet "{name}" is progressing.')
+    return conditions.touch(moved, names.CONDITION_PROGRESSING, now) if _progressed(draft) else moved
+
+
+def _at_rest(draft: Draft) -> bool:
+    """Whether the phase would be Healthy, were there no aborts, pauses and deadlines."""
+    probe: Mapping[str, Any] = draft.status
+    if draft.aborted or draft.paused or probe.get("pauseConditions"):
+        return False
+    if probe["updatedReplicas"] < draft.release.replicas or probe["availableReplicas"] < probe["updatedReplicas"]:
+        return False
+    return not (_blue_green_waits(draft) if draft.release.spec.strategy.blue_green else _canary_waits(draft))
+
+
+def _available(draft: Draft) -> bool:
+    release = draft.release
+    if release.spec.strategy.blue_green:
+        active = (draft.status.get("blueGreen") or {}).get("activeSelector")
+        serving = next((rs for rs in (release.new, release.stable) if rs and rs.hash == active), None)
+        return serving is not None and serving.available >= release.replicas
+    return bool(draft.status["availableReplicas"] >= release.replicas)
+
+
+def _progressed(draft: Draft) -> bool:
+    before, after = draft.before, draft.status
+    if any(before.get(field) != after.get(field) for field in _PROGRESS):
+        return True
+    parts = (("canary", "weights"), ("blueGreen", "activeSelector"))
+    return any((before.get(part) or {}).get(field) != (after.get(part) or {}).get(field) for part, field in parts)

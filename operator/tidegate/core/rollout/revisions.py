@@ -1,0 +1,167 @@
+"""Revisions as ReplicaSets: their bodies and numbers, their sizes, and when the old ones go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.core.rollout.actions import (
+    CreateReplicaSet,
+    DeleteReplicaSet,
+    MarkRevision,
+    MarkRollout,
+    Scale,
+    SetDeadline,
+)
+from tidegate.core.rollout.release import Draft, Release
+from tidegate.core.rollout.world import ReplicaSet
+
+_NOT_COPIED: Final = frozenset(
+    {
+        names.LAST_APPLIED,
+        names.REVISION,
+        names.REVISION_HISTORY,
+        names.DESIRED_REPLICAS,
+        names.WORKLOAD_GENERATION,
+    }
+)
+
+
+def wanted(release: Release) -> ReplicaSet:
+    """The ReplicaSet of the present template, or the picture of one that has yet to be created."""
+    if release.new is not None:
+        return release.new
+    return ReplicaSet(
+        name=f"{release.world.name}-{release.hash}",
+        uid="",
+        hash=release.hash,
+        revision=release.revision,
+        replicas=0,
+        current=0,
+        ready=0,
+        available=0,
+        created="",
+        deadline=None,
+        deleting=False,
+        min_ready_seconds=release.spec.min_ready_seconds,
+        annotations={},
+        template=release.spec.template,
+        failure="",
+    )
+
+
+def resize(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
+    """Bring a ReplicaSet to this size, creating it at that size if it is not there."""
+    release = draft.release
+    if not rs.uid:
+        draft.do(CreateReplicaSet(draft.world.namespace, _body(release, replicas)))
+    elif rs.replicas != replicas:
+        draft.do(Scale(draft.world.namespace, rs, replicas, release.replicas))
+
+
+def keep(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
+    """Bring a ReplicaSet that is in use to this size and take it off the scale-down list."""
+    resize(draft, rs, replicas)
+    if rs.deadline and rs.replicas == replicas:
+        draft.do(SetDeadline(draft.world.namespace, rs, None))
+
+
+def retire(draft: Draft, rs: ReplicaSet, delay: int | None) -> None:
+    """Take down a ReplicaSet that nothing points at any more, `delay` seconds after that was first seen.
+
+    None keeps it up. The deadline is written on the ReplicaSet, so it outlives this process.
+    """
+    if not rs.replicas or delay is None:
+        return
+    if rs.deadline is None and delay:
+        deadline = draft.world.now + timedelta(seconds=delay)
+        draft.do(SetDeadline(draft.world.namespace, rs, deadline))
+        draft.wake_at(deadline)
+    elif rs.deadline is None or draft.reached(rs.deadline):
+        resize(draft, rs, 0)
+
+
+def retire_all(draft: Draft, sets: Iterable[ReplicaSet], delay: int, limit: int | None) -> None:
+    """Retire several, newest first; those beyond `limit` do not get a delay."""
+    waiting = 0
+    for rs in sets:
+        if not rs.replicas:
+            continue
+        waiting += 1
+        over = limit is not None and waiting > limit
+        if over:
+            resize(draft, rs, 0)
+        else:
+            retire(draft, rs, delay)
+
+
+def number(draft: Draft) -> None:
+    """Write the revision's number on its ReplicaSet when it came back or changed, and on the Rollout."""
+    release, world = draft.release, draft.world
+    meta = world.rollout["metadata"]
+    known = (meta.get("annotations") or {}).get(names.REVISION)
+    default = "replicas" not in world.rollout["spec"]
+    if known != str(release.revision) or default:
+        draft.do(MarkRollout(draft.key, world.uid, meta["resourceVersion"], release.revision, default_replicas=default))
+    rs = release.new
+    if rs is None:
+        return
+    if rs.revision != release.revision or rs.min_ready_seconds != release.spec.min_ready_seconds:
+        annotations = _annotations(release)
+        if rs.revision and rs.revision != release.revision:
+            past = rs.annotations.get(names.REVISION_HISTORY)
+            annotations[names.REVISION_HISTORY] = f"{past},{rs.revision}" if past else str(rs.revision)
+        draft.do(MarkRevision(world.namespace, rs, annotations, release.spec.min_ready_seconds))
+
+
+def forget_old(draft: Draft) -> None:
+    """Delete ReplicaSets without pods beyond the history limit, oldest first."""
+    empty = [rs for rs in draft.release.others if not rs.replicas and not rs.current]
+    for rs in empty[draft.release.spec.revision_history_limit :]:
+        draft.do(DeleteReplicaSet(draft.world.namespace, rs))
+
+
+def _annotations(release: Release) -> dict[str, str]:
+    given: Mapping[str, str] = release.world.rollout["metadata"].get("annotations") or {}
+    copied = {key: value for key, value in given.items() if key not in _NOT_COPIED}
+    return {**copied, names.REVISION: str(release.revision)}
+
+
+def _body(release: Release, replicas: int) -> dict[str, Any]:
+    """A ReplicaSet for the present template, by the contract: named after the hash, selecting by it, owned."""
+    world, template = release.world, release.spec.template
+    mark = {names.POD_TEMPLATE_HASH: release.hash}
+    metadata = template.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), **mark}
+    selector = world.rollout["spec"]["selector"]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{world.name}-{release.hash}",
+            "namespace": world.namespace,
+            "labels": labels,
+            "annotations": {**_annotations(release), names.DESIRED_REPLICAS: str(release.replicas)},
+            "ownerReferences": [owner(world.rollout)],
+        },
+        "spec": {
+            "replicas": replicas,
+            "minReadySeconds": release.spec.min_ready_seconds,
+            "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), **mark}},
+            "template": {**template, "metadata": {**metadata, "labels": labels}},
+        },
+    }
+
+
+def owner(rollout: Mapping[str, Any]) -> dict[str, Any]:
+    """The reference by which the garbage collector and we know what belongs to a Rollout."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.ROLLOUT,
+        "name": rollout["metadata"]["name"],
+        "uid": rollout["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

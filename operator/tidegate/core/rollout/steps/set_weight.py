@@ -1,0 +1,13 @@
+"""The step `setWeight`: the canary's share of traffic, or of pods where no router splits traffic."""
+
+from __future__ import annotations
+
+from tidegate.api.rollout import CanaryStep
+from tidegate.core.rollout import sizing
+from tidegate.core.rollout.release import Draft
+
+
+def ask(draft: Draft, step: CanaryStep, index: int) -> tuple[bool, str]:
+    """Done when the routes show the weight, or the pods stand in that ratio and are available."""
+    assert step.set_weight is not None
+    return sizing.at_weight(draft, step.set_weight), ""
