@@ -1,7 +1,8 @@
 """What an analysis run's decision sees and hands back, and the one form that every provider's answer takes.
 
-The engine asks `decide` twice at an instant at which something is due: first it is told what to measure, then it is
-given the readings and writes the status once. Nothing is written between the two, so a process that dies in between
+The engine asks `decide` twice at an instant at which something is due: first it is told what to measure,
+then it is given the readings and writes the status once. Nothing is written between the two, so a process
+that dies in between
 has lost a query and nothing else: its successor is told to measure again.
 """
 
@@ -19,16 +20,19 @@ from tidegate.core.plan import Event
 class Reading:
     """What a provider answered to one query, before any condition has looked at it.
 
-    value: what conditions see as `result` (a float, a list of floats, or whatever JSON the provider speaks of).
+    value: what conditions see as `result` (a float, a list of floats, or whatever JSON the provider speaks
+    of).
     text: the value as the measurement shows it, such as `[0.95]`.
     error: why there is no value; empty when there is one. It never holds credentials.
     metadata: more about the measurement for the status, such as a provider's warnings.
+    asked: what was asked, for the metric's entry in the status, such as the resolved query.
     """
 
     value: Any = None
     text: str = ""
     error: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Taken:
 class Measure:
     """A measurement to take now.
 
-    spec: the metric's provider mapping with one key, the provider's name (`{"prometheus": {...}}`), with every
-        argument filled in.
+    spec: the metric's provider mapping with one key, the provider's name (`{"prometheus": {...}}`), with
+        every argument filled in.
     timeout: the longest that it may take; the reading is an error after that.
     """
 
@@ -73,7 +77,8 @@ class RunWorld:
 class RunPlan:
     """The outcome of one decision over an AnalysisRun.
 
-    measures: to be taken together, now. While there are any, `status` is None: decide again with their readings.
+    measures: to be taken together, now. While there are any, `status` is None: decide again with their
+    readings.
     status: the whole `.status` that the run should have, or None to leave it.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.

@@ -1,0 +1,162 @@
+"""What to do about one AnalysisRun now: what to measure, what the measurements say, when to look again.
+
+Everything follows from the run's spec, its status and the time. A process that dies between a measurement
+and the write of the status has lost that measurement; the next one takes it again and comes to the same end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tidegate.api.problems import Problem
+from tidegate.core.analysis.metrics import Metric, read_run
+from tidegate.core.analysis.progress import MetricProgress, Progress
+from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
+from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
+from tidegate.core.plan import Event
+
+
+def decide(world: RunWorld) -> RunPlan:
+    """Decide about one run: without readings what to measure and when, with readings the new status."""
+    status = world.run.get("status") or {}
+    before = Progress.read(status)
+    if before.ended:
+        return RunPlan()
+    metrics, problems = read_run(world.run)
+    if problems:
+        return _refused(before, problems, world.now)
+    terminate = bool((world.run.get("spec") or {}).get("terminate"))
+    started_at = before.started_at or _second(
+        min((taken.started_at for taken in world.readings), default=world.now)
+    )
+    measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
+    if measures:
+        return RunPlan(measures=measures)
+    measured = _with_readings(metrics, replace(before, started_at=started_at), world.readings)
+    after = _judged(metrics, measured, terminate=terminate, now=world.now)
+    written = after.write(metrics)
+    return RunPlan(
+        status=written if written != status else None,
+        events=_events(before, after),
+        again_at=None if after.ended else _next(metrics, after, started_at),
+    )
+
+
+def _due(
+    metrics: Sequence[Metric], progress: Progress, started_at: datetime, now: datetime
+) -> tuple[Measure, ...]:
+    """The measurements of all metrics whose time has come, to be taken together."""
+    due: list[Measure] = []
+    for metric in metrics:
+        at = progress.of(metric).due_at(metric, started_at)
+        if at is not None and at <= now:
+            due.append(Measure(metric.name, metric.provider, metric.timeout))
+    return tuple(due)
+
+
+def _next(metrics: Sequence[Metric], progress: Progress, started_at: datetime) -> datetime | None:
+    times = (progress.of(metric).due_at(metric, started_at) for metric in metrics)
+    return min((at for at in times if at is not None), default=None)
+
+
+def _with_readings(metrics: Sequence[Metric], progress: Progress, readings: Sequence[Taken]) -> Progress:
+    """Progress with the readings judged and counted.
+
+    A reading counts only where its metric was due when it was taken, so that the same readings given twice
+    (a write that was refused and is decided again on fresh state) count once.
+    """
+    by_name = {metric.name: metric for metric in metrics}
+    entries = dict(progress.metrics)
+    for taken in readings:
+        metric = by_name.get(taken.metric)
+        if metric is None or progress.started_at is None:
+            continue
+        entry = entries.get(metric.name) or MetricProgress(metric.name)
+        at = entry.due_at(metric, progress.started_at)
+        if at is not None and at <= taken.started_at:
+            verdict = judge_measurement(metric, taken.reading)
+            entries[metric.name] = entry.with_measurement(taken, verdict)
+    return replace(progress, metrics=entries)
+
+
+def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, now: datetime) -> Progress:
+    """Progress with the verdict of every metric and of the run.
+
+    The first bad metric ends the run in this same decision: an abort must not wait for another round.
+    """
+    verdicts = _verdicts(metrics, progress, terminating=terminate)
+    ending = terminate or any(verdict.phase in BAD for verdict in verdicts.values())
+    if ending:
+        verdicts = _verdicts(metrics, progress, terminating=True)
+    entries = {
+        name: entry.with_verdict(verdicts[name]) if name in verdicts else entry
+        for name, entry in progress.metrics.items()
+    }
+    judged = replace(progress, metrics=entries)
+    done = ending or all(judged.of(metric).ended for metric in metrics)
+    if not done:
+        return replace(judged, phase="Running", message="")
+    phase = worst(verdict.phase for verdict in verdicts.values()) or "Successful"
+    message = _reason(metrics, judged, verdicts) or ("Run Terminated" if terminate else "")
+    return replace(judged, phase=phase, message=message, completed_at=_second(now))
+
+
+def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: bool) -> dict[str, Verdict]:
+    """The verdict of each metric that was measured; one that has ended keeps its own."""
+    verdicts: dict[str, Verdict] = {}
+    for metric in metrics:
+        entry = progress.metrics.get(metric.name)
+        if entry is None:
+            continue
+        verdict = judge_metric(metric, entry.tally, terminating=terminating)
+        verdicts[metric.name] = Verdict(entry.phase, verdict.reason) if entry.ended else verdict
+    return verdicts
+
+
+def _reason(metrics: Sequence[Metric], progress: Progress, verdicts: Mapping[str, Verdict]) -> str:
+    """Why the run ended as it did: the first of its worst metrics, in Argo's words. Empty for a good end."""
+    end = worst(verdict.phase for verdict in verdicts.values())
+    for metric in metrics:
+        verdict = verdicts.get(metric.name)
+        if verdict is None or verdict.phase != end or not verdict.reason:
+            continue
+        reason = f'Metric "{metric.name}" assessed {verdict.phase} due to {verdict.reason}'
+        detail = progress.of(metric).message
+        return f'{reason}: "Error Message: {detail}"' if detail else reason
+    return ""
+
+
+def _events(before: Progress, after: Progress) -> tuple[Event, ...]:
+    """One event for each metric that has ended now, one for the run. Notifications match on the reasons."""
+    events = [
+        _event("Metric", entry.phase, f"Metric '{name}' Completed. Result: {entry.phase}")
+        for name, entry in after.metrics.items()
+        if entry.ended and not (name in before.metrics and before.metrics[name].ended)
+    ]
+    if after.ended:
+        message = f"Analysis Completed. Result: {after.phase}"
+        events.append(
+            _event("AnalysisRun", after.phase, f"{message}. {after.message}" if after.message else message)
+        )
+    return tuple(events)
+
+
+def _event(kind: str, phase: str, message: str) -> Event:
+    return Event(kind + phase, message, "Warning" if phase in ("Error", "Failed") else "Normal")
+
+
+def _refused(before: Progress, problems: Sequence[Problem], now: datetime) -> RunPlan:
+    """A run that can't be carried out ends in Error at once and says what to mend."""
+    message = "Analysis spec invalid: " + "; ".join(str(problem) for problem in problems)
+    at = _second(now)
+    after = replace(
+        before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at
+    )
+    return RunPlan(status=after.write(()), events=_events(before, after))
+
+
+def _second(moment: datetime) -> datetime:
+    """The whole second, as the status keeps it: what is decided on must survive being written down."""
+    return moment - timedelta(microseconds=moment.microsecond)

@@ -1,0 +1,119 @@
+"""A run's metrics as the core works with them: arguments filled in, text read, conditions compiled.
+
+Reading happens on every decision, straight from the raw object, so a run that was edited by hand meets the
+same checks as a fresh one. Conditions are compiled once per text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from tidegate.api import analysis as api
+from tidegate.api.common import int_of
+from tidegate.api.parsing import parse_metrics, parse_run
+from tidegate.api.problems import Problem
+from tidegate.core.analysis.arguments import UnresolvedError, fill, read_arguments
+from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
+from tidegate.core.times import parse_duration
+
+HISTORY: Final = 10
+CONSECUTIVE_ERROR_LIMIT: Final = 4
+TIMEOUT: Final = timedelta(seconds=30)
+SHORTEST_INTERVAL: Final = timedelta(seconds=1)
+"""Times in a status have whole seconds, so a shorter interval would be due again at once, for ever."""
+
+_compiled = lru_cache(maxsize=4096)(compile_condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of a run.
+
+    provider: the raw provider mapping, one key, arguments filled in.
+    count: after how many measurements it is judged; None while it runs until it is stopped.
+    interval: from the end of one measurement to the start of the next; None where there is only one.
+    failure_limit: so many failures are borne, one more is a verdict. None when failures don't count (-1 in
+    the spec).
+    consecutive_success_limit: so many successes in a row are a verdict; 0 when that doesn't count.
+    """
+
+    name: str
+    provider: Mapping[str, Any]
+    count: int | None = 1
+    interval: timedelta | None = None
+    initial_delay: timedelta = timedelta(0)
+    success: Condition | None = None
+    failure: Condition | None = None
+    failure_limit: int | None = 0
+    inconclusive_limit: int = 0
+    consecutive_error_limit: int = CONSECUTIVE_ERROR_LIMIT
+    consecutive_success_limit: int = 0
+    timeout: timedelta = TIMEOUT
+
+
+def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+    """The metrics of a raw AnalysisRun, or the problems that keep it from being carried out."""
+    spec, problems = parse_run(run)
+    if spec is None:
+        return (), problems
+    values, problems = read_arguments(spec.args, "spec.args")
+    if problems:
+        return (), problems
+    return read_metrics(run["spec"]["metrics"], values, "spec.metrics")
+
+
+def read_metrics(
+    raw: Sequence[Mapping[str, Any]], args: Mapping[str, str], path: str
+) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+    """Raw metrics with `args` filled in, or the problems. `path` is where the list stands in its object."""
+    filled: list[Mapping[str, Any]] = []
+    problems: list[Problem] = []
+    for index, metric in enumerate(raw):
+        try:
+            filled.append(fill(metric, args))
+        except UnresolvedError as error:
+            problems.append(Problem(f"{path}[{index}]", str(error)))
+    if problems:
+        return (), tuple(problems)
+    models, wrong = parse_metrics(filled, path)
+    if wrong:
+        return (), wrong
+    metrics = [
+        _metric(model, item["provider"], f"{path}[{index}]", problems)
+        for index, (model, item) in enumerate(zip(models, filled, strict=True))
+    ]
+    return ((), tuple(problems)) if problems else (tuple(metrics), ())
+
+
+def _metric(model: api.Metric, provider: Mapping[str, Any], path: str, problems: list[Problem]) -> Metric:
+    """A checked metric as the core knows it. Conditions are the last thing that can be wrong with it."""
+    failure_limit = int_of(model.failure_limit, 0)
+    timeout = model.provider.prometheus.timeout if model.provider.prometheus is not None else None
+    return Metric(
+        name=model.name,
+        provider={name: settings for name, settings in provider.items() if settings is not None},
+        count=model.effective_count,
+        interval=max(parse_duration(model.interval), SHORTEST_INTERVAL) if model.interval else None,
+        initial_delay=parse_duration(model.initial_delay) if model.initial_delay else timedelta(0),
+        success=_condition(model.success_condition, f"{path}.successCondition", problems),
+        failure=_condition(model.failure_condition, f"{path}.failureCondition", problems),
+        failure_limit=None if failure_limit < 0 else failure_limit,
+        inconclusive_limit=int_of(model.inconclusive_limit, 0),
+        consecutive_error_limit=int_of(model.consecutive_error_limit, CONSECUTIVE_ERROR_LIMIT),
+        consecutive_success_limit=int_of(model.consecutive_success_limit, 0),
+        timeout=timedelta(seconds=timeout) if timeout else TIMEOUT,
+    )
+
+
+def _condition(text: str, path: str, problems: list[Problem]) -> Condition | None:
+    if not text.strip():
+        return None
+    try:
+        return _compiled(text)
+    except ConditionError as error:
+        problems.append(Problem(path, f"{text!r} is not a condition: {error}"))
+        return None

@@ -1,0 +1,157 @@
+"""What a run's status holds, read and written field for field as the API has it.
+
+A decision reads a `Progress`, changes it and writes it back, so the names of the status' fields stand here
+and nowhere else. Times have whole seconds, as in every Kubernetes status; due times are worked out from them
+alone, so that an operator that takes over looks again at the same instant as the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from tidegate.api.names import AnalysisPhase
+from tidegate.core.analysis.metrics import HISTORY, Metric
+from tidegate.core.analysis.verdicts import ENDED, Tally, Verdict
+from tidegate.core.analysis.world import Taken
+from tidegate.core.times import format_time, parse_time
+
+ERROR_RETRY: Final = timedelta(seconds=10)
+
+_COUNTERS: Final = {
+    "count": "count",
+    "successful": "successful",
+    "failed": "failed",
+    "inconclusive": "inconclusive",
+    "error": "error",
+    "consecutiveError": "consecutive_error",
+    "consecutiveSuccess": "consecutive_success",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricProgress:
+    """One entry of `status.metricResults`. `measurements` stay as they are in the status, oldest first."""
+
+    name: str
+    phase: AnalysisPhase = "Pending"
+    tally: Tally = field(default_factory=Tally)
+    measurements: tuple[Mapping[str, Any], ...] = ()
+    message: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ENDED
+
+    def due_at(self, metric: Metric, started_at: datetime) -> datetime | None:
+        """When the next measurement of this metric is to be taken; None once there is none to take."""
+        if self.ended:
+            return None
+        if not self.measurements:
+            return started_at + metric.initial_delay
+        last = self.measurements[-1]
+        if "finishedAt" not in last:  # left unfinished by a provider of another operator: take it again
+            return started_at
+        finished_at = parse_time(last["finishedAt"])
+        if last.get("phase") == "Error" or metric.interval is None:
+            return finished_at + ERROR_RETRY
+        return finished_at + metric.interval
+
+    def with_measurement(self, taken: Taken, verdict: Verdict) -> MetricProgress:
+        """This progress with one more finished measurement, of which only the last few are kept."""
+        reading = taken.reading
+        measurement = {
+            "phase": verdict.phase,
+            "startedAt": format_time(taken.started_at),
+            "finishedAt": format_time(taken.finished_at),
+            **({"message": verdict.reason} if verdict.reason else {}),
+            **({"value": reading.text} if reading.text else {}),
+            **({"metadata": dict(reading.metadata)} if reading.metadata else {}),
+        }
+        finished = tuple(old for old in self.measurements if "finishedAt" in old)
+        return replace(
+            self,
+            tally=self.tally.with_measurement(verdict.phase),
+            measurements=(*finished, measurement)[-HISTORY:],
+            metadata={**self.metadata, **reading.asked},
+        )
+
+    def with_verdict(self, verdict: Verdict) -> MetricProgress:
+        """This progress with a new phase, and what the last measurement had to say."""
+        if verdict.phase == self.phase:
+            return self
+        message = str(self.measurements[-1].get("message", "")) if self.measurements else ""
+        return replace(self, phase=verdict.phase, message=message)
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> MetricProgress:
+        return cls(
+            name=str(raw["name"]),
+            phase=cast("AnalysisPhase", raw.get("phase") or "Pending"),
+            tally=Tally(**{ours: int(raw.get(theirs) or 0) for theirs, ours in _COUNTERS.items()}),
+            measurements=tuple(raw.get("measurements") or ()),
+            message=str(raw.get("message") or ""),
+            metadata=raw.get("metadata") or {},
+        )
+
+    def write(self) -> dict[str, Any]:
+        counters = {theirs: getattr(self.tally, ours) for theirs, ours in _COUNTERS.items()}
+        return {
+            "name": self.name,
+            "phase": self.phase,
+            "measurements": [dict(measurement) for measurement in self.measurements],
+            **({"message": self.message} if self.message else {}),
+            **{name: number for name, number in counters.items() if number},
+            **({"metadata": dict(self.metadata)} if self.metadata else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The status of a run. A metric that was never measured has no entry in `metrics`."""
+
+    phase: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    metrics: Mapping[str, MetricProgress] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ENDED
+
+    def of(self, metric: Metric) -> MetricProgress:
+        return self.metrics.get(metric.name) or MetricProgress(metric.name)
+
+    @classmethod
+    def read(cls, status: Mapping[str, Any]) -> Progress:
+        """Read a raw status; an absent one is a run that has not begun."""
+        entries = [MetricProgress.read(raw) for raw in status.get("metricResults") or ()]
+        return cls(
+            phase=str(status.get("phase") or ""),
+            message=str(status.get("message") or ""),
+            started_at=parse_time(status["startedAt"]) if status.get("startedAt") else None,
+            completed_at=parse_time(status["completedAt"]) if status.get("completedAt") else None,
+            metrics={entry.name: entry for entry in entries},
+        )
+
+    def write(self, metrics: Sequence[Metric]) -> dict[str, Any]:
+        """The raw status. `metrics` are the run's own, for the summary."""
+        return {
+            "phase": self.phase,
+            **({"message": self.message} if self.message else {}),
+            **({"startedAt": format_time(self.started_at)} if self.started_at else {}),
+            **({"completedAt": format_time(self.completed_at)} if self.completed_at else {}),
+            **({"metricResults": [entry.write() for entry in self.metrics.values()]} if self.metrics else {}),
+            **({"runSummary": self._summary(metrics)} if metrics else {}),
+        }
+
+    def _summary(self, metrics: Sequence[Metric]) -> dict[str, int]:
+        """How many metrics there are, and how many of them ended in which way."""
+        ends = [self.of(metric).phase for metric in metrics]
+        counted = {name: ends.count(cast("AnalysisPhase", name.capitalize())) for name in
+                   ("successful", "failed", "inconclusive", "error")}  # fmt: skip
+        return {"count": len(ends), **{name: number for name, number in counted.items() if number}}

@@ -1,0 +1,114 @@
+"""From analysis templates to the AnalysisRun that measures them.
+
+Several templates make one run: their metrics side by side, their arguments merged, the Rollout's values over
+the templates' defaults. Everything that would end the run in Error later is found here, before it is
+created, so that a typing error holds a Rollout up and doesn't undo it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.api import names
+from tidegate.api.analysis import AnalysisTemplateSpec
+from tidegate.api.parsing import parse_template
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import RolloutArgument
+from tidegate.core.analysis.arguments import Hashes, merge_arguments, settle_arguments
+from tidegate.core.analysis.metrics import read_metrics
+
+
+def compose(
+    templates: Sequence[Mapping[str, Any]],
+    args: Sequence[RolloutArgument],
+    *,
+    stable_hash: str,
+    latest_hash: str,
+    path: str = "spec",
+) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
+    """The spec of an AnalysisRun, or what is wrong.
+
+    templates: raw AnalysisTemplates and ClusterAnalysisTemplates, in the Rollout's order.
+    args: what the Rollout gives. stable_hash, latest_hash: what podTemplateHashValue stands for.
+    path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
+    """
+    problems: list[Problem] = []
+    specs: list[tuple[str, AnalysisTemplateSpec]] = []
+    for template in templates:
+        spec, wrong = parse_template(template)
+        problems += [Problem(f"{_called(template)}: {problem.path}", problem.message) for problem in wrong]
+        if spec is not None:
+            specs.append((_called(template), spec))
+    declared, clashes = merge_arguments([(called, spec.args) for called, spec in specs])
+    values, unsettled = settle_arguments(declared, args, Hashes(stable_hash, latest_hash), f"{path}.args")
+    problems += [*clashes, *unsettled, *_same_names(specs)]
+    if problems:
+        return None, tuple(problems)
+    metrics: list[Any] = []
+    for template in templates:
+        raw = (template.get("spec") or {}).get("metrics") or []
+        metrics += raw
+        problems += read_metrics(raw, values, f"{_called(template)}: spec.metrics")[1]
+    if problems:
+        return None, tuple(problems)
+    return _spec(metrics, values), ()
+
+
+def _spec(metrics: Sequence[Any], values: Mapping[str, str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"metrics": list(metrics)}
+    if values:
+        spec["args"] = [{"name": name, "value": value} for name, value in values.items()]
+    return spec
+
+
+def _same_names(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> list[Problem]:
+    """Metrics of one name in different templates, which would share one result."""
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for called, spec in specs:
+        for index, metric in enumerate(spec.metrics):
+            other = seen.setdefault(metric.name, called)
+            if other != called:
+                message = (
+                    f"metric {metric.name} is in {other} too; metrics used together need different names"
+                )
+                problems.append(Problem(f"{called}: spec.metrics[{index}].name", message))
+    return problems
+
+
+def _called(template: Mapping[str, Any]) -> str:
+    return f"{template.get('kind') or names.ANALYSIS_TEMPLATE} {template['metadata']['name']}"
+
+
+def run_body(
+    *,
+    name: str,
+    namespace: str,
+    owner: Mapping[str, Any],
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    spec: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The AnalysisRun to create. `owner` is the raw object that controls it: when that goes, the run goes."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.ANALYSIS_RUN,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": dict(labels),
+            "annotations": dict(annotations),
+            "ownerReferences": [
+                {
+                    "apiVersion": owner.get("apiVersion") or names.API_VERSION,
+                    "kind": owner.get("kind") or names.ROLLOUT,
+                    "name": owner["metadata"]["name"],
+                    "uid": owner["metadata"]["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": dict(spec),
+    }
