@@ -1,0 +1,5 @@
+"""The lab's kubelet: it runs every pod of the cluster as local processes with the pod's own address.
+
+It keeps the rules that progressive delivery depends on (readiness, gates, bad images, crashes, Jobs, leaving the
+endpoints before stopping), and none of the rest. It binds pods itself, so the lab needs no scheduler.
+"""
