@@ -1,0 +1,178 @@
+// Gofields writes the table of struct fields that tidegate.core.hashing needs to reproduce encoding/json.
+//
+// The hashes of a Rollout are taken over the bytes that json.Marshal makes of Go structs, so the order of the
+// fields, their omitempty flags and their types decide whether a running ReplicaSet is recognised. Reflection on
+// the very types reads them without a parser and without copying by hand.
+//
+//	go run . > ../../operator/tidegate/core/hashing/fields.py
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+var roots = []reflect.Type{reflect.TypeFor[corev1.PodTemplateSpec](), reflect.TypeFor[v1alpha1.CanaryStep]()}
+
+// Types that write themselves. Python has one function for each; a type that is not listed here stops the
+// generator, because guessing its JSON would change hashes.
+var selfWritten = map[reflect.Type]string{
+	reflect.TypeFor[resource.Quantity]():  "quantity",
+	reflect.TypeFor[intstr.IntOrString](): "intorstring",
+	reflect.TypeFor[metav1.Time]():        "time",
+	reflect.TypeFor[metav1.FieldsV1]():    "raw",
+	reflect.TypeFor[json.RawMessage]():    "raw",
+}
+
+var marshaler = reflect.TypeFor[json.Marshaler]()
+
+type table struct {
+	lines map[string][]string     // struct name -> its field lines, in the order of encoding/json
+	types map[string]reflect.Type // struct name -> the one type that may bear it
+}
+
+func main() {
+	t := table{lines: map[string][]string{}, types: map[string]reflect.Type{}}
+	for _, root := range roots {
+		t.kind(root)
+	}
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	fmt.Fprintf(out, header, strings.Join(sources(), ", "))
+	names := make([]string, 0, len(t.lines))
+	for name := range t.lines {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintln(out, name)
+		for _, line := range t.lines[name] {
+			fmt.Fprintln(out, line)
+		}
+	}
+	fmt.Fprintln(out, `"""`)
+}
+
+// kind names a Go type in the grammar that the header of the table explains.
+func (t table) kind(typ reflect.Type) string {
+	if name, ok := selfWritten[typ]; ok {
+		return name
+	}
+	if typ.Implements(marshaler) || reflect.PointerTo(typ).Implements(marshaler) {
+		if typ.Kind() != reflect.Pointer {
+			log.Fatalf("%s writes its own JSON: teach Python its form, then list it in selfWritten", typ)
+		}
+	}
+	switch typ.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool, reflect.Int32, reflect.Int64:
+		return typ.Kind().String()
+	case reflect.Pointer:
+		return "*" + t.kind(typ.Elem())
+	case reflect.Slice:
+		return "[]" + t.kind(typ.Elem())
+	case reflect.Map:
+		if typ.Key().Kind() != reflect.String {
+			log.Fatalf("%s: only string keys are known", typ)
+		}
+		return "{}" + t.kind(typ.Elem())
+	case reflect.Struct:
+		t.add(typ)
+		return typ.Name()
+	}
+	log.Fatalf("%s: no rule for a %s", typ, typ.Kind())
+	return ""
+}
+
+func (t table) add(typ reflect.Type) {
+	if known, ok := t.types[typ.Name()]; ok {
+		if known != typ {
+			log.Fatalf("%s and %s would share one name", known, typ)
+		}
+		return
+	}
+	t.types[typ.Name()] = typ
+	lines := t.fields(typ)
+	seen := map[string]bool{}
+	for _, line := range lines {
+		name := strings.Fields(line)[0]
+		if seen[name] {
+			log.Fatalf("%s has two fields %q: encoding/json would choose one by depth", typ, name)
+		}
+		seen[name] = true
+	}
+	t.lines[typ.Name()] = lines
+}
+
+func (t table) fields(typ reflect.Type) []string {
+	var lines []string
+	for i := range typ.NumField() {
+		field := typ.Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case !field.IsExported() || name == "-":
+			continue
+		case field.Anonymous && name == "":
+			lines = append(lines, t.fields(field.Type)...) // its fields are written in its place
+			continue
+		case name == "":
+			log.Fatalf("%s.%s has no JSON name", typ, field.Name)
+		}
+		kind := t.kind(field.Type)
+		mark := ""
+		if strings.Contains(options, "omitempty") {
+			mark = "?"
+		}
+		if strings.Contains(options, "omitzero") {
+			if kind != "time" {
+				log.Fatalf("%s.%s: omitzero is known for times only", typ, field.Name)
+			}
+			mark = "!"
+		}
+		lines = append(lines, " "+name+" "+kind+mark)
+	}
+	return lines
+}
+
+func sources() []string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		log.Fatal("no build information: build inside the module")
+	}
+	var found []string
+	for _, module := range info.Deps {
+		switch module.Path {
+		case "k8s.io/api", "k8s.io/apimachinery", "github.com/argoproj/argo-rollouts":
+			found = append(found, module.Path+" "+module.Version)
+		}
+	}
+	return found
+}
+
+const header = `"""The Go structs behind the hashes of a Rollout, as encoding/json sees them.
+
+Generated by tools/gofields; do not edit. To renew it, change the versions in tools/gofields/go.mod, then
+    cd tools/gofields && go run . > ../../operator/tidegate/core/hashing/fields.py
+A renewal may add fields. It must not move, rename or drop one: that would change hashes in use.
+From: %s.
+
+A line without a leading space opens a struct; a line with one is a field: its JSON name and its type.
+*T is a pointer, []T a list, {}T a map with string keys; a trailing ? is omitempty, a trailing ! omitzero.
+"""
+
+TABLE = """\
+`
