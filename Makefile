@@ -1,0 +1,56 @@
+# Everything a fresh clone needs: Python 3.11 or newer, and a Linux that allows user namespaces. What is installed or built
+# goes to the cache (TIDEGATE_CACHE, else XDG_CACHE_HOME/tidegate, else ~/.cache/tidegate), never into the repository.
+
+PYTHON ?= python3
+CACHE := $(or $(TIDEGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tidegate)
+VENV := $(CACHE)/venv-$(shell { cat requirements.lock; $(PYTHON) -V; } 2>&1 | cksum | cut -d' ' -f1)
+RUN := PYTHONPATH=operator:. $(VENV)/bin/python
+LAB := $(RUN) -m lab
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv build lab test demo bench crds lint lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+venv: $(VENV)/.complete ## Python with everything in requirements.lock
+
+$(VENV)/.complete:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "installing the packages of requirements.lock into $(VENV)"
+	@mkdir -p $(CACHE)
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+build: venv ## the lab's programs, once (about 20 minutes on two cores)
+	@$(LAB) build
+
+lab: build ## a lab to use by hand, until Ctrl-C
+	@$(LAB) up
+
+test: build ## every test; ARGS='-k canary' for some
+	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(ARGS)
+
+demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
+	@$(LAB) enter -- env OUT="$(OUT)" KEEP="$(KEEP)" $(VENV)/bin/python -m lab.demo
+
+bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='command line'
+	@$(LAB) enter -- env OUT="$(OUT)" CONTROLLER="$(CONTROLLER)" $(VENV)/bin/python -m benchmarks
+
+crds: venv ## the CRDs from the models
+	@$(RUN) -m tidegate.api.crds crds charts/tidegate/crds
+
+lint: venv ## ruff, mypy, import-linter
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@PYTHONPATH=operator:. $(VENV)/bin/lint-imports
+
+lock: ## requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --group dev --group lab pyproject.toml -o requirements.lock --no-header

@@ -1,0 +1,36 @@
+"""Fixtures of the real cluster. Tests that don't ask for one of them run anywhere."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import manifests, netns
+from lab.cluster import Lab
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """One lab for the whole session, with a Gateway for all hosts (`lab.manifests.GATEWAY`)."""
+    if not netns.inside():
+        pytest.fail("This test needs the lab's network: run it through `make test ARGS='…'`.", pytrace=False)
+    chosen = os.environ.get("TIDEGATE_LAB_DIR")
+    with Lab.start(Path(chosen) if chosen else None) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, named after it. Its deletion is not waited for."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
+    name = f"{words}-{next(_numbers)}"
+    lab.client.create(manifests.namespace(name))
+    yield name
+    lab.client.delete("Namespace", name)
