@@ -61,9 +61,7 @@ class Providers:
             return Reading(error=f"{measure.provider} gave no answer within {seconds:g} s")
         except Exception as error:  # noqa: BLE001 - a defect of one provider must not stop other runs
             _log.exception("provider failed", provider=measure.provider, metric=measure.metric)
-            return Reading(
-                error=f"{measure.provider} failed with a defect of its own ({type(error).__name__})"
-            )
+            return Reading(error=f"{measure.provider} failed with a defect of its own ({type(error).__name__})")
 
     async def close(self) -> None:
         """Close every provider."""

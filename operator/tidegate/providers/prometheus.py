@@ -57,9 +57,7 @@ class _Question:
 class Prometheus:
     """The provider `prometheus`. To be used from one event loop."""
 
-    def __init__(
-        self, *, default_address: str = "", threads: int = 8, on_query: OnQuery | None = None
-    ) -> None:
+    def __init__(self, *, default_address: str = "", threads: int = 8, on_query: OnQuery | None = None) -> None:
         """default_address: for metrics that name none; the contract's environment variable if empty.
 
         threads: how many questions to one server may be out at once.

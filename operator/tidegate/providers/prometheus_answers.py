@@ -48,10 +48,8 @@ def read_answer(status: int, body: bytes) -> Reading:
 
 
 def _vector(result: list[Any], answer: dict[str, Any]) -> Reading:
-    if any("value" not in element for element in result):
-        raise AnswerError(
-            "gave a native histogram; the query must give numbers, such as histogram_quantile(…)"
-        )
+    if any("histogram" in element for element in result):
+        raise AnswerError("gave a native histogram; the query must give numbers, such as histogram_quantile(…)")
     values = [float(element["value"][1]) for element in result]
     text = show_vector(values[:_SHOWN_ELEMENTS])
     if len(values) > _SHOWN_ELEMENTS:
@@ -120,6 +118,7 @@ _KINDS: Final = {
     "ContentDecodingError": "gave an answer that can't be decompressed",
     "ConnectionError": "closed the connection before its answer was complete",
     "InvalidProxyURL": "can't be reached: the proxy's address is not a URL",
+    "ProtocolError": "broke its answer off",
     "ProxyError": "can't be reached: the proxy refused",
     "InvalidSchema": "has an address that is neither http:// nor https://",
     "InvalidURL": "has an address that is not a URL",

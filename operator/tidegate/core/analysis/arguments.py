@@ -108,9 +108,7 @@ def settle_arguments(
         if value is None:
             value = arg.value
         if value is None:
-            problems.append(
-                Problem(path, f"argument {arg.name} has no value: give one here or in the template")
-            )
+            problems.append(Problem(path, f"argument {arg.name} has no value: give one here or in the template"))
         else:
             values[arg.name] = value
     return values, problems

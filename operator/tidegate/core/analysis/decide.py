@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.analysis.progress import MetricProgress, Progress
+from tidegate.core.analysis.progress import MetricProgress, Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Event
@@ -28,15 +28,13 @@ def decide(world: RunWorld) -> RunPlan:
     if problems:
         return _refused(before, problems, world.now)
     terminate = bool((world.run.get("spec") or {}).get("terminate"))
-    started_at = before.started_at or _second(
-        min((taken.started_at for taken in world.readings), default=world.now)
-    )
+    started_at = before.started_at or _second(min((taken.started_at for taken in world.readings), default=world.now))
     measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
     if measures:
         return RunPlan(measures=measures)
     measured = _with_readings(metrics, replace(before, started_at=started_at), world.readings)
     after = _judged(metrics, measured, terminate=terminate, now=world.now)
-    written = after.write(metrics)
+    written = {**unknown_fields(status), **after.write(metrics)}
     return RunPlan(
         status=written if written != status else None,
         events=_events(before, after),
@@ -44,9 +42,7 @@ def decide(world: RunWorld) -> RunPlan:
     )
 
 
-def _due(
-    metrics: Sequence[Metric], progress: Progress, started_at: datetime, now: datetime
-) -> tuple[Measure, ...]:
+def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, now: datetime) -> tuple[Measure, ...]:
     """The measurements of all metrics whose time has come, to be taken together."""
     due: list[Measure] = []
     for metric in metrics:
@@ -137,9 +133,7 @@ def _events(before: Progress, after: Progress) -> tuple[Event, ...]:
     ]
     if after.ended:
         message = f"Analysis Completed. Result: {after.phase}"
-        events.append(
-            _event("AnalysisRun", after.phase, f"{message}. {after.message}" if after.message else message)
-        )
+        events.append(_event("AnalysisRun", after.phase, f"{message}. {after.message}" if after.message else message))
     return tuple(events)
 
 
@@ -151,9 +145,7 @@ def _refused(before: Progress, problems: Sequence[Problem], now: datetime) -> Ru
     """A run that can't be carried out ends in Error at once and says what to mend."""
     message = "Analysis spec invalid: " + "; ".join(str(problem) for problem in problems)
     at = _second(now)
-    after = replace(
-        before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at
-    )
+    after = replace(before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at)
     return RunPlan(status=after.write(()), events=_events(before, after))
 
 

@@ -29,6 +29,12 @@ _COUNTERS: Final = {
     "consecutiveError": "consecutive_error",
     "consecutiveSuccess": "consecutive_success",
 }
+_FIELDS: Final = frozenset({"phase", "message", "startedAt", "completedAt", "metricResults", "runSummary"})
+
+
+def unknown_fields(status: Mapping[str, Any]) -> dict[str, Any]:
+    """What another operator, older or newer, has written into a status beside what stands here."""
+    return {name: value for name, value in status.items() if name not in _FIELDS}
 
 
 @dataclass(frozen=True, slots=True)

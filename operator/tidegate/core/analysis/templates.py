@@ -70,9 +70,7 @@ def _same_names(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> list[Probl
         for index, metric in enumerate(spec.metrics):
             other = seen.setdefault(metric.name, called)
             if other != called:
-                message = (
-                    f"metric {metric.name} is in {other} too; metrics used together need different names"
-                )
+                message = f"metric {metric.name} is in {other} too; metrics used together need different names"
                 problems.append(Problem(f"{called}: spec.metrics[{index}].name", message))
     return problems
 

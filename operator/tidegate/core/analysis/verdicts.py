@@ -63,9 +63,7 @@ class Tally:
             )
         after = replace(self, count=self.count + 1, consecutive_error=0, consecutive_success=0)
         if phase == "Successful":
-            return replace(
-                after, successful=self.successful + 1, consecutive_success=self.consecutive_success + 1
-            )
+            return replace(after, successful=self.successful + 1, consecutive_success=self.consecutive_success + 1)
         if phase == "Failed":
             return replace(after, failed=self.failed + 1)
         return replace(after, inconclusive=self.inconclusive + 1)
@@ -79,9 +77,7 @@ def judge_measurement(metric: Metric, reading: Reading) -> Verdict:
         success = metric.success is not None and metric.success.holds(reading.value)
         failure = metric.failure is not None and metric.failure.holds(reading.value)
     except ConditionError as error:
-        return Verdict(
-            "Error", f"the condition can't be evaluated for {reading.text or 'the result'}: {error}"
-        )
+        return Verdict("Error", f"the condition can't be evaluated for {reading.text or 'the result'}: {error}")
     if metric.success is None and metric.failure is None:
         return Verdict("Successful")
     if metric.failure is None:
@@ -113,9 +109,7 @@ def _too_many_consecutive_errors(metric: Metric, tally: Tally) -> Verdict | None
 
 
 def _too_many_inconclusive(metric: Metric, tally: Tally) -> Verdict | None:
-    return _over(
-        "Inconclusive", "inconclusive", tally.inconclusive, "inconclusiveLimit", metric.inconclusive_limit
-    )
+    return _over("Inconclusive", "inconclusive", tally.inconclusive, "inconclusiveLimit", metric.inconclusive_limit)
 
 
 def _too_many_failures(metric: Metric, tally: Tally) -> Verdict | None:
