@@ -83,7 +83,16 @@ func reply(asked question) (answer, error) {
 	}
 }
 
+// decode reads what the API server would send, which keeps no text of its own: keys sorted, numbers in Go's form.
 func decode(data []byte, into any) error {
+	var loose any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &loose); err != nil {
+		return err
+	}
+	data, err := json.Marshal(loose)
+	if err != nil {
+		return err
+	}
 	return kjson.UnmarshalCaseSensitivePreserveInts(data, into)
 }
 
@@ -110,7 +119,8 @@ func compare(a, b json.RawMessage) (answer, error) {
 	return answer{Stored: data, Equal: equality.Semantic.DeepEqual(first, second)}, nil
 }
 
-// stored sends a template through a ReplicaSet as the API server does: defaults, the internal version, and back.
+// stored sends a template through a ReplicaSet as the API server does: defaults, the internal version, and back
+// over the wire.
 func stored(data json.RawMessage) (*corev1.PodTemplateSpec, error) {
 	given := &appsv1.ReplicaSet{}
 	if err := decode(data, &given.Spec.Template); err != nil {
@@ -122,6 +132,13 @@ func stored(data json.RawMessage) (*corev1.PodTemplateSpec, error) {
 		return nil, err
 	}
 	kept := &appsv1.ReplicaSet{}
-	err := legacyscheme.Scheme.Convert(internal, kept, nil)
-	return &kept.Spec.Template, err
+	if err := legacyscheme.Scheme.Convert(internal, kept, nil); err != nil {
+		return nil, err
+	}
+	sent, err := json.Marshal(kept.Spec.Template)
+	if err != nil {
+		return nil, err
+	}
+	read := &corev1.PodTemplateSpec{}
+	return read, decode(sent, read)
 }

@@ -26,6 +26,7 @@ HASH_LABEL: Final = "rollouts-pod-template-hash"
 _KNOWN_LIMIT: Final = 4096
 _known: dict[bytes, str] = {}
 
+
 def pod_template_hash(template: Mapping[str, Any], collision_count: int | None = None) -> str:
     """The value of the label `rollouts-pod-template-hash`, and the end of the ReplicaSet's name.
 

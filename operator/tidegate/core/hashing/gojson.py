@@ -123,7 +123,7 @@ def _time(value: Any) -> str | None:
         moment = parse_time(value)
     except (ValueError, OverflowError):
         raise _mismatch("a time such as 2006-01-02T15:04:05Z", value) from None
-    return None if moment.replace(microsecond=0) == _ZERO_TIME else format_time(moment)
+    return None if moment == _ZERO_TIME else format_time(moment)
 
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -175,12 +175,13 @@ _SCALARS: Final = {
     "time": _Type(_time, None, is_struct=True),
     "raw": _Type(_raw, None, is_pointer=True),
 }
+_PLAIN: Final = _Type(lambda value: value, None, is_pointer=True)
 _TEXT: Final = _Type(_quantity(quantity.canonical), "0", is_struct=True)
 _AMOUNT: Final = _Type(_quantity(quantity.amount), quantity.ZERO, is_struct=True)
 _RESOURCE: Final = _Type(_quantity(quantity.resource_amount), quantity.ZERO, is_struct=True)
 
 BYTES: Final = View({**_SCALARS, "quantity": _TEXT}, _TEXT, drops_every_zero=False)
-MEANING: Final = View({**_SCALARS, "quantity": _AMOUNT, "raw": _Type(lambda value: value, None, is_pointer=True)}, _RESOURCE, drops_every_zero=True)
+MEANING: Final = View({**_SCALARS, "quantity": _AMOUNT, "raw": _PLAIN}, _RESOURCE, drops_every_zero=True)
 
 
 def _list(item: _Type) -> _Type:
@@ -283,7 +284,8 @@ def _field(line: str, view: View, structs: Mapping[str, list[str]], done: dict[s
     if of.is_pointer:
         # encoding/json takes an empty RawMessage, which has no JSON to come from, and a nil pointer for empty
         keeps_null = not omit_empty and not view.drops_every_zero
-        return _Field(name, of.encode, None if keeps_null else _NOTHING, drop_empty=False)
+        reads_back_as_nil = view.drops_every_zero and "*time" in kind
+        return _Field(name, of.encode, None if keeps_null else _NOTHING, drop_empty=reads_back_as_nil)
     if view.drops_every_zero or omit_zero:
         return _Field(name, of.encode, _NOTHING, drop_empty=True)
     if omit_empty and not of.is_struct:

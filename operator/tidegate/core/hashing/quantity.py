@@ -103,7 +103,7 @@ def _read_binary(text: str, value: int, digits: str, places: int, exponent: int)
 @lru_cache(maxsize=512)
 def canonical(text: str) -> str:
     """The text that a quantity has in Kubernetes' JSON. Raises ValueError for a text that is no quantity."""
-    amount, style, kept = _read(text.strip())
+    amount, style, kept = _read(text.strip(" "))
     if not amount:
         return "0"
     if kept:
@@ -129,11 +129,11 @@ def _binary(whole: int) -> str:
 
 @lru_cache(maxsize=512)
 def amount(text: str) -> Amount:
-    """What a quantity amounts to, for comparing `1Gi` with `1073741824`. Raises ValueError."""
-    return _read(text.strip()).amount
+    """What a quantity amounts to once it is stored, for comparing `1Gi` with `1073741824`. Raises ValueError."""
+    return _read(canonical(text)).amount
 
 
 @lru_cache(maxsize=512)
 def resource_amount(text: str) -> Amount:
     """The same in a list of resources, where the API server rounds up to a thousandth. Raises ValueError."""
-    return _rounded_up(_read(text.strip()).amount, _MILLI)
+    return _rounded_up(amount(text), _MILLI)
