@@ -96,7 +96,7 @@ class Recorder:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def record(self, about: Mapping[str, Any], event: Event) -> None:
-        """Note an event about an object (`apiVersion`, `kind`, `metadata` are used). Never blocks or fails."""
+        """Note an event about an object (its `apiVersion`, `kind`, `metadata`). Never blocks or fails."""
         uid = about["metadata"]["uid"]
         subject = _Subject(uid, event.type, event.reason, _shortened(event.message))
         now = self._wall()

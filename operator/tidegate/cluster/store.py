@@ -285,7 +285,7 @@ class Relist:
     all our versions are from a history that never happened, and the list is right about everything.
     """
 
-    __slots__ = ("_kind", "_listed", "_rewound", "_scope", "_state", "_store", "_version")
+    __slots__ = ("_ended_before", "_kind", "_listed", "_rewound", "_scope", "_state", "_store", "_version")
 
     def __init__(self, store: Store, state: _Kind, kind: str, version: int, scope: str) -> None:
         self._store = store
@@ -294,14 +294,18 @@ class Relist:
         self._version = version
         self._scope = scope
         self._rewound = version < state.scopes[scope].seen
-        self._listed: set[Key] = set()
-        # From here on the server's word counts, not our memory of deletes.
-        state.ended.clear()
+        self._listed: dict[Key, str] = {}
+        self._ended_before = frozenset(state.ended)
+        # An answer older than the list tells nothing that the list won't tell better.
+        state.scopes[scope].seen = version
 
     def add(self, obj: Obj) -> None:
         """Take in one item. Raises like Store.apply."""
         metadata = obj["metadata"]
-        self._listed.add(_key(self._kind, metadata))
+        uid = metadata["uid"]
+        self._listed[_key(self._kind, metadata)] = uid
+        if uid in self._ended_before:
+            self._state.ended.discard(uid)  # The server still has what we took for deleted; it is right.
         version = int(metadata["resourceVersion"])
         self._store._put(self._state, self._kind, obj, version, listed=True, force=self._rewound)
 
@@ -313,7 +317,8 @@ class Relist:
                 continue
             if self._rewound or int(obj["metadata"]["resourceVersion"]) <= self._version:
                 self._store._remove(state, key, obj, listed=True)
-        state.scopes[scope].seen = self._version
+        # Of what is not in the list, the watch from here on will not report the end.
+        state.ended.intersection_update(listed.values())
         state.scopes[scope].synced = True
 
 
