@@ -1,0 +1,32 @@
+"""The `tidegate` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from tidegate import __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Progressive delivery for Kubernetes.")
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    help="Run the operator. `tidegate run --help` lists its flags.",
+)
+def run(context: typer.Context) -> None:
+    """Become the operator's process: what the command line needed does not stay in its memory."""
+    os.execv(sys.executable, [sys.executable, "-m", "tidegate.shell", *context.args])  # noqa: S606
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

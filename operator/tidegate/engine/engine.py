@@ -1,0 +1,232 @@
+"""The engine: one store, two controllers, one lease, wired together.
+
+Every replica keeps its store warm; only the one that holds the lease works on keys. What feeds the store from outside
+(the shell's watches) and what tells time are given, so that the whole engine runs against an API server in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from tidegate.cluster.client import Client
+from tidegate.cluster.events import Recorder
+from tidegate.cluster.informer import Informer
+from tidegate.cluster.lease import Elector, LeaseTiming
+from tidegate.cluster.limits import TokenBucket
+from tidegate.cluster.store import Change, Store
+from tidegate.cluster.transport import Transport
+from tidegate.core.plan import Key
+from tidegate.engine.controller import Controller, Outcome, Result
+from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.queue import WorkQueue
+from tidegate.engine.rollouts import Rollouts
+from tidegate.engine.runs import Runs
+from tidegate.engine.writing import Writer
+from tidegate.providers.base import Providers
+
+log = structlog.get_logger(__name__)
+
+
+class Watching(Protocol):
+    """What metrics learn from the engine; see `tidegate.observe.metrics`."""
+
+    def request(self, verb: str, kind: str, status: int, seconds: float) -> None: ...
+
+    def reconciled(self, controller: str, result: Result, seconds: float) -> None: ...
+
+    def waited(self, controller: str, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How one process of the operator runs.
+
+    namespace: the one to work in; empty for all. lease: where leaders are elected; None works without election.
+    rate, burst: API requests a second, and at once.
+    """
+
+    namespace: str = ""
+    identity: str = "tidegate"
+    lease: Key | None = None
+    timing: LeaseTiming = field(default_factory=LeaseTiming)
+    rollout_workers: int = 16
+    run_workers: int = 64
+    rate: float = 1000.0
+    burst: int = 2000
+    shell_watches: bool = True
+
+
+class Engine:
+    """One replica of the operator, from its first list to its last write."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        providers: Providers,
+        settings: EngineSettings,
+        *,
+        watching: Watching | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.store = Store(RULES, on_wake=self._wake)
+        self.client = Client(
+            transport,
+            limiter=TokenBucket(rate=settings.rate, burst=settings.burst),
+            on_request=watching.request if watching else None,
+            write_budget=self._may_write,
+        )
+        self.recorder = Recorder(self.client, instance=settings.identity)
+        self._writer = Writer(self.client, self.store)
+        rollouts = Rollouts(self.store, self._writer, self.recorder, now)
+        runs = Runs(self.store, self._writer, self.recorder, providers, now)
+        self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
+        self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
+        self._providers = providers
+        self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
+        for kind in self._queues:
+            self.store.on_change(kind, self._changed)
+        self.informers = [
+            Informer(self.client, self.store, kind, namespace=_scope(kind, settings), label_selector=selector)
+            for kind, selector in self._informed()
+        ]
+        for kind in WATCHED_BY_SHELL:
+            self.store.expect(kind, _scope(kind, settings))
+        self.elector = self._make_elector()
+        self.stopped = asyncio.Event()
+        """Set once nothing acts any more and the lease has been given up."""
+        self._working: asyncio.Task[None] | None = None
+        self._listed = asyncio.Event()
+
+    def _informed(self) -> Sequence[tuple[str, str]]:
+        by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
+        return (*by_shell, *WATCHED_BY_INFORMERS.items())
+
+    async def refresh(self, kind: str) -> None:
+        """List a kind that the shell watches, and forget what is no longer there."""
+        scope = _scope(kind, self.settings)
+        listing = None
+        async for page in self.client.pages(kind, scope):
+            listing = listing or self.store.relist(kind, page.resource_version, scope)
+            for item in page.items:
+                listing.add(item)
+        if listing is not None:
+            listing.finish()
+        if self.store.synced(*WATCHED_BY_SHELL):
+            self._listed.set()
+
+    def hear(self, kind: str, type_: str, obj: dict[str, object]) -> None:
+        """Take in one watch event of a kind that the shell watches."""
+        self.store.apply(kind, type_, obj, scope=_scope(kind, self.settings))
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind has been listed, so that nothing is missing merely because it was not read yet."""
+        return self.store.synced(*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this replica is the one that works."""
+        return self.elector is None or self.elector.leading
+
+    def queue_depths(self) -> list[tuple[str, int]]:
+        """Keys that are ready, by controller."""
+        return [(controller.name, controller.queue.depth) for controller in (self.rollouts, self.runs)]
+
+    def rollouts_by_phase(self) -> list[tuple[str, str, str]]:
+        """Namespace, name and phase of every Rollout."""
+        found = []
+        for key in self.store.keys("Rollout"):
+            status = (self.store.get(key) or {}).get("status") or {}
+            found.append((key.namespace, key.name, status.get("phase") or ""))
+        return found
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the store warm, and work while leading; until `stop`, then finish what has begun and let go."""
+        try:
+            await self._run(stop)
+        finally:
+            self.stopped.set()
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(informer.run(), name=f"watch {informer.kind}") for informer in self.informers
+            ]
+            background.append(group.create_task(self.recorder.run(), name="events"))
+            if self.elector is None:
+                await self._start_work()
+                await stop.wait()
+                await self._stop_work()
+            else:
+                await self.elector.run(stop)
+            await self.recorder.flush(within=2.0)
+            for task in background:
+                task.cancel()
+        await self._providers.close()
+
+    async def _start_work(self) -> None:
+        self._working = asyncio.create_task(self._work(), name="start work")
+
+    async def _work(self) -> None:
+        for informer in self.informers:
+            await informer.synced.wait()
+        if self.settings.shell_watches:
+            await self._listed.wait()
+        for kind, queue in self._queues.items():
+            for key in self.store.keys(kind):
+                queue.add(key, low=True)
+        await self.rollouts.start()
+        await self.runs.start()
+
+    async def _stop_work(self) -> None:
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
+        await asyncio.gather(self.rollouts.stop(), self.runs.stop())
+
+    def _make_elector(self) -> Elector | None:
+        if self.settings.lease is None:
+            return None
+        return Elector(
+            self.client,
+            self.settings.lease,
+            self.settings.identity,
+            on_started=self._start_work,
+            on_stopped=self._stop_work,
+            timing=self.settings.timing,
+        )
+
+    def _may_write(self) -> float:
+        return float("inf") if self.elector is None else self.elector.remaining()
+
+    def _wake(self, reader: Hashable) -> None:
+        if isinstance(reader, Key) and reader != self._writer.author:
+            self._queues[reader.kind].add(reader)
+
+    def _changed(self, change: Change) -> None:
+        if change.new is not None and change.key != self._writer.author:
+            self._queues[change.key.kind].add(change.key, low=change.listed)
+
+
+def _controller(
+    name: str, reconcile: Callable[[Key], Awaitable[Outcome]], workers: int, watching: Watching | None
+) -> Controller[Key]:
+    queue: WorkQueue[Key] = WorkQueue(on_wait=(lambda seconds: watching.waited(name, seconds)) if watching else None)
+    return Controller(
+        name,
+        queue,
+        reconcile,
+        workers=workers,
+        on_result=(lambda result, seconds: watching.reconciled(name, result, seconds)) if watching else None,
+    )
+
+
+def _scope(kind: str, settings: EngineSettings) -> str:
+    return "" if kind == "ClusterAnalysisTemplate" else settings.namespace

@@ -1,0 +1,142 @@
+"""From the store to a frozen world: everything that one decision reads, read once and remembered.
+
+Every read goes through a tracked view, so the key is woken by whatever it has looked at: a Service that was missing
+and appears, a template that is mended, a route that somebody changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidegate.api import names
+from tidegate.api.parsing import parse_rollout
+from tidegate.api.problems import Problem
+from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
+from tidegate.cluster.store import View
+from tidegate.core.hashing import pod_template_hash, step_hash
+from tidegate.core.plan import Key
+from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
+from tidegate.core.traffic import Traffic
+from tidegate.routers.registry import router_for
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A spec as it was understood, for as long as its generation lasts."""
+
+    generation: int
+    collisions: int | None
+    spec: RolloutSpec | None
+    problems: tuple[Problem, ...]
+    template_hash: str
+    step_hash: str
+
+
+class Gatherer:
+    """Builds worlds. Keeps nothing but what can be read again: specs by generation.
+
+    strangers: names that our next ReplicaSet can't have because something that is not ours has them.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._specs: dict[Key, _Read] = {}
+        self.strangers: set[Key] = set()
+
+    def forget(self, key: Key) -> None:
+        """The Rollout is gone."""
+        self._specs.pop(key, None)
+
+    def rollout(self, view: View, key: Key) -> World | None:
+        """The world of one Rollout, or None when it is gone."""
+        raw = view.get(key)
+        if raw is None:
+            return None
+        now = self._now()
+        read = self._spec(key, raw)
+        if read.spec is None or read.problems:
+            return World(now, raw, None, read.problems)
+        uid = raw["metadata"]["uid"]
+        spec = read.spec
+        return World(
+            now=now,
+            rollout=raw,
+            spec=spec,
+            template_hash=read.template_hash,
+            step_hash=read.step_hash,
+            replica_sets=tuple(ReplicaSet.read(rs) for rs in view.owned("ReplicaSet", uid, key.namespace)),
+            name_taken=Key("ReplicaSet", key.namespace, f"{key.name}-{read.template_hash}") in self.strangers,
+            services=_services(view, key.namespace, spec),
+            traffic=_traffic(view, key, spec),
+            runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
+            templates=_templates(view, key.namespace, spec),
+        )
+
+    def _spec(self, key: Key, raw: Mapping[str, Any]) -> _Read:
+        generation = raw["metadata"].get("generation", 0)
+        collisions = (raw.get("status") or {}).get("collisionCount")
+        read = self._specs.get(key)
+        if read is None or read.generation != generation or read.collisions != collisions:
+            spec, problems = parse_rollout(raw)
+            hashes = ("", "")
+            if spec is not None and not problems:
+                canary = (raw["spec"]["strategy"] or {}).get("canary") or {}
+                hashes = (pod_template_hash(spec.template, collisions), step_hash(canary.get("steps")))
+            read = self._specs[key] = _Read(generation, collisions, spec, problems, *hashes)
+        return read
+
+
+def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    wanted: list[str] = []
+    if canary:
+        wanted += [canary.canary_service, canary.stable_service]
+    if blue_green:
+        wanted += [blue_green.active_service, blue_green.preview_service]
+    found: dict[str, Service | None] = {}
+    for name in filter(None, wanted):
+        raw = view.get(Key("Service", namespace, name))
+        found[name] = Service.read(raw) if raw else None
+    return found
+
+
+def _traffic(view: View, key: Key, spec: RolloutSpec) -> Traffic | None:
+    if spec.strategy.canary is None:
+        return None
+    router = router_for(spec.strategy.canary, namespace=key.namespace, rollout=key.name)
+    if router is None:
+        return None
+    return router.bind({reference: view.get(reference) for reference in router.references()})
+
+
+def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tuple[Run, ...]:
+    raws = {raw["metadata"]["name"]: raw for raw in view.owned("AnalysisRun", uid, namespace)}
+    for part in ("canary", "blueGreen"):
+        for slot in (status.get(part) or {}).values():
+            name = slot.get("name") if isinstance(slot, dict) else None
+            if name and name not in raws and (raw := view.get(Key("AnalysisRun", namespace, name))):
+                raws[name] = raw
+    return tuple(Run.read(raw, uid) for raw in raws.values())
+
+
+def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[tuple[bool, str], Mapping[str, Any] | None]:
+    found: dict[tuple[bool, str], Mapping[str, Any] | None] = {}
+    for analysis in _analyses(spec):
+        for ref in analysis.templates:
+            kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
+            where = "" if ref.cluster_scope else namespace
+            found[ref.cluster_scope, ref.template_name] = view.get(Key(kind, where, ref.template_name))
+    return found
+
+
+def _analyses(spec: RolloutSpec) -> list[RolloutAnalysis]:
+    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    found: list[RolloutAnalysis | None] = []
+    if canary:
+        found += [canary.analysis, *(step.analysis for step in canary.steps)]
+    if blue_green:
+        found += [blue_green.pre_promotion_analysis, blue_green.post_promotion_analysis]
+    return [analysis for analysis in found if analysis is not None]

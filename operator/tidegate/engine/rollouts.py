@@ -1,0 +1,108 @@
+"""Reconciling a Rollout: gather, decide, apply, until nothing is left to do; then one write of the status.
+
+Actions come first and the decision is made again on what they brought, so a step that needs four writes is taken in
+one go and told in one status. The status is written when there is nothing else to do now. A crash anywhere in between
+loses nothing: the next reconcile decides the same from the same cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from tidegate.cluster.errors import AlreadyExists
+from tidegate.cluster.events import Recorder
+from tidegate.cluster.store import Store
+from tidegate.core.plan import Action, Key, Plan
+from tidegate.core.rollout.decide import decide
+from tidegate.core.rollout.world import World
+from tidegate.engine.controller import DONE, Outcome
+from tidegate.engine.gather import Gatherer
+from tidegate.engine.writing import Writer, status_write
+
+HOLD_COUNTS: Final = 0.5
+"""Seconds that a status with new numbers of pods and nothing else may wait, to send one write for many."""
+
+_ROUNDS: Final = 30
+
+
+class Restless(Exception):  # noqa: N818 - a finding, not a Python error
+    """Decisions kept asking for more writes: two rules contradict each other, or somebody undoes ours at once."""
+
+
+class Rollouts:
+    """The reconcile function of Rollouts."""
+
+    def __init__(self, store: Store, writer: Writer, recorder: Recorder, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._writer = writer
+        self._recorder = recorder
+        self._now = now
+        self._gatherer = Gatherer(now)
+        self._held: dict[Key, datetime] = {}
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring one Rollout as far as it can go now."""
+        for _ in range(_ROUNDS):
+            view = self._store.view(key)
+            world = self._gatherer.rollout(view, key)
+            if world is None:
+                self._forget(key)
+                return DONE
+            plan = decide(world)
+            view.commit()
+            if plan.actions:
+                await self._carry_out(key, world, plan.actions)
+            elif plan.status is not None:
+                if wait := self._hold_back(key, plan):
+                    return Outcome(_earlier(wait, self._until(plan)))
+                await self._write_status(key, world, plan)
+            else:
+                return Outcome(self._until(plan))
+        raise Restless(f"{key} did not come to rest in {_ROUNDS} decisions")
+
+    async def _carry_out(self, key: Key, world: World, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            write = action.write()
+            try:
+                await self._writer.send(write, key)
+            except AlreadyExists:
+                self._name_was_taken(world, write.key)
+                return
+            if action.event is not None:
+                self._recorder.record(world.rollout, action.event)
+
+    def _name_was_taken(self, world: World, key: Key) -> None:
+        """Ours after all (an earlier answer was lost), and in the store by now; or a stranger's, to be avoided."""
+        found = self._store.get(key)
+        owners = (found or {}).get("metadata", {}).get("ownerReferences") or ()
+        if key.kind == "ReplicaSet" and not any(owner.get("uid") == world.uid for owner in owners):
+            self._gatherer.strangers.add(key)
+
+    async def _write_status(self, key: Key, world: World, plan: Plan) -> None:
+        assert plan.status is not None
+        await self._writer.send(status_write(world.rollout, plan.status), key)
+        self._held.pop(key, None)
+        for event in plan.events:
+            self._recorder.record(world.rollout, event)
+
+    def _hold_back(self, key: Key, plan: Plan) -> float:
+        """Seconds that a status of mere counts still waits. Only when it is written depends on this, never what."""
+        if not plan.counts_only:
+            return 0.0
+        now = self._now()
+        since = self._held.setdefault(key, now)
+        return max(0.0, HOLD_COUNTS - (now - since).total_seconds())
+
+    def _until(self, plan: Plan) -> float | None:
+        return None if plan.again_at is None else max(0.0, (plan.again_at - self._now()).total_seconds())
+
+    def _forget(self, key: Key) -> None:
+        self._store.forget(key)
+        self._gatherer.forget(key)
+        self._held.pop(key, None)
+
+
+def _earlier(first: float, second: float | None) -> float:
+    return first if second is None else min(first, second)

@@ -1,0 +1,111 @@
+"""Carrying out writes: what the server's answer means for what we know, and for who has to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
+
+from tidegate.cluster.errors import AlreadyExists, Conflict, Invalid, NotFound
+from tidegate.cluster.store import Store
+from tidegate.core.plan import Key, Write
+
+
+class WriteClient(Protocol):
+    """The two verbs that carrying out a plan needs."""
+
+    async def get(self, key: Key) -> dict[str, Any]: ...
+
+    async def send(self, write: Write) -> dict[str, Any]: ...
+
+
+class Writer:
+    """Sends writes and keeps the store as new as their answers.
+
+    A reconcile goes on deciding with what its own writes brought, so these do not wake it; everybody else who has
+    read the object is woken.
+    """
+
+    def __init__(self, client: WriteClient, store: Store) -> None:
+        self._client = client
+        self._store = store
+        self.author: Hashable = None
+        """The reader whose write is being taken in right now; the store's wake-ups leave it out."""
+
+    async def send(self, write: Write, author: Hashable) -> None:
+        """Carry out one write for `author`.
+
+        An object that is gone is forgotten; whoever decided on it decides again. Raises Conflict, with the store
+        brought up to date first, when the object had moved on; AlreadyExists when a name is taken; and whatever
+        else the client raises.
+        """
+        try:
+            answer = await self._client.send(write)
+        except NotFound:
+            if write.verb != "create":
+                self._drop(write.key, author)
+                return
+            raise
+        except Conflict:
+            await self.refresh(write.key, author)
+            raise
+        except Invalid as error:
+            if write.patch != "json":
+                raise
+            # A JSON patch whose `test` fails is answered 422: the object is not what it was when we looked.
+            await self.refresh(write.key, author)
+            raise Conflict(error.status, error.reason, error.message, verb=error.verb, target=error.target) from error
+        except AlreadyExists:
+            await self.refresh(write.key, author)
+            raise
+        if write.verb == "delete":
+            self._drop(write.key, author)
+        else:
+            self._absorb(answer, author)
+
+    async def refresh(self, key: Key, author: Hashable) -> None:
+        """Read one object from the server into the store."""
+        try:
+            self._absorb(await self._client.get(key), author)
+        except NotFound:
+            self._drop(key, author)
+
+    def _absorb(self, obj: dict[str, Any], author: Hashable) -> None:
+        self.author = author
+        try:
+            self._store.absorb(obj)
+        finally:
+            self.author = None
+
+    def _drop(self, key: Key, author: Hashable) -> None:
+        self.author = author
+        try:
+            self._store.drop(key)
+        finally:
+            self.author = None
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) that turns `before` into `after`; lists are replaced whole."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := merge_patch(old, value):
+                patch[name] = inner
+        elif old != value:
+            patch[name] = value
+    return patch
+
+
+def status_write(obj: Mapping[str, Any], status: Mapping[str, Any]) -> Write:
+    """The one write of an object's status, refused by the server if the object has changed since it was read."""
+    meta = obj["metadata"]
+    return Write(
+        "patch",
+        Key(obj["kind"], meta.get("namespace", ""), meta["name"]),
+        {
+            "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
+            "status": merge_patch(obj.get("status") or {}, status),
+        },
+        subresource="status",
+    )

@@ -1,0 +1,29 @@
+"""`python -m tidegate.shell`: the operator's process, without the command line's libraries in its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from tidegate.shell.logs import configure_logs
+from tidegate.shell.settings import read_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator; the exit code."""
+    settings = read_settings(sys.argv[1:] if arguments is None else arguments)
+    configure_logs(settings.log_format, settings.log_level)
+    from tidegate.shell.login import NoCredentials  # noqa: PLC0415 - flags are read before kopf is loaded
+    from tidegate.shell.operator import run  # noqa: PLC0415
+
+    try:
+        asyncio.run(run(settings))
+    except NoCredentials as error:
+        sys.stderr.write(f"tidegate: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

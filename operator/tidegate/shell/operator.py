@@ -1,0 +1,104 @@
+"""One replica of the operator: log in, start the engine, let kopf watch, serve the pages, stop in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Final
+
+import structlog
+
+from tidegate import __version__
+from tidegate.cluster.credentials import Credentials
+from tidegate.cluster.http_transport import HttpTransport
+from tidegate.core.plan import Key
+from tidegate.engine.engine import Engine, EngineSettings
+from tidegate.observe.metrics import Metrics
+from tidegate.providers.registry import ProviderSettings, open_providers
+from tidegate.shell.handlers import make_registry, operator_settings, prime
+from tidegate.shell.health import Pulse, make_app, serve
+from tidegate.shell.light_kopf import kopf
+from tidegate.shell.login import credentials
+from tidegate.shell.settings import Settings
+
+_KOPF_MAY_TAKE: Final = 8.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM. Raises when a part of the operator can't go on; a restart is due then."""
+    found = credentials()
+
+    async def login_again() -> Credentials:
+        return await asyncio.to_thread(credentials)
+
+    transport = HttpTransport(found, login=login_again)
+    metrics = Metrics()
+    engine = Engine(
+        transport,
+        open_providers(ProviderSettings(prometheus_address=settings.prometheus, on_query=metrics.queried)),
+        engine_settings(settings),
+        watching=metrics,
+    )
+    pulse = Pulse()
+    pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+    log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(pulse.run(), name="pulse")
+            work = group.create_task(engine.run(stop), name="engine")
+            first = group.create_task(prime(engine), name="first lists")
+            watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
+            await work
+            for task in (heart, first):
+                task.cancel()
+            await watch
+    finally:
+        await pages.cleanup()
+        await transport.close()
+    log.info("tidegate has stopped", identity=settings.identity)
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """The engine's part of the settings."""
+    lease = Key("Lease", settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
+    return EngineSettings(namespace=settings.namespace, identity=settings.identity, lease=lease)
+
+
+async def _watch(engine: Engine, transport: HttpTransport, settings: Settings, stop: asyncio.Event) -> None:
+    """Run kopf until the engine has been stopped.
+
+    kopf takes the process's signals for itself and, when it ends, cancels every task that is younger than it. So its
+    handlers are replaced by ours, and it is told to stop last.
+    """
+    ready, stop_kopf = asyncio.Event(), asyncio.Event()
+    kopf_runs = asyncio.create_task(
+        kopf.operator(
+            registry=make_registry(engine, transport.server, transport.share_session()),
+            settings=operator_settings(),
+            standalone=True,
+            clusterwide=not settings.namespace,
+            namespaces=[settings.namespace] if settings.namespace else [],
+            ready_flag=ready,
+            stop_flag=stop_kopf,
+        ),
+        name="kopf operator",
+    )
+    is_ready = asyncio.create_task(ready.wait())
+    await asyncio.wait({kopf_runs, is_ready}, return_when=asyncio.FIRST_COMPLETED)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({kopf_runs, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        # kopf has ended by itself: it gives up where it can't go on, and so must we.
+        stop.set()
+        await kopf_runs
+        raise RuntimeError("kopf stopped watching")
+    stopped = engine.stopped
+    await stopped.wait()
+    stop_kopf.set()
+    await asyncio.wait({kopf_runs}, timeout=_KOPF_MAY_TAKE)

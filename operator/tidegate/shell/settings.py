@@ -1,0 +1,71 @@
+"""What one process of the operator is started with: flags, or environment variables of the same names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_LEASE: Final = "tidegate-controller-lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the operator runs.
+
+    namespace: the one to work in; empty for the whole cluster.
+    lease_namespace: where the lease lies by which one of several replicas leads.
+    leader_elect: whether to run for that lease; without it this process must be the only one.
+    address, port: of /healthz, /readyz and /metrics.
+    prometheus: the address that metrics ask which name none.
+    """
+
+    namespace: str = ""
+    lease_namespace: str = "default"
+    lease_name: str = _LEASE
+    leader_elect: bool = True
+    address: str = "0.0.0.0"  # noqa: S104 - probes come from the node
+    port: int = 8080
+    prometheus: str = ""
+    log_format: str = "json"
+    log_level: str = "info"
+    identity: str = ""
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line; each flag's default is the variable TIDEGATE_<FLAG>."""
+    default = Settings()
+    parser = argparse.ArgumentParser(
+        prog="tidegate run", description="Run the operator: watch Rollouts and bring their updates to an end."
+    )
+
+    def flag(name: str, preset: object, text: str) -> None:
+        variable = "TIDEGATE_" + name.upper().replace("-", "_")
+        shown = os.environ.get(variable, preset)
+        kind = int if isinstance(preset, int) else str
+        parser.add_argument(f"--{name}", default=shown, type=kind, help=f"{text} (default: {preset!r}; ${variable})")
+
+    flag("namespace", default.namespace, "the namespace to work in; empty for the whole cluster")
+    flag("lease-namespace", os.environ.get("POD_NAMESPACE", default.lease_namespace), "where the leader's lease lies")
+    flag("lease-name", default.lease_name, "the name of the leader's lease")
+    flag("address", default.address, "where /healthz, /readyz and /metrics are served")
+    flag("port", default.port, "the port of /healthz, /readyz and /metrics; 0 for any free one")
+    flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
+    flag("log-format", default.log_format, "json or console")
+    flag("log-level", default.log_level, "debug, info, warning or error")
+    flag("identity", os.environ.get("POD_NAME", ""), "the name of this replica in the lease and in events")
+    parser.add_argument(
+        "--leader-elect",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("TIDEGATE_LEADER_ELECT", "true").lower() != "false",
+        help="run for the lease, so that one of several replicas works ($TIDEGATE_LEADER_ELECT)",
+    )
+    given = vars(parser.parse_args(arguments))
+    for name, allowed in (("log_format", ("json", "console")), ("log_level", ("debug", "info", "warning", "error"))):
+        if given[name] not in allowed:
+            parser.error(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}, not {given[name]!r}")
+    given["identity"] = given["identity"] or f"{socket.gethostname()}-{os.getpid()}"
+    return Settings(**given)
