@@ -1,0 +1,158 @@
+"""One HTTP route of a VirtualService: which of its weights are ours, what they show, what they should be.
+
+Destinations of others in the same route are left alone: each keeps its weight, and stable gets what is left of
+100 after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.api.problems import Problem
+from tidegate.core.traffic import Observed
+from tidegate.routers.istio.hosts import covers, fqdn
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How one side of the split is named in a route: by the host of its Service, or by a subset of one host.
+
+    title: what messages call it, in the contract's words.
+    host: the full name, for subsets possibly with a wildcard; empty where any host will do.
+    subset: empty for a split by hosts.
+    """
+
+    title: str
+    host: str
+    subset: str = ""
+
+    def is_in(self, destination: Json, namespace: str) -> bool:
+        """Whether a destination of a VirtualService in `namespace` goes to this end."""
+        if self.subset and destination.get("subset") != self.subset:
+            return False
+        return not self.host or covers(self.host, fqdn(destination.get("host") or "", namespace))
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The two sides of the split."""
+
+    canary: End
+    stable: End
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one end in a route: its position among the destinations, the destination, the weight."""
+
+    position: int
+    destination: Json
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route whose canary and stable weights are ours. `others` is the sum of all other weights in it."""
+
+    index: int
+    name: str
+    canary: Slot
+    stable: Slot
+    others: int
+
+    def observe(self) -> Observed:
+        """The split in parts of 100. Weights that we did not set need not add up to 100; only their ratio counts.
+
+        Rounded so that the canary never looks smaller than it is, nor stable larger. Where the others leave less
+        than the canary's weight, a split of ours reads as it was set: (canary, 0).
+        """
+        canary, stable = self.canary.weight, self.stable.weight
+        if canary <= 100 and stable == self._left_of(canary):
+            return Observed(canary, stable)
+        total = canary + stable + self.others
+        if total <= 0:
+            return Observed(0, 0)
+        return Observed(-(-100 * canary // total), 100 * stable // total)
+
+    def set(self, canary: int) -> list[dict[str, Any]]:
+        """The JSON-patch operations that give the canary `canary` percent; none where the route shows it.
+
+        Each weight is guarded by tests of the route's name and of what both destinations are. Routes that moved
+        since the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
+        """
+        wanted = ((self.canary, canary), (self.stable, self._left_of(canary)))
+        if all(slot.weight == weight for slot, weight in wanted):
+            return []
+        at = f"/spec/http/{self.index}"
+        operations: list[dict[str, Any]] = []
+        if self.name:
+            operations.append({"op": "test", "path": f"{at}/name", "value": self.name})
+        for slot, _ in wanted:
+            path = f"{at}/route/{slot.position}/destination"
+            operations.append({"op": "test", "path": path, "value": slot.destination})
+        for slot, weight in wanted:
+            if slot.weight != weight:
+                # `add` replaces what is there, and does where an omitted weight is not there to be replaced.
+                path = f"{at}/route/{slot.position}/weight"
+                operations.append({"op": "add", "path": path, "value": weight})
+        return operations
+
+    def _left_of(self, canary: int) -> int:
+        return max(0, 100 - canary - self.others)
+
+
+def read_route(index: int, http: Json, ends: Ends, *, owner: str, namespace: str, at: str) -> Route | Problem:
+    """Find both ends in one HTTP route.
+
+    owner: the VirtualService, as messages name it. at: the path of the Rollout's field that chose the route.
+    """
+    destinations: Sequence[Json] = http.get("route") or ()
+    where = f"route {http.get('name') or f'spec.http[{index}]'} of {owner}"
+    slots: list[Slot] = []
+    for end in (ends.canary, ends.stable):
+        found = list(_slots(destinations, end, namespace))
+        if not found:
+            return Problem(at, _not_found(end, where, destinations, namespace))
+        if len(found) > 1:
+            said = (
+                f"{end.title} is {len(found)} of the destinations in {where}; leave one, its weight is set as a whole"
+            )
+            return Problem(at, said)
+        slots.append(found[0])
+    canary, stable = slots
+    total = sum(_weight(destination) for destination in destinations)
+    others = total - canary.weight - stable.weight
+    if others >= 100:
+        said = f"other destinations in {where} have a weight of {others} together, so nothing of 100 is left to split"
+        return Problem(at, f"{said}; weights are percentages, lower theirs")
+    return Route(index, http.get("name") or "", canary, stable, others)
+
+
+def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:
+    for position, weighted in enumerate(destinations):
+        destination = weighted.get("destination") or {}
+        if end.is_in(destination, namespace):
+            yield Slot(position, destination, _weight(weighted))
+
+
+def _weight(weighted: Json) -> int:
+    """An omitted weight is 0 to Istio wherever a route has more than one destination, as ours always do."""
+    return int(weighted.get("weight") or 0)
+
+
+def _not_found(end: End, where: str, destinations: Sequence[Json], namespace: str) -> str:
+    told = f"{end.title} not found in route: {where}"
+    if not destinations:
+        return f"{told} has no destinations at all; it needs one for each version"
+    there = ", ".join(_shown(weighted.get("destination") or {}, namespace) for weighted in destinations)
+    wanted = f"subset {end.subset} of {end.host}" if end.subset and end.host else end.subset or end.host
+    return f"{told} has {there}; add {wanted} with weight 0"
+
+
+def _shown(destination: Json, namespace: str) -> str:
+    host = fqdn(destination.get("host") or "(no host)", namespace)
+    return f"{host} (subset {destination['subset']})" if destination.get("subset") else host
