@@ -114,6 +114,4 @@ def _check_prometheus(prometheus: PrometheusMetric, at: str) -> Iterator[Problem
         yield Problem(f"{at}.query", "is required")
     address = prometheus.address
     if address and not is_templated(address) and _HTTP_ADDRESS.fullmatch(address) is None:
-        yield Problem(
-            f"{at}.address", f"{address!r} is not an address such as http://prometheus.monitoring:9090"
-        )
+        yield Problem(f"{at}.address", f"{address!r} is not an address such as http://prometheus.monitoring:9090")

@@ -41,20 +41,21 @@ STATUS: Final = ConfigDict(
 )
 """What controllers write: fields of other versions and of other controllers are passed over."""
 
-_GO_DURATION: Final = re.compile(r"0|[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+")
-_INTEGER: Final = re.compile(r"[-+]?\d+")
-_PERCENT: Final = re.compile(r"(\d+)%?")
+_DURATION: Final = re.compile(r"0|[-+]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|h))+")
+_DURATION_PART: Final = re.compile(r"([0-9.]+)([a-zµ]+)")
+_UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MAX_SECONDS: Final = 2**63 / 1e9
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,10}")
+_PERCENT: Final = re.compile(r"([0-9]{1,9})%?")
 
 
 class _IntOrString:
     """Kubernetes' IntOrString: read as one form, so that a wrong value gives one error and not one for each
     half."""
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.union_schema(
-            [core_schema.int_schema(strict=True), core_schema.str_schema(strict=True)],
+            [core_schema.int_schema(strict=True, ge=-(2**31), le=MAX_INT32), core_schema.str_schema(strict=True)],
             custom_error_type="int_or_string",
             custom_error_message="must be an integer or a string",
         )
@@ -67,20 +68,12 @@ class _IntOrString:
 
 Str = Annotated[str, Strict()]
 Bool = Annotated[bool, Strict()]
-Int = Annotated[
-    int, Strict(), Field(ge=-(2**31), le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})
-]
-Natural = Annotated[
-    int, Strict(), Field(ge=0, le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})
-]
+Int = Annotated[int, Strict(), Field(ge=-(2**31), le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})]
+Natural = Annotated[int, Strict(), Field(ge=0, le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})]
 IntOrString = Annotated[int | str, _IntOrString()]
 Time = Annotated[str, Strict(), WithJsonSchema({"type": "string", "format": "date-time"})]
-Opaque = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
-]
-StringMap = Annotated[
-    dict[Str, Str], WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})
-]
+Opaque = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+StringMap = Annotated[dict[Str, Str], WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
 
 
 def is_templated(value: object) -> bool:
@@ -90,8 +83,10 @@ def is_templated(value: object) -> bool:
 
 
 def is_duration(text: str) -> bool:
-    """Whether text is a duration as Go writes it, such as `30s`, `1h30m` or `500ms`."""
-    return _GO_DURATION.fullmatch(text) is not None
+    """Whether text is a duration that Go reads, such as `30s`, `1h30m` or `500ms`, of less than 292 years."""
+    if _DURATION.fullmatch(text) is None:
+        return False
+    return sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(text)) < _MAX_SECONDS
 
 
 def int_of(value: int | str | None, default: int) -> int:

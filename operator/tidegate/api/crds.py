@@ -179,9 +179,7 @@ def schema(model: type) -> dict[str, Any]:
     if model is rollout.RolloutSpec:
         found["properties"]["selector"] |= {
             "x-kubernetes-map-type": "atomic",
-            "x-kubernetes-validations": [
-                {"rule": "self == oldSelf", "message": ".spec.selector is immutable"}
-            ],
+            "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": ".spec.selector is immutable"}],
         }
     return found
 
@@ -269,8 +267,7 @@ def _column(column: Column) -> dict[str, Any]:
 def render() -> dict[str, str]:
     """Every definition as a file: its name and its content."""
     return {
-        f"{kind.plural}.yaml": _HEADER + yaml.safe_dump(definition(kind), sort_keys=False, width=110)
-        for kind in KINDS
+        f"{kind.plural}.yaml": _HEADER + yaml.safe_dump(definition(kind), sort_keys=False, width=110) for kind in KINDS
     }
 
 
@@ -278,9 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the definitions into directories, or with --check only say whether they are as they should be."""
     parser = argparse.ArgumentParser(prog="python -m tidegate.api.crds", description=main.__doc__)
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIRECTORY")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a file is missing or differs"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is missing or differs")
     options = parser.parse_args(arguments)
     stale = []
     for directory in options.directories:
@@ -294,9 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 directory.mkdir(parents=True, exist_ok=True)
                 path.write_text(content, encoding="utf-8")
     for path in stale:
-        sys.stderr.write(
-            f"{path} is not what the models say; run `python -m tidegate.api.crds` to write it anew\n"
-        )
+        sys.stderr.write(f"{path} is not what the models say; run `python -m tidegate.api.crds` to write it anew\n")
     return 1 if stale else 0
 
 

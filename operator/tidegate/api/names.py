@@ -61,9 +61,7 @@ PAUSED: Final = "Paused"
 DEGRADED: Final = "Degraded"
 
 # Conditions of a Rollout
-ConditionType = Literal[
-    "InvalidSpec", "Available", "Progressing", "ReplicaFailure", "Paused", "Completed", "Healthy"
-]
+ConditionType = Literal["InvalidSpec", "Available", "Progressing", "ReplicaFailure", "Paused", "Completed", "Healthy"]
 CONDITION_INVALID_SPEC: Final = "InvalidSpec"
 CONDITION_AVAILABLE: Final = "Available"
 CONDITION_PROGRESSING: Final = "Progressing"
@@ -105,9 +103,7 @@ REASON_VIRTUAL_SERVICE_NOT_FOUND: Final = "VirtualServiceNotFound"
 REASON_DESTINATION_RULE_NOT_FOUND: Final = "DestinationRuleNotFound"
 
 # Why the controller paused a Rollout (status.pauseConditions)
-PauseReason = Literal[
-    "CanaryPauseStep", "BlueGreenPause", "InconclusiveAnalysisRun", "InconclusiveExperiment"
-]
+PauseReason = Literal["CanaryPauseStep", "BlueGreenPause", "InconclusiveAnalysisRun", "InconclusiveExperiment"]
 PAUSE_CANARY_STEP: Final = "CanaryPauseStep"
 PAUSE_BLUE_GREEN: Final = "BlueGreenPause"
 PAUSE_INCONCLUSIVE_ANALYSIS: Final = "InconclusiveAnalysisRun"
@@ -123,6 +119,4 @@ RUN_ERROR: Final = "Error"
 RUN_INCONCLUSIVE: Final = "Inconclusive"
 
 # How an update ended (status.duration.completionStatus)
-CompletionStatus = Literal[
-    "Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack", "FastRolledBack"
-]
+CompletionStatus = Literal["Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack", "FastRolledBack"]

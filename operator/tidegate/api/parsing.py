@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, SchemaValidator
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Metric
 from tidegate.api.analysis_checks import check_metrics, check_template
 from tidegate.api.analysis_status import AnalysisRunStatus
+from tidegate.api.common import MAX_INT32
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.api.rollout_checks import check_rollout
@@ -50,9 +51,7 @@ def parse_run(raw: Mapping[str, Any]) -> tuple[AnalysisRunSpec | None, tuple[Pro
     return _parse(AnalysisRunSpec, raw, check_template)
 
 
-def parse_metrics(
-    raw: Sequence[Any], path: str = "spec.metrics"
-) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+def parse_metrics(raw: Sequence[Any], path: str = "spec.metrics") -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
     """Read metrics whose arguments have been filled in, so that what they held back can be judged.
 
     Metrics come back exactly if there are no problems. `path` is where the list stands in its object.
@@ -99,9 +98,7 @@ def _validate(
     except ValidationError:
         pass  # perhaps only for something harmless; what remains without that is what to tell
     try:
-        return validator.validate_python(
-            without_harmless(model, raw, spent), by_alias=True, by_name=False
-        ), ()
+        return validator.validate_python(without_harmless(model, raw, spent), by_alias=True, by_name=False), ()
     except ValidationError as invalid:
         return None, tuple(_problem(model, path, error) for error in invalid.errors(include_url=False))
 
@@ -115,6 +112,8 @@ def _problem(model: type, root: str, error: ErrorDetails) -> Problem:
         return Problem(path, refusal(_model_at(model, outer), str(field), parent))
     if kind == "missing":
         return Problem(path, "is required")
+    if kind == "int_or_string" and type(error["input"]) is int:
+        return Problem(path, f"is {error['input']}, must be at most {MAX_INT32} and at least {-MAX_INT32 - 1}")
     if kind in _WRONG_TYPE:
         return Problem(path, f"must be {_WRONG_TYPE[kind]}, not {_describe(error['input'])}")
     if kind == "literal_error":

@@ -21,8 +21,18 @@ _LABEL_KEY: Final = re.compile(
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def check_selector(selector: LabelSelector) -> Iterator[Problem]:
-    """Every problem of spec.selector."""
+def check_pods(selector: LabelSelector, template: Mapping[str, Any]) -> Iterator[Problem]:
+    """Every problem of spec.selector and the common ones of spec.template.
+
+    Whether the two match is only asked of a selector that is sound, so that one mistake is told once.
+    """
+    problems = list(_check_selector(selector))
+    yield from problems
+    yield from _check_metadata(template.get("metadata"), None if problems else selector)
+    yield from _check_pod(template.get("spec"))
+
+
+def _check_selector(selector: LabelSelector) -> Iterator[Problem]:
     if not selector.match_labels and not selector.match_expressions:
         yield Problem("spec.selector", "is empty and would take every pod: give it matchLabels")
     for key, value in (selector.match_labels or {}).items():
@@ -34,9 +44,7 @@ def check_selector(selector: LabelSelector) -> Iterator[Problem]:
             if not requirement.values:
                 yield Problem(f"{at}.values", f"is required with operator {requirement.operator}")
         elif requirement.operator not in {"Exists", "DoesNotExist"}:
-            yield Problem(
-                f"{at}.operator", f"is {requirement.operator!r}, must be In, NotIn, Exists or DoesNotExist"
-            )
+            yield Problem(f"{at}.operator", f"is {requirement.operator!r}, must be In, NotIn, Exists or DoesNotExist")
         elif requirement.values:
             yield Problem(f"{at}.values", f"must be left out with operator {requirement.operator}")
 
@@ -48,10 +56,7 @@ def _check_label(at: str, key: str, value: str) -> Iterator[Problem]:
         yield Problem(at, f"{value!r} is not a label's value: up to 63 letters, digits, '-', '_' and '.'")
 
 
-def check_pod_template(template: Mapping[str, Any], selector: LabelSelector) -> Iterator[Problem]:
-    """The common problems of spec.template, among them a template that the selector does not select."""
-    metadata, pod = template.get("metadata"), template.get("spec")
-    yield from _check_template_metadata(metadata, selector)
+def _check_pod(pod: Any) -> Iterator[Problem]:
     if not isinstance(pod, Mapping):
         yield Problem("spec.template.spec", "is required: the pod to run, with its containers")
         return
@@ -65,7 +70,7 @@ def check_pod_template(template: Mapping[str, Any], selector: LabelSelector) -> 
     yield from _check_containers(containers)
 
 
-def _check_template_metadata(metadata: Any, selector: LabelSelector) -> Iterator[Problem]:
+def _check_metadata(metadata: Any, selector: LabelSelector | None) -> Iterator[Problem]:
     at = "spec.template.metadata"
     if metadata is not None and not isinstance(metadata, Mapping):
         yield Problem(at, "must be an object")
@@ -78,7 +83,7 @@ def _check_template_metadata(metadata: Any, selector: LabelSelector) -> Iterator
     labels = (metadata.get("labels") if metadata else None) or {}
     for key, value in labels.items():
         yield from _check_label(f"{at}.labels[{key}]", key, value)
-    if not selector.matches(labels):
+    if selector is not None and not selector.matches(labels):
         yield Problem(f"{at}.labels", "must match spec.selector, or the pods would not be the Rollout's")
 
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tidegate.api.common import is_duration, percent_of
-from tidegate.api.pod_checks import check_pod_template, check_selector
+from tidegate.api.common import MAX_INT32, is_duration, percent_of
+from tidegate.api.pod_checks import check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
     BlueGreenStrategy,
@@ -31,13 +31,10 @@ _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[
 
 def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
     """Every problem of a Rollout's spec."""
-    yield from check_selector(spec.selector)
-    yield from check_pod_template(spec.template, spec.selector)
+    yield from check_pods(spec.selector, spec.template)
     deadline, ready = spec.progress_deadline_seconds, spec.min_ready_seconds
     if deadline <= ready:
-        yield Problem(
-            "spec.progressDeadlineSeconds", f"is {deadline}, must be more than minReadySeconds ({ready})"
-        )
+        yield Problem("spec.progressDeadlineSeconds", f"is {deadline}, must be more than minReadySeconds ({ready})")
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     if canary is not None and blue_green is not None:
         yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
@@ -164,8 +161,12 @@ def _check_pause(duration: int | str, at: str) -> Iterator[Problem]:
     text = str(duration)
     if text.startswith("-"):
         yield Problem(at, f"is {text}, must not be negative")
-    elif not text.isascii() or not (text.isdigit() or is_duration(text)):
+    elif not _is_seconds(text) and not is_duration(text):
         yield Problem(at, f"{text!r} is neither a number of seconds nor a duration such as 30s, 5m or 1h")
+
+
+def _is_seconds(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_INT32
 
 
 def _check_blue_green(blue_green: BlueGreenStrategy, history_limit: int) -> Iterator[Problem]:

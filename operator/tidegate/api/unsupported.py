@@ -56,9 +56,7 @@ def when_empty(value: Any) -> bool:
     """For a field that asks for something only by its content. Go writes emptiness as `{"oauth2": {}}`."""
     return not value or (
         isinstance(value, dict)
-        and all(
-            not inner or (isinstance(inner, dict) and not any(inner.values())) for inner in value.values()
-        )
+        and all(not inner or (isinstance(inner, dict) and not any(inner.values())) for inner in value.values())
     )
 
 
@@ -80,9 +78,7 @@ _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes"
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     RolloutSpec: {
-        "workloadRef": NotBuilt(
-            never, "put the pod template into spec.template and the selector into spec.selector"
-        ),
+        "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
         "restartAt": NotBuilt(never, "change an annotation of the pod template to restart its pods"),
         "rollbackWindow": _CONTENT,
     },

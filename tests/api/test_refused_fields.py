@@ -1,0 +1,176 @@
+"""A field that Tidegate does not act on is refused by name, unless its value asks for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api.objects import BLUE_GREEN, CANARY, RUN, TEMPLATE, Json, spoilt
+from tidegate.api.parsing import parse_rollout, parse_run, parse_template
+from tidegate.api.unsupported import NOT_BUILT, known_fields
+
+C = "spec.strategy.canary"
+B = "spec.strategy.blueGreen"
+I = f"{C}.trafficRouting.istio"  # noqa: E741
+PROVIDER = "spec.metrics[0].provider"
+
+Parse = Callable[[Any], tuple[Any, Any]]
+
+SETTINGS: list[tuple[Parse, Json, str, Any]] = [
+    # what reads the object, the object, a field that is not built, a value that asks for something
+    (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
+    (parse_rollout, CANARY, "spec.workloadRef", {}),
+    (parse_rollout, CANARY, "spec.restartAt", "2026-11-01T10:00:00Z"),
+    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 3}),
+    (parse_rollout, CANARY, f"{C}.antiAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {}}),
+    (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {"role": "canary"}}),
+    (parse_rollout, CANARY, f"{C}.stableMetadata", {"annotations": {"role": "stable"}}),
+    (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
+    (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
+    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
+    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", True),
+    (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 90}),
+    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {"weight": 10}),
+    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {}),
+    (parse_rollout, CANARY, f"{C}.steps[0].experiment", {"templates": []}),
+    (parse_rollout, CANARY, f"{C}.steps[0].setHeaderRoute", {"name": "testers"}),
+    (parse_rollout, CANARY, f"{C}.steps[0].setMirrorRoute", {"name": "mirror"}),
+    (parse_rollout, CANARY, f"{C}.steps[0].plugin", {"name": "argo/step"}),
+    (parse_rollout, CANARY, f"{C}.steps[2].analysis.dryRun", [{"metricName": "*"}]),
+    (parse_rollout, CANARY, f"{C}.analysis.dryRun", [{"metricName": "*"}]),
+    (parse_rollout, CANARY, f"{C}.analysis.measurementRetention", [{"metricName": "*", "limit": 3}]),
+    (parse_rollout, CANARY, f"{C}.analysis.analysisRunMetadata", {"labels": {"a": "b"}}),
+    (parse_rollout, CANARY, f"{C}.analysis.args[1].valueFrom.fieldRef", {"fieldPath": "metadata.name"}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", {"stableIngress": "shop"}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.alb", {"ingress": "shop", "servicePort": 80}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.smi", {}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.ambassador", {"mappings": ["shop"]}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.appMesh", {}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.traefik", {"weightedTraefikServiceName": "shop"}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.apisix", {}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.plugins", {"argoproj-labs/gatewayAPI": {}, "x": {"a": 1}}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.managedRoutes", [{"name": "testers"}]),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.maxTrafficWeight", 1000),
+    (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", [{"port": 443}]),
+    (parse_rollout, CANARY, f"{I}.virtualServices[1].tcpRoutes", [{"port": 5432}]),
+    (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", ["extra"]),
+    (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", 1),
+    (parse_rollout, BLUE_GREEN, f"{B}.antiAffinity", {}),
+    (parse_rollout, BLUE_GREEN, f"{B}.previewMetadata", {"labels": {"a": "b"}}),
+    (parse_rollout, BLUE_GREEN, f"{B}.activeMetadata", {"labels": {"a": "b"}}),
+    (parse_rollout, BLUE_GREEN, f"{B}.prePromotionAnalysis.dryRun", [{"metricName": "*"}]),
+    (parse_template, TEMPLATE, "spec.dryRun", [{"metricName": "*"}]),
+    (parse_template, TEMPLATE, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
+    (parse_template, TEMPLATE, "spec.templates", [{"templateName": "other"}]),
+    (parse_template, TEMPLATE, "spec.args[0].valueFrom", {"secretKeyRef": {"name": "a", "key": "b"}}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.web", {"url": "http://x"}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.job", {}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.datadog", {"query": "x"}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {"clientId": "x"}}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.headers", [{"key": "X-Scope-OrgID", "value": "a"}]),
+    (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.rangeQuery", {"start": "now()"}),
+    (parse_run, RUN, "spec.dryRun", [{"metricName": "*"}]),
+    (parse_run, RUN, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
+    (parse_run, RUN, "spec.ttlStrategy", {"secondsAfterCompletion": 60}),
+    (parse_run, RUN, "spec.args[0].valueFrom", {"fieldRef": {"fieldPath": "metadata.name"}}),
+    (parse_run, RUN, f"{PROVIDER}.kayenta", {}),
+]
+
+HARMLESS: list[tuple[Parse, Json, str, Any]] = [
+    # what reads the object, the object, a field that is not built, a value of it that asks for nothing
+    (parse_rollout, CANARY, "spec.workloadRef", None),
+    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 0}),
+    (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
+    (parse_rollout, CANARY, f"{C}.dynamicStableScale", False),
+    (parse_rollout, CANARY, f"{C}.canaryMetadata", {}),
+    (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {}, "annotations": None}),
+    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 1),
+    (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 100}),
+    (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
+    (parse_rollout, CANARY, f"{C}.analysis.dryRun", []),
+    (parse_rollout, CANARY, f"{C}.analysis.analysisRunMetadata", {}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.maxTrafficWeight", 100),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.managedRoutes", []),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.plugins", {}),
+    (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", None),
+    (parse_rollout, CANARY, f"{I}.virtualService", None),
+    (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", []),
+    (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", []),
+    (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", None),
+    (parse_rollout, BLUE_GREEN, f"{B}.maxUnavailable", "10%"),
+    (parse_template, TEMPLATE, "spec.dryRun", []),
+    (parse_template, TEMPLATE, "spec.templates", None),
+    (parse_template, TEMPLATE, "spec.args[0].valueFrom", {}),
+    (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {}, "sigv4": {}}),
+    (parse_run, RUN, "spec.ttlStrategy", {}),
+]
+
+
+@pytest.mark.parametrize(("parse", "valid", "path", "value"), SETTINGS)
+def test_given_a_field_that_is_not_built_then_it_is_refused_by_its_path(
+    parse: Parse, valid: Json, path: str, value: Any
+) -> None:
+    spec, problems = parse(spoilt(valid, (path, value)))
+    assert spec is None
+    assert [problem.path for problem in problems] == [path]
+    assert problems[0].message.startswith("is not supported by this version of Tidegate")
+
+
+@pytest.mark.parametrize(("parse", "valid", "path", "value"), HARMLESS)
+def test_given_a_value_that_asks_for_nothing_then_it_is_accepted(
+    parse: Parse, valid: Json, path: str, value: Any
+) -> None:
+    untouched, _ = parse(valid)
+    spec, problems = parse(spoilt(valid, (path, value)))
+    assert problems == ()
+    assert spec == untouched
+
+
+def test_given_a_restart_that_was_carried_out_before_then_it_is_accepted() -> None:
+    asked = ("spec.restartAt", "2026-11-01T10:00:00Z")
+    done = {"restartedAt": "2026-11-01T10:00:00Z"}
+    assert parse_rollout(spoilt(CANARY, asked, ("status", done)))[1] == ()
+    later = {"restartedAt": "2026-10-01T10:00:00Z"}
+    assert [p.path for p in parse_rollout(spoilt(CANARY, asked, ("status", later)))[1]] == ["spec.restartAt"]
+
+
+@pytest.mark.parametrize(
+    ("parse", "valid", "path", "told"),
+    [
+        (parse_rollout, CANARY, f"{C}.steps[0].setWieght", "is not a field of {}; did you mean setWeight?"),
+        (parse_rollout, CANARY, f"{C}.stableSvc", "is not a field of {}; did you mean stableService?"),
+        (parse_rollout, CANARY, f"{C}.dynamicStableScaling", "is not a field of {}; did you mean dynamicStableScale?"),
+        (parse_rollout, CANARY, f"{I}.destinationRule.subset", "is not a field of {}"),
+        (parse_rollout, BLUE_GREEN, f"{B}.steps", "is not a field of {}"),
+        (parse_rollout, CANARY, "spec.progressDeadline", "is not a field of {}; did you mean progressDeadlineAbort?"),
+        (parse_template, TEMPLATE, "spec.metrics[0].sucessCondition", "is not a field of {}; did you mean successCon"),
+        (parse_template, TEMPLATE, f"{PROVIDER}.promtheus", "is not a field of {}; did you mean prometheus?"),
+        (parse_run, RUN, "spec.terminated", "is not a field of {}; did you mean terminate?"),
+    ],
+)
+def test_given_a_field_that_nobody_knows_then_the_nearest_name_is_offered(
+    parse: Parse, valid: Json, path: str, told: str
+) -> None:
+    spec, problems = parse(spoilt(valid, (path, 1)))
+    assert spec is None
+    assert [problem.path for problem in problems] == [path]
+    assert problems[0].message.startswith(told.format(path.rpartition(".")[0]))
+
+
+def test_given_the_table_then_no_field_is_both_built_and_refused() -> None:
+    both = [
+        (model.__name__, field)
+        for model, refused in NOT_BUILT.items()
+        for field in refused
+        if field in known_fields(model)
+    ]
+    assert both == []
+
+
+def test_given_the_table_then_every_entry_is_refused_by_a_test_above() -> None:
+    told = {path.rpartition(".")[2] for _, _, path, _ in SETTINGS + HARMLESS}
+    same_way = {"wavefront", "newRelic", "cloudWatch", "graphite", "influxdb", "skywalking"}  # as kayenta, web and job
+    assert {field for refused in NOT_BUILT.values() for field in refused} - told == same_way
