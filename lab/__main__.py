@@ -38,15 +38,15 @@ def _run(arguments: argparse.Namespace) -> int:
             netns.enter(arguments.argv, new=arguments.new)
         case "init":
             return netns.init(arguments.argv)
-        case "build":
-            from lab import build  # noqa: PLC0415
-
-            build.ensure(arguments.programs or None)
-            return 0
-        case _:
+        case "up":
             from lab import up  # noqa: PLC0415
 
             return up.run(instant_pods=arguments.instant_pods)
+        case _:
+            from lab import build  # noqa: PLC0415
+
+            build.ensure(arguments.programs or None)
+    return 0
 
 
 if __name__ == "__main__":

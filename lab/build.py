@@ -84,11 +84,11 @@ def _build_all(missing: dict[Program, Path], go: Go) -> None:
     started = time.monotonic()
     for number, (program, target) in enumerate(missing.items(), start=1):
         later = sum(other.seconds for other in list(missing)[number:])
-        _build(program, target, go, environment, f"[{number}/{len(missing)}] {program.name}", later)
+        _build(program, target, go, environment, label=f"[{number}/{len(missing)}] {program.name}", later=later)
     print(f"lab: built in {_minutes(time.monotonic() - started)}", flush=True)
 
 
-def _build(program: Program, target: Path, go: Go, environment: dict[str, str], label: str, later: int) -> None:
+def _build(program: Program, target: Path, go: Go, environment: dict[str, str], *, label: str, later: int) -> None:
     """Build beside `target` and move it there as the last step, so that what the cache holds is complete."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
         staged = Path(scratch, "out")
@@ -108,7 +108,7 @@ def _build(program: Program, target: Path, go: Go, environment: dict[str, str], 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file; YAML for a name that ends in .json is converted, which saves a second at each start of a lab."""
     if target.suffix == ".json":
-        documents = [found for found in yaml.load_all(source.read_bytes(), yaml.CSafeLoader) if found]  # noqa: S506
+        documents = [found for found in yaml.load_all(source.read_bytes(), yaml.CSafeLoader) if found]
         target.write_text(json.dumps(documents))
     else:
         shutil.copyfile(source, target)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -29,7 +28,7 @@ class ApiError(Exception):
 
 
 class Client:
-    """Requests to the API server. Safe to use from several threads: each has a connection of its own."""
+    """Requests to the API server. Safe to use from several threads: each takes an idle connection or opens one."""
 
     def __init__(self, url: str, token: str, ca_file: str | None = None) -> None:
         parts = urlsplit(url)
@@ -39,7 +38,7 @@ class Client:
         if ca_file is None:
             self._tls.check_hostname = False
             self._tls.verify_mode = ssl.CERT_NONE
-        self._local = threading.local()
+        self._idle: list[http.client.HTTPSConnection] = []
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def request(
@@ -53,21 +52,24 @@ class Client:
     ) -> Any:
         """Send one request and return the decoded answer.
 
-        Raises ApiError on an HTTP error, OSError if the server can't be reached. A GET whose kept connection has been
-        closed meanwhile is sent again on a fresh one; anything else could have been carried out and is not.
+        Raises ApiError on an HTTP error, OSError if the server can't be reached. If the kept connection turns out to
+        have been closed meanwhile, the request is sent again on a fresh one; not a POST that may have been carried out.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": content_type}
-        for fresh in (False, True):
+        while True:
             connection = self._connection(timeout)
+            fresh, sent = connection.sock is None, False
             try:
                 connection.request(method, path, body=data, headers=headers)
+                sent = True
                 answer = connection.getresponse()
                 payload = answer.read()
+                self._idle.append(connection)
                 break
             except (OSError, http.client.HTTPException) as error:
-                self.close()
-                if fresh or method != "GET":
+                connection.close()
+                if fresh or (sent and method == "POST") or isinstance(error, TimeoutError):
                     raise OSError(f"{method} {path}: {error!r}") from error
         decoded = _decode(payload)
         if answer.status >= 400:
@@ -78,11 +80,9 @@ class Client:
         return decoded
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
 
     def path(self, kind: str, name: str = "", namespace: str = "", *, api_version: str = "v1") -> str:
         """The path of an object, or of the collection if `name` is empty. Raises LookupError for an unknown kind."""
@@ -151,11 +151,11 @@ class Client:
                 raise
 
     def _connection(self, timeout: float) -> http.client.HTTPSConnection:
-        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPSConnection(*self._address, context=self._tls, timeout=timeout)
-            self._local.connection = connection
-        elif connection.sock is not None:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return http.client.HTTPSConnection(*self._address, context=self._tls, timeout=timeout)
+        if connection.sock is not None:
             connection.sock.settimeout(timeout)
         return connection
 

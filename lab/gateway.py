@@ -76,9 +76,7 @@ def bootstrap() -> dict[str, Any]:
                     "connect_timeout": "1s",
                     "load_assignment": {
                         "cluster_name": "xds-grpc",
-                        "endpoints": [
-                            {"lb_endpoints": [{"endpoint": {"address": _socket("127.0.0.1", XDS_PORT)}}]}
-                        ],
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket("127.0.0.1", XDS_PORT)}}]}],
                     },
                     "typed_extension_protocol_options": {
                         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -66,12 +66,11 @@ def enter(command: Sequence[str], *, new: bool = False) -> NoReturn:
     if unshare is None:
         raise LabError("The command `unshare` is missing. It is part of the package util-linux.")
     _check_allowed(unshare)
-    environment = {**os.environ, MARKER: str(os.getpid())}
-    search = [str(REPOSITORY), *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.pathsep.join(search).split(os.pathsep)))
+    search = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, MARKER: str(os.getpid()), "PYTHONPATH": os.pathsep.join(search)}
     flags = ["-Urn", "--pid", "--fork", "--kill-child", "--mount-proc"]
     init = [sys.executable, "-m", "lab", "init", "--", *command]
-    os.execve(unshare, [unshare, *flags, *init], environment)
+    os.execve(unshare, [unshare, *flags, *init], environment)  # noqa: S606 - a shell would gain nothing
 
 
 def init(command: Sequence[str]) -> int:
@@ -98,7 +97,7 @@ def init(command: Sequence[str]) -> int:
 
 def _exec(command: Sequence[str]) -> NoReturn:
     try:
-        os.execvp(command[0], list(command))
+        os.execvp(command[0], list(command))  # noqa: S606 - a shell would gain nothing
     except OSError as error:
         raise LabError(f"{command[0]} can't be started: {error.strerror}.") from error
 
@@ -126,8 +125,7 @@ def _check_allowed(unshare: str) -> None:
         "(Docker: --security-opt seccomp=unconfined) or a masked /proc"
     )
     raise LabError(
-        "This system does not let you create a user namespace, which the lab needs "
-        f"({trial.stderr.strip()}): {hint}."
+        f"This system does not let you create a user namespace, which the lab needs ({trial.stderr.strip()}): {hint}."
     )
 
 

@@ -24,7 +24,6 @@ import random
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -118,6 +117,8 @@ class Server:
         self.behaviour = behaviour
         self.counters = Counters()
         self.busy = 0
+        self.idle = asyncio.Event()
+        """Set when the last request under way has been answered."""
         self.stopping = asyncio.Event()
 
     async def serve(self, listener: socket.socket) -> None:
@@ -127,8 +128,8 @@ class Server:
         server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=1024)
         await self.stopping.wait()
         server.close()
-        while self.busy:
-            await asyncio.sleep(0.01)
+        if self.busy:
+            await self.idle.wait()
 
     def control(self, query: str) -> tuple[int, bytes]:
         try:
@@ -200,6 +201,8 @@ class Connection(asyncio.Protocol):
         server.counters.count(code, time.perf_counter() - began)
         behaviour = server.behaviour
         self._answer(code, f'{{"version":"{behaviour.version}","pod":"{behaviour.pod}"}}\n'.encode(), close)
+        if not server.busy and server.stopping.is_set():
+            server.idle.set()
 
     def _answer(self, code: int, body: bytes, close: bool) -> None:
         close = close or self._server.stopping.is_set()
@@ -302,4 +305,4 @@ def _say(message: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(nursery())
+    nursery()

@@ -65,7 +65,7 @@ class Process:
                 cwd=self.cwd,
                 env=dict(self.environment) if self.environment is not None else None,
                 start_new_session=True,  # a terminal's Ctrl-C is for the lab, which stops its children in order
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
             )
 
     def wait_ready(self, timeout: float = 60) -> None:

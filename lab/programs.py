@@ -44,9 +44,7 @@ class Program:
 def _kubernetes_ldflags() -> str:
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     package = "k8s.io/component-base/version"
-    return (
-        f"-s -w -X {package}.gitVersion={KUBERNETES} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    )
+    return f"-s -w -X {package}.gitVersion={KUBERNETES} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
 
 
 PROGRAMS = (

@@ -32,7 +32,9 @@ def run(*, instant_pods: bool) -> int:
 def _how_to_use(lab: Lab, seconds: float) -> str:
     inside = netns.enter_command()
     kubectl = shlex.quote(str(toolchain.kubectl()))
-    shell = f"{inside} env KUBECONFIG={lab.kubeconfig} PATH={Path(kubectl).parent}:$PATH {os.environ.get('SHELL', 'sh')}"
+    shell = (
+        f"{inside} env KUBECONFIG={lab.kubeconfig} PATH={Path(kubectl).parent}:$PATH {os.environ.get('SHELL', 'sh')}"
+    )
     return f"""
 The lab is up after {seconds:.1f} s. It has a network of its own, so use it from inside. Open a shell there:
 

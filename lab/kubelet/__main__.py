@@ -28,8 +28,11 @@ class Addresses:
 
     def take(self, pod: Object) -> str:
         """The address of this pod: the one it already has, if the kubelet was restarted, else a fresh one."""
-        address = pod.get("status", {}).get("podIP", "")
-        while not address or (address in self._used and address != pod.get("status", {}).get("podIP")):
+        address: str = pod.get("status", {}).get("podIP", "")
+        if address:
+            self._used.add(address)
+            return address
+        while not address or address in self._used:
             address = str(ipaddress.IPv4Address(self._first + self._next))
             self._next = (self._next + 1) % self._count
         self._used.add(address)
@@ -48,9 +51,7 @@ class Kubelet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._workdir = workdir
         self._targets_due = asyncio.Event()
-        self._node = Node(
-            api, nursery, workdir, instant, drain, addresses.take, addresses.give, self._targets_due.set
-        )
+        self._node = Node(api, nursery, workdir, instant, drain, addresses.take, addresses.give, self._targets_due.set)
 
     async def run(self) -> None:
         api = self._node.api

@@ -16,7 +16,7 @@ NODE = "lab-node"
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API server said no, in a way that a repetition would not change. status: HTTP status code."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -45,7 +45,7 @@ class Api:
     async def request(
         self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
     ) -> Object:
-        """Send one request. Raises Refused."""
+        """Send one request. Raises RefusedError."""
         data = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": content_type} if data else None
         delay = 0.05
@@ -57,7 +57,7 @@ class Api:
                     found: Object = orjson.loads(payload)
                     return found
                 if answer.status not in _RETRIED:
-                    raise Refused(answer.status, payload.decode(errors="replace")[:300])
+                    raise RefusedError(answer.status, payload.decode(errors="replace")[:300])
                 said = f"HTTP {answer.status}"
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 said = repr(error)
@@ -71,7 +71,7 @@ class Api:
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}}
         try:
             await self.request("POST", "/api/v1/nodes", node)
-        except Refused as error:
+        except RefusedError as error:
             if error.status != 409:
                 raise
         merge = "application/merge-patch+json"

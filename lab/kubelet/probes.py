@@ -13,9 +13,7 @@ EAGER_PERIOD = 0.2
 given), which would only make every test slower."""
 
 
-async def watch(
-    container: Object, address: str, variables: Mapping[str, str], report: Callable[[bool], None]
-) -> None:
+async def watch(container: Object, address: str, variables: Mapping[str, str], report: Callable[[bool], None]) -> None:
     """Probe until cancelled and report each change of readiness. The container starts as not ready."""
     probe = container["readinessProbe"]
     period = probe.get("periodSeconds", 10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import itertools
 import json
 import os
@@ -16,9 +15,8 @@ from typing import Any, Protocol
 
 from lab.kubelet.api import NODE, Object
 from lab.kubelet.status import NODE_ADDRESS
+from lab.processes import die_with_parent
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 _SERVERS = ("lab.local/app", "argoproj/rollouts-demo")
 
 Lookup = Callable[[str, str], Awaitable[Mapping[str, str]]]
@@ -128,7 +126,6 @@ class Command:
     async def start(cls, container: Object, variables: Mapping[str, str], log: Path, folder: Path) -> Command:
         """Raises OSError if there is no such command."""
         arguments = [expand(a, variables) for a in [*container["command"], *container.get("args", [])]]
-        asked = container.get("workingDir", "")
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
@@ -136,9 +133,9 @@ class Command:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(variables),
-                cwd=asked if asked and Path(asked).is_dir() else folder,
+                cwd=folder,
                 start_new_session=True,
-                preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=die_with_parent,
             )
         return cls(process)
 
@@ -184,7 +181,7 @@ class Nursery:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=die_with_parent,
             )
         self._reader = asyncio.create_task(self._read())
         return self

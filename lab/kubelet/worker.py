@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.kubelet import probes, runtime
-from lab.kubelet.api import Api, Object, Refused
+from lab.kubelet.api import Api, Object, RefusedError
 from lab.kubelet.status import Container, pod_status
 
 RESTART_DELAY, RESTART_DELAY_MAX = 1.0, 10.0
@@ -77,7 +77,7 @@ class Worker:
         """Never raises: a pod that can't be run must not take the others with it."""
         try:
             await self._live()
-        except Refused as error:
+        except RefusedError as error:
             if error.status not in (404, 409):  # else the pod is gone, or another one has its name
                 print(f"{self._name()}: {error}", file=sys.stderr)
         finally:
@@ -159,7 +159,7 @@ class Worker:
         path = f"/api/v1/namespaces/{self.pod['metadata']['namespace']}/{kind}/{name}"
         try:
             data = (await self._node.api.request("GET", path)).get("data", {})
-        except Refused as error:
+        except RefusedError as error:
             raise LookupError(f"{kind[:-1]} {name} can't be read: {error}") from error
         return {k: base64.b64decode(v).decode() for k, v in data.items()} if kind == "secrets" else data
 
@@ -242,7 +242,7 @@ class Worker:
             self._node.readiness_changed()
             try:
                 await self._node.api.patch_status(self.pod, stamped)
-            except Refused as error:
+            except RefusedError as error:
                 if error.status not in (404, 409):
                     print(f"{self._name()}: status refused: {error}", file=sys.stderr)
                 return
