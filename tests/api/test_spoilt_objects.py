@@ -64,7 +64,7 @@ def nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         (parse_run_status, STATUS),
     ],
 )
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_given_random_nodes_deleted_replaced_or_added_then_there_is_a_spec_or_a_problem(
     parse: Parse, valid: Json, data: st.DataObject

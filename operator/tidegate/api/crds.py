@@ -16,6 +16,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -226,6 +227,7 @@ def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappin
         node = {**target, **{key: value for key, value in node.items() if key not in {"$ref", "anyOf"}}}
 
 
+@cache
 def _field_docs(model: str) -> dict[str, str]:
     """The docstrings below a model's fields, by the fields' JSON names.
 
@@ -277,9 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIRECTORY")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is missing or differs")
     options = parser.parse_args(arguments)
-    stale = []
+    files, stale = render(), []
     for directory in options.directories:
-        for name, content in render().items():
+        for name, content in files.items():
             path = directory / name
             if path.is_file() and path.read_text(encoding="utf-8") == content:
                 continue
