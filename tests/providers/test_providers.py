@@ -49,7 +49,6 @@ async def test_a_provider_gets_its_own_part_of_the_metric_and_its_time() -> None
     assert provider.seen == [({"query": "up"}, 5)]
 
 
-@pytest.mark.asyncio(loop_scope="function")
 async def test_a_provider_that_never_answers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.providers.base.GRACE_SECONDS", 0.01)
 
@@ -90,3 +89,21 @@ def test_opening_the_providers_imports_no_client_yet() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert told.stdout.strip() == "[]"
+
+
+def test_a_server_that_hangs_does_not_hold_back_an_operator_that_stops() -> None:
+    program = """
+import asyncio, socket
+from tidegate.providers.prometheus import Prometheus
+
+async def main():
+    silent = socket.create_server(("127.0.0.1", 0))
+    prometheus = Prometheus(default_address=f"http://127.0.0.1:{silent.getsockname()[1]}")
+    waiting = asyncio.create_task(prometheus.measure({"query": "up"}, seconds=60))
+    await asyncio.to_thread(silent.accept)
+    waiting.cancel()
+    await prometheus.close()
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
