@@ -109,6 +109,12 @@ WRONG = [
         "metric rate is in AnalysisTemplate one too",
     ),
     (
+        "one template twice",
+        [template("one", metric("rate")), template("one", metric("rate"))],
+        "AnalysisTemplate one: spec.metrics[0].name",
+        "metric rate is in AnalysisTemplate one too",
+    ),
+    (
         "a placeholder that nothing declares",
         [template("rate", metric(count="{{args.count}}", interval="5s"))],
         "AnalysisTemplate rate: spec.metrics[0]",

@@ -65,11 +65,11 @@ def _spec(metrics: Sequence[Any], values: Mapping[str, str]) -> dict[str, Any]:
 def _same_names(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> list[Problem]:
     """Metrics of one name in different templates, which would share one result."""
     problems: list[Problem] = []
-    seen: dict[str, str] = {}
-    for called, spec in specs:
+    seen: dict[str, tuple[int, str]] = {}
+    for position, (called, spec) in enumerate(specs):
         for index, metric in enumerate(spec.metrics):
-            other = seen.setdefault(metric.name, called)
-            if other != called:
+            first, other = seen.setdefault(metric.name, (position, called))
+            if first != position:
                 message = f"metric {metric.name} is in {other} too; metrics used together need different names"
                 problems.append(Problem(f"{called}: spec.metrics[{index}].name", message))
     return problems
