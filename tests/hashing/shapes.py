@@ -28,7 +28,7 @@ QUANTITIES: list[str | int | float] = [
     *words("1Ki 8Ki 1000Ki 1024Ki 1023Ki 1024Mi 1025Mi 1Gi 1Ti 1Pi 1Ei 8Ei 16Ei 7.5Ei 0.5Gi .5Gi 0.5Ki 1.5Ki 0.1Ki"),
     *words("0.0001Ki -1024Mi -0.5Gi -8Ki 99Ti 100Ti 12345678901Ki 0.3Mi 1e3 1E3 1e-3 1e+3 1e0 5e-9 5e-10 5e-12 1.5e3"),
     *words("1000e3 123456789012345678901234e-20 1234567890123456789e3 1e18 1e19 1e100 0e5 Ki m 100m 10240000 1048576"),
-    *words("1e 1i 1GiB 1Gi5 1.2.3 1,5 abc 0x10 1_000 \u0661"),
+    *words("1e 1i 1GiB 1Gi5 1.2.3 1,5 abc 0x10 1_000 +99Ti +999Ti 1.0Ki 1.5Mi \u0661"),
     "",
     " 1 ",
     "4Gi\n",
@@ -37,12 +37,7 @@ QUANTITIES: list[str | int | float] = [
     -3,
     1000,
     2**40,
-    0.5,
-    0.1,
-    1.234,
-    1e-7,
-    1e21,
-    2.5e-5,
+    *(FLOATS := [0.5, 0.1, 1.234, 1e-7, 1.5e-9, 1e-6, 5e-6, 2.5e-5, 1e20, 1.2e20, 1e21, 1.5e22, -2.5e30]),
 ]
 TIMES = [
     "2024-02-29T23:59:59Z",
@@ -113,6 +108,19 @@ def each_alone(kind: str, few: bool = False) -> Iterator[Any]:
             # What containers have, init and ephemeral containers have too: a few values show that they are wired.
             fewer = few or name in ("initContainers", "ephemeralContainers")
             yield from ({name: value} for value in each_alone(inner, fewer))
+
+
+def everything(kind: str) -> Any:
+    """A value of a kind with every field set, which shows their order."""
+    if kind.startswith("*"):
+        return everything(kind[1:])
+    if kind.startswith("[]"):
+        return [everything(kind[2:])]
+    if kind.startswith("{}"):
+        return {"k": everything(kind[2:])}
+    if kind in VALUES:
+        return VALUES[kind][1]
+    return {name: everything(inner) for name, inner in reversed(STRUCTS[kind])}
 
 
 @cache

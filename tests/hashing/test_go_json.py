@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hashing.oracle import Answer, Oracle
-from tests.hashing.shapes import anything, each_alone
+from tests.hashing.shapes import anything, each_alone, everything
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.hashing.gojson import BYTES, dump, encoder
 
 REFUSED = "refused"
 
-generated = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+generated = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _bytes(kind: str, value: Any) -> str:
@@ -44,6 +44,12 @@ def test_each_field_alone_is_written_as_go_writes_it(oracle: Oracle, kind: str, 
         if (mine := _bytes(kind, value)) != _expected(answer)
     ]
     assert not different, different[:5]
+
+
+@pytest.mark.parametrize(("kind", "asked_as"), [("PodTemplateSpec", "template"), ("[]CanaryStep", "steps")])
+def test_all_fields_together_are_written_in_the_order_of_go(oracle: Oracle, kind: str, asked_as: str) -> None:
+    (answer,) = oracle.all([{asked_as: everything(kind)}])
+    assert _bytes(kind, everything(kind)) == answer.bytes
 
 
 @generated

@@ -14,7 +14,7 @@ from tests.hashing.oracle import Oracle
 from tests.hashing.shapes import anything, each_alone, words
 from tidegate.core.hashing import HASH_LABEL, MalformedError, templates_equal
 
-generated = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+generated = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_each_field_alone_counts_as_it_does_for_the_api_server_and_survives_storing(oracle: Oracle) -> None:

@@ -144,7 +144,7 @@ def _raw(value: Any) -> Any:
 def _float(value: float) -> str:
     """The shortest digits, with an exponent only below 1e-6 and from 1e21 on."""
     if value and not 1e-6 <= abs(value) < 1e21:
-        return re.sub(r"e([+-])0", r"e\1", repr(value).replace(".0e", "e")).replace("e-0", "e-")
+        return re.sub(r"e([+-])0", r"e\1", repr(value))
     return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
