@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
@@ -14,6 +15,10 @@ from lab import manifests, netns
 from lab.cluster import Lab
 
 _numbers = itertools.count(1)
+
+# pytest-asyncio asks for the present loop to restore it later. Without one being refused explicitly, Python makes one
+# then, which nobody closes, and the warning about it fails some other test.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

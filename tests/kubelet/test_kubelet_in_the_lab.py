@@ -1,0 +1,203 @@
+"""The rules of a kubelet that progressive delivery stands on, on the real API server."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lab import manifests as m
+from lab.cluster import Lab, wait_for
+
+pytestmark = pytest.mark.lab
+
+Object = dict[str, Any]
+
+
+def create_pod(lab: Lab, namespace: str, container: Object, **spec: Any) -> None:
+    template = m.pod_template({"app": "web"}, container, **spec)
+    lab.client.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            **template,
+            "metadata": {"name": "web", "namespace": namespace, "labels": {"app": "web"}},
+        }
+    )
+
+
+def pod(lab: Lab, namespace: str) -> Object:
+    return lab.client.get("Pod", "web", namespace)
+
+
+def condition(found: Mapping[str, Any], kind: str) -> str:
+    conditions = found.get("status", {}).get("conditions", [])
+    return next((c["status"] for c in conditions if c["type"] == kind), "")
+
+
+def is_ready(lab: Lab, namespace: str) -> bool:
+    return condition(pod(lab, namespace), "Ready") == "True"
+
+
+def state(lab: Lab, namespace: str) -> Object:
+    found: Object = pod(lab, namespace)["status"]["containerStatuses"][0]["state"]
+    return found
+
+
+def control(lab: Lab, namespace: str, query: str) -> None:
+    address = pod(lab, namespace)["status"]["podIP"]
+    request = urllib.request.Request(f"http://{address}:8080/control?{query}", method="POST")
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+def test_a_pod_with_a_readiness_gate_is_ready_once_somebody_opens_it(lab: Lab, namespace: str) -> None:
+    create_pod(lab, namespace, m.app_container("v1"), readinessGates=[{"conditionType": "example.com/lb"}])
+    wait_for(lambda: condition(pod(lab, namespace), "ContainersReady") == "True", "the container being ready")
+    assert not is_ready(lab, namespace)
+
+    def set_gate(value: str) -> None:
+        body = {"status": {"conditions": [{"type": "example.com/lb", "status": value}]}}
+        path = lab.client.path("Pod", "web", namespace)
+        lab.client.request("PATCH", f"{path}/status", body, content_type="application/strategic-merge-patch+json")
+
+    set_gate("True")
+    wait_for(lambda: is_ready(lab, namespace), "Ready after the gate opened")
+    assert condition(pod(lab, namespace), "example.com/lb") == "True"  # somebody else's condition stays
+    set_gate("False")
+    wait_for(lambda: not is_ready(lab, namespace), "not Ready after the gate closed")
+
+
+def test_an_image_that_does_not_exist_is_backed_off_from(lab: Lab, namespace: str) -> None:
+    create_pod(lab, namespace, {"name": "app", "image": "lab.local/missing:v1"})
+    wait_for(lambda: state(lab, namespace)["waiting"]["reason"] == "ImagePullBackOff", "the back-off")
+    found = pod(lab, namespace)
+    assert found["status"]["phase"] == "Pending"
+    assert "lab.local/missing:v1" in state(lab, namespace)["waiting"]["message"]
+    assert condition(found, "Ready") == "False"
+
+
+def test_a_crashing_command_is_restarted_with_back_off(lab: Lab, namespace: str) -> None:
+    create_pod(lab, namespace, {"name": "app", "image": "x", "command": ["sh", "-c", "sleep 0.1; exit 3"]})
+    wait_for(lambda: pod(lab, namespace)["status"]["containerStatuses"][0]["restartCount"] >= 2, "two restarts")
+    wait_for(lambda: state(lab, namespace)["waiting"]["reason"] == "CrashLoopBackOff", "the back-off")
+    found = pod(lab, namespace)["status"]
+    assert found["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 3
+    assert found["phase"] == "Running"
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, "Complete"), (7, "Failed")])
+def test_a_job_ends_as_its_command_does(lab: Lab, namespace: str, code: int, end: str) -> None:
+    lab.client.create(m.job("once", namespace, ["sh", "-c", f"exit {code}"]))
+    wait_for(
+        lambda: condition(lab.client.get("Job", "once", namespace, api_version="batch/v1"), end) == "True",
+        f"the Job being {end}",
+    )
+    ended = lab.client.list("Pod", namespace)[0]["status"]
+    assert ended["phase"] == ("Failed" if code else "Succeeded")
+    assert ended["containerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+
+
+def test_a_command_that_does_not_exist_fails_its_job(lab: Lab, namespace: str) -> None:
+    lab.client.create(m.job("once", namespace, ["/no/such/command"]))
+    wait_for(
+        lambda: condition(lab.client.get("Job", "once", namespace, api_version="batch/v1"), "Failed") == "True",
+        "the Job being Failed",
+    )
+
+
+def test_a_command_sees_its_environment(lab: Lab, namespace: str) -> None:
+    lab.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "s", "namespace": namespace},
+            "stringData": {"k": "hush"},
+        }
+    )
+    fields = {"NAME": "metadata.name", "IP": "status.podIP", "APP": "metadata.labels['app']"}
+    env = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+    env += [
+        {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "BOTH", "value": "$(NAME)-$(SECRET)-$$(NAME)"},
+    ]
+    check = 'test "$NAME $APP $BOTH" = "web web web-hush-\\$(NAME)" && test "$IP" = "$POD_IP" -a -n "$IP"'
+    create_pod(
+        lab,
+        namespace,
+        {"name": "app", "image": "x", "env": env, "command": ["sh", "-c"], "args": [check.replace("$", "$$")]},
+        restartPolicy="Never",
+    )
+    wait_for(lambda: pod(lab, namespace)["status"]["phase"] in ("Succeeded", "Failed"), "the end")
+    assert pod(lab, namespace)["status"]["phase"] == "Succeeded"
+
+
+def test_a_probe_decides_about_readiness_after_its_delay(lab: Lab, namespace: str) -> None:
+    probe = {
+        "httpGet": {"path": "/healthz", "port": "http"},
+        "initialDelaySeconds": 1,
+        "periodSeconds": 1,
+        "failureThreshold": 1,
+    }
+    began = time.monotonic()
+    create_pod(lab, namespace, m.app_container("v1", readinessProbe=probe))
+    wait_for(lambda: is_ready(lab, namespace), "Ready")
+    assert time.monotonic() - began >= 1
+    control(lab, namespace, "ready=0")
+    wait_for(lambda: not is_ready(lab, namespace), "not Ready after the probe failed")
+    control(lab, namespace, "ready=1")
+    wait_for(lambda: is_ready(lab, namespace), "Ready again")
+
+
+def test_a_deleted_pod_leaves_the_endpoints_before_it_stops(lab: Lab, namespace: str) -> None:
+    lab.client.create(m.service("web", namespace, {"app": "web"}))
+    create_pod(lab, namespace, m.app_container("v1"))
+    wait_for(lambda: ready_endpoints(lab, namespace) == 1, "the endpoint")
+    address = pod(lab, namespace)["status"]["podIP"]
+    lab.client.delete("Pod", "web", namespace)
+    wait_for(lambda: ready_endpoints(lab, namespace) == 0, "the endpoint not being ready", interval=0.01)
+    with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as answer:
+        assert answer.status == 200
+    wait_for(lambda: not lab.client.list("Pod", namespace), "the pod gone", 5)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://{address}:8080/", timeout=5)
+
+
+def ready_endpoints(lab: Lab, namespace: str) -> int:
+    slices = lab.client.list("EndpointSlice", namespace, api_version="discovery.k8s.io/v1")
+    return sum(endpoint["conditions"]["ready"] for found in slices for endpoint in found["endpoints"] or [])
+
+
+def test_a_command_that_ignores_sigterm_is_killed_after_its_grace_period(lab: Lab, namespace: str) -> None:
+    command = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+    create_pod(lab, namespace, {"name": "app", "image": "x", "command": command}, terminationGracePeriodSeconds=1)
+    wait_for(lambda: is_ready(lab, namespace), "Ready")
+    began = time.monotonic()
+    lab.client.delete("Pod", "web", namespace)
+    wait_for(lambda: not lab.client.list("Pod", namespace), "the pod gone", 10)
+    assert 0.9 <= time.monotonic() - began < 5
+
+
+def test_a_pod_that_is_deleted_by_force_ends_too(lab: Lab, namespace: str) -> None:
+    create_pod(lab, namespace, m.app_container("v1"))
+    wait_for(lambda: is_ready(lab, namespace), "Ready")
+    address = pod(lab, namespace)["status"]["podIP"]
+    lab.kubectl("-n", namespace, "delete", "pod", "web", "--force", "--grace-period=0")
+
+    def refused() -> bool:
+        try:
+            urllib.request.urlopen(f"http://{address}:8080/", timeout=5).close()
+        except OSError:
+            return True
+        return False
+
+    wait_for(refused, "the server gone", 5)
+
+
+def test_pods_look_right_to_kubectl(lab: Lab, namespace: str) -> None:
+    create_pod(lab, namespace, m.app_container("v1"))
+    lab.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/web", "--timeout=10s")
+    ready, status, restarts = lab.kubectl("-n", namespace, "get", "pod", "web", "--no-headers").split()[1:4]
+    assert (ready, status, restarts) == ("1/1", "Running", "0")
