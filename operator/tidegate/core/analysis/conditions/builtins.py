@@ -41,9 +41,9 @@ Function = Callable[..., Any]
 
 _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_HEXADECIMAL: Final = re.compile(
-    r"[+-]?0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+", re.ASCII | re.IGNORECASE
-)
+_HEXADECIMAL: Final = re.compile(r"[+-]?0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+", re.ASCII | re.IGNORECASE)
+_STRAY: Final = re.compile(r"(?<![0-9])_|_(?![0-9])")
+_STRAY_HEXADECIMAL: Final = re.compile(r"(?<![0-9a-fx])_|_(?![0-9a-f])", re.IGNORECASE)
 _WORDS: Final = re.compile(r"[+-]?(inf|infinity)|nan", re.ASCII | re.IGNORECASE)
 
 
@@ -56,6 +56,9 @@ def parse_int(text: str) -> int:
 
 def parse_float(text: str) -> float:
     """Go's strconv.ParseFloat."""
+    if "_" in text:
+        stray = _STRAY_HEXADECIMAL if "x" in text.lower() else _STRAY
+        text = text if stray.search(text) else text.replace("_", "")
     if _WORDS.fullmatch(text):
         return float(text)
     if _DECIMAL.fullmatch(text):

@@ -47,7 +47,7 @@ from tidegate.core.analysis.conditions.nodes import (
     Slice,
     Unary,
 )
-from tidegate.core.analysis.conditions.regex import compile_regex
+from tidegate.core.analysis.conditions.regex import check_regex
 from tidegate.core.analysis.conditions.signatures import (
     ENVIRONMENT_SIGNATURES,
     SIGNATURES,
@@ -178,7 +178,9 @@ class _Checker:
             return lowered, type_.element
         if type_.is_list:
             if not (key_type.is_integer or key_type.is_unknown):
-                raise ConditionError(f"an element of a list is chosen by an integer, not {key_type.label}", key.position)
+                raise ConditionError(
+                    f"an element of a list is chosen by an integer, not {key_type.label}", key.position
+                )
             return lowered, type_.element
         part = f"field {key.value}" if isinstance(key, Const) and isinstance(key.value, str) else "element"
         raise ConditionError(f"{type_.label} has no {part}", node.position)
@@ -223,9 +225,7 @@ class _Checker:
         if type_ is None and self.lift and (kind := _lifted(operator, left, right)):
             return operator + " one" if operator in ("==", "!=") else operator, kind
         if type_ is None:
-            raise ConditionError(
-                f"{left.label} and {right.label} cannot be combined by {operator}", node.position
-            )
+            raise ConditionError(f"{left.label} and {right.label} cannot be combined by {operator}", node.position)
         if operator in ("==", "!=") and left == right and left in (INT, TEXT):
             return operator + " " + left.kind, type_
         return operator, type_
@@ -242,7 +242,7 @@ class _Checker:
             return BOOL if numbers or texts or left.may_be(right, *NUMBERS, "text") else None
         if operator in _TEXT:
             if operator == "matches" and isinstance(node.right, Const) and isinstance(node.right.value, str):
-                _check_regex(node.right.value, node.right.position)
+                check_regex(node.right.value, node.right.position)
             return BOOL if texts or left.may_be(right, "text") else None
         if operator in ("+", "-", "*"):
             if numbers:
@@ -419,13 +419,6 @@ def _with_floats(node: Node) -> Node:
     if isinstance(node, Binary) and node.operator in ("+", "-", "*"):
         return Binary(node.position, node.operator, _with_floats(node.left), _with_floats(node.right))
     return node
-
-
-def _check_regex(pattern: str, position: int) -> None:
-    try:
-        compile_regex(pattern)
-    except ConditionError as error:
-        raise error.at(position) from None
 
 
 _TAKEN: Final = BUILTINS | ENVIRONMENT | UNSUPPORTED.keys()

@@ -45,7 +45,7 @@ def show(meter: Meter, value: Any, depth: int = 0) -> str:
     if type(value) is bool:
         return "true" if value else "false"
     if type(value) is float:
-        return _show_float(value, 21, "+Inf")
+        return _show_float(value)
     if type(value) is int:
         return str(value)
     if depth > MAX_DEPTH:
@@ -68,16 +68,16 @@ def _key_order(entry: tuple[Any, Any]) -> tuple[int, Any]:
     return kinds.index(type(key)), key if key is not None else 0
 
 
-def _show_float(value: float, exponent_from: int, infinity: str) -> str:
-    """The shortest digits; with an exponent below 1e-4 and from 10**exponent_from on."""
+def _show_float(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
-        return infinity if value > 0 else "-Inf"
-    return _shortest(value, -4, exponent_from)
+        return "+Inf" if value > 0 else "-Inf"
+    return _shortest(value, -4, 6)
 
 
 def _shortest(value: float, lowest: int, highest: int) -> str:
+    """The shortest digits that read back as the value; with an exponent below `lowest` and from `highest` on."""
     mantissa, _, exponent_text = f"{value!r}e0".partition("e")
     sign = "-" if mantissa.startswith("-") else ""
     whole, _, fraction = mantissa.lstrip("-").partition(".")

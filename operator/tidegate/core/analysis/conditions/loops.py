@@ -27,9 +27,9 @@ class _Loop:
         self.position = node.position
         self.throws = node.throws
         self.source = arguments[0]
-        self.predicate = arguments[1] if len(arguments) > 1 else _element
+        self.predicate = arguments[1] if len(arguments) > 1 else element
         self.extra = arguments[2] if len(arguments) > 2 else None
-        self.then = then or _element
+        self.then = then or element
 
     def fail(self, message: str) -> ConditionError:
         return ConditionError(message, self.position)
@@ -39,7 +39,10 @@ class _Loop:
         values = self.source(frame)
         if type(values) is str:
             values = to_bytes(values)
-        elif type(values) not in LISTS and not (type(values) in MAPS and not values):
+        elif type(values) in MAPS:
+            # expr goes through a map as well, and fails only where it needs an element
+            values = [NO_ELEMENT] * len(values)
+        elif type(values) not in LISTS:
             raise self.fail(f"{self.name} takes a list, not {describe(values)}")
         frame.visit(len(values))
         return values
@@ -59,7 +62,13 @@ class _Loop:
                 yield index
 
 
-def _element(frame: Frame) -> Any:
+NO_ELEMENT: Final = object()
+
+
+def element(frame: Frame) -> Any:
+    """The pointer `#`."""
+    if frame.item is NO_ELEMENT:
+        raise ConditionError("a loop takes a list, not a map; choose keys(…) or values(…)")
     return frame.item
 
 
@@ -142,7 +151,7 @@ def _sum(loop: _Loop, frame: Frame, values: Any) -> Any:
 def _group_by(loop: _Loop, frame: Frame, values: Any) -> Groups:
     groups = Groups()
     for frame.item in values:
-        groups.add(loop.predicate(frame), frame.item)
+        groups.add(loop.predicate(frame), element(frame))
     return groups
 
 
@@ -151,6 +160,7 @@ def _sort_by(loop: _Loop, frame: Frame, values: Any) -> list[Any]:
     keys = []
     for frame.item in values:
         keys.append(loop.predicate(frame))
+        element(frame)
     frame.grow(len(keys))
     order = sort(frame, list(range(len(keys))), descending, keys.__getitem__)
     return [values[index] for index in order]
@@ -162,7 +172,7 @@ def _reduce(loop: _Loop, frame: Frame, values: Any) -> Any:
     first = 0 if loop.extra else 1
     if values:
         frame.item, frame.index = values[0], 0
-    frame.acc = loop.extra(frame) if loop.extra else values[0]
+    frame.acc = loop.extra(frame) if loop.extra else element(frame)
     for index in range(first, len(values)):
         frame.item, frame.index = values[index], index
         frame.acc = loop.predicate(frame)

@@ -17,6 +17,7 @@ from tidegate.core.analysis.conditions.regex import compile_regex
 from tidegate.core.analysis.conditions.values import (
     LISTS,
     MAPS,
+    PAIRS,
     Groups,
     Keyed,
     describe,
@@ -143,7 +144,7 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
         if other is float or other is int:
             return left == right if one is other else float(left) == float(right)
         return False
-    if one in LISTS and other in LISTS:
+    if one in LISTS and other in LISTS and one not in PAIRS and other not in PAIRS:
         if one is list or other is list or one is other:
             return _equal_lists(meter, left, right, depth, equal)
         return is_nil(left) and is_nil(right)
@@ -152,9 +153,7 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
     return _identical(meter, left, right, depth)
 
 
-def _equal_lists(
-    meter: Meter, left: Any, right: Any, depth: int, same: Callable[[Meter, Any, Any, int], bool]
-) -> bool:
+def _equal_lists(meter: Meter, left: Any, right: Any, depth: int, same: Callable[[Meter, Any, Any, int], bool]) -> bool:
     if len(left) != len(right):
         return False
     if depth > MAX_DEPTH:

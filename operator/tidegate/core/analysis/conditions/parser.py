@@ -121,9 +121,7 @@ class _Parser:
     def nested(self, part: Callable[[], _N]) -> _N:
         self.nesting += 1
         if self.nesting > _MAX_NESTING:
-            raise ConditionError(
-                f"the condition is nested deeper than {_MAX_NESTING} brackets", self.current.position
-            )
+            raise ConditionError(f"the condition is nested deeper than {_MAX_NESTING} brackets", self.current.position)
         node = part()
         self.nesting -= 1
         return node
@@ -312,9 +310,7 @@ class _Parser:
             if self.on(")"):
                 if index >= least:
                     break
-                raise ConditionError(
-                    f"{name.value} needs at least {least} arguments", self.current.position
-                )
+                raise ConditionError(f"{name.value} needs at least {least} arguments", self.current.position)
             if index > len(piped):
                 self.expect(",")
                 if self.on(")") and index >= least:
@@ -399,9 +395,7 @@ class _Parser:
         self.next()
         chained = isinstance(node, Chain)
         base = node.node if isinstance(node, Chain) else node
-        member: Node = self.made(
-            Member(token.position, base, self.made(Const(token.position, token.value)), optional)
-        )
+        member: Node = self.made(Member(token.position, base, self.made(Const(token.position, token.value)), optional))
         if self.on("("):
             member = self.made(Call(token.position, member, self.arguments()))
         return self.made(Chain(token.position, member)) if chained or optional else member

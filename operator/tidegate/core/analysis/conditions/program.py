@@ -12,7 +12,7 @@ from tidegate.core.analysis.conditions.access import fetch, slice_of
 from tidegate.core.analysis.conditions.builtins import FUNCTIONS, environment
 from tidegate.core.analysis.conditions.errors import ConditionError
 from tidegate.core.analysis.conditions.frame import Closure, Frame
-from tidegate.core.analysis.conditions.loops import LOOP_BUILDERS
+from tidegate.core.analysis.conditions.loops import LOOP_BUILDERS, element
 from tidegate.core.analysis.conditions.nodes import (
     Array,
     Binary,
@@ -33,6 +33,7 @@ from tidegate.core.analysis.conditions.nodes import (
     Unary,
 )
 from tidegate.core.analysis.conditions.operators import ARGO, TIDEGATE, negate
+from tidegate.core.analysis.conditions.regex import check_regex
 from tidegate.core.analysis.conditions.values import describe, is_nil
 
 
@@ -71,7 +72,7 @@ class _Builder:
             return lambda frame: frame.index
         if node.name == "acc":
             return lambda frame: frame.acc
-        return lambda frame: frame.item
+        return element
 
     def let(self, node: Let) -> Closure:
         name, value, body = node.name, self.build(node.value), self.build(node.body)
@@ -164,6 +165,9 @@ class _Builder:
         negated = symbol.startswith("!=")
         operate = self.operators["==" + symbol[2:] if negated else symbol]
         position = node.position
+        if symbol == "matches" and isinstance(node.right, Const) and type(node.right.value) is str:
+            # A pattern put together of constants is refused before running, as a single one is when checking.
+            check_regex(node.right.value, node.right.position)
 
         def run(frame: Frame) -> Any:
             one, other = left(frame), right(frame)
@@ -261,7 +265,7 @@ class _Builder:
             values = [argument(frame) for argument in arguments]
             try:
                 value = function(frame, *values)
-                if type(value) is str or type(value) is list:
+                if type(value) is list:
                     frame.grow(len(value))
             except ConditionError as error:
                 raise error.at(position) from None

@@ -99,6 +99,14 @@ def compile_regex(pattern: str) -> Regex:
     return Regex(builder.states, start)
 
 
+def check_regex(pattern: str, position: int) -> None:
+    """Refuses a pattern at its place in a condition."""
+    try:
+        compile_regex(pattern)
+    except ConditionError as error:
+        raise error.at(position) from None
+
+
 class _Builder:
     """Builds from the end: each part is given the state that follows it."""
 

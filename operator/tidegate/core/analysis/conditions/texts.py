@@ -29,7 +29,7 @@ def join(meter: Meter, values: Any, glue: Any) -> str:
     glue = text(glue, "join")
     meter.visit(len(values))
     meter.grow(sum(len(text(value, "join")) + len(glue) for value in values))
-    return glue.join(values)
+    return str(glue.join(values))
 
 
 def _trim(_: Meter, value: Any, characters: Any = _SPACES) -> str:
@@ -111,7 +111,8 @@ def _has_suffix(_: Meter, value: Any, suffix: Any) -> bool:
     return text(value, "hasSuffix").endswith(text(suffix, "hasSuffix"))
 
 
-def _to_base64(_: Meter, value: Any) -> str:
+def _to_base64(meter: Meter, value: Any) -> str:
+    meter.grow(2 * len(text(value, "toBase64")))
     return base64.b64encode(to_bytes(text(value, "toBase64"))).decode()
 
 

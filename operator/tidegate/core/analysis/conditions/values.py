@@ -69,7 +69,7 @@ class Keyed:
     def _tag(key: Any) -> tuple[type, Any]:
         if key is not None and type(key) not in (bool, int, float, str):
             raise ConditionError(f"{describe(key)} cannot be the key of a map")
-        return (type(key), key) if key == key else (float, object())
+        return (float, object()) if type(key) is float and math.isnan(key) else (type(key), key)
 
     def get(self, key: Any) -> Any:
         return self._entries.get(self._tag(key), (None, self.absent()))[1]
@@ -107,6 +107,8 @@ class Groups(Keyed):
 
 
 LISTS: Final = frozenset((list, tuple, range, Texts, NilList, NilTexts, Pair, Pairs))
+PAIRS: Final = frozenset((Pair, Pairs))
+"""Lists that expr compares with their own kind only."""
 MAPS: Final = frozenset((dict, Keyed, Groups))
 
 
