@@ -165,6 +165,15 @@ def test_a_nameless_route_is_only_written_as_it_was_read() -> None:
         json_patch(meanwhile, write.body)
 
 
+def test_a_named_route_is_not_mistaken_for_a_twin_that_took_its_place() -> None:
+    read = virtual_service(http(*BY_HOST, name="primary"))
+    (write,) = bind(strategy("primary"), {VS: read}).split(20)
+    meanwhile = virtual_service(http(*BY_HOST, name="testers"), http(*BY_HOST, name="primary"))
+
+    with pytest.raises(PatchFailed):
+        json_patch(meanwhile, write.body)
+
+
 def test_several_named_routes_and_virtual_services_get_the_same_split() -> None:
     other = Key("VirtualService", "edge", "public")
     read = {

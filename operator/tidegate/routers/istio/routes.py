@@ -95,10 +95,9 @@ class Route:
             path = f"{at}/route/{slot.position}/destination"
             operations.append({"op": "test", "path": path, "value": slot.destination})
         for slot, weight in wanted:
-            if slot.weight != weight:
-                # `add` replaces what is there, and does where an omitted weight is not there to be replaced.
-                path = f"{at}/route/{slot.position}/weight"
-                operations.append({"op": "add", "path": path, "value": weight})
+            # `add` replaces what is there, and does where an omitted weight is not there to be replaced.
+            path = f"{at}/route/{slot.position}/weight"
+            operations.append({"op": "add", "path": path, "value": weight})
         return operations
 
     def _left_of(self, canary: int) -> int:
