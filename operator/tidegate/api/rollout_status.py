@@ -6,6 +6,8 @@ cluster that changes operators keeps them and `kubectl explain` knows them.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -209,7 +211,7 @@ class RolloutStatus:
     on."""
     current_pod_hash: Str = ""
     """The hash of the present pod template."""
-    stable_rs: Str = Field(default="", alias="stableRS")
+    stable_rs: Annotated[Str, Field(alias="stableRS")] = ""
     """The pod template hash of the version that was last promoted."""
     current_step_hash: Str = ""
     """The hash of the list of steps. When it changes, the update starts over."""
@@ -223,7 +225,7 @@ class RolloutStatus:
     """Pods that are ready."""
     available_replicas: Natural = 0
     """Pods that have been ready for minReadySeconds."""
-    hpa_replicas: Natural = Field(default=0, alias="HPAReplicas")
+    hpa_replicas: Annotated[Natural, Field(alias="HPAReplicas")] = 0
     """Pods that count for autoscalers: those that get traffic."""
     selector: Str = ""
     """The pods that autoscalers measure, as a selector."""
