@@ -206,9 +206,7 @@ class Client:
         """A request that changes nothing, sent again once if the connection broke."""
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
-                return await self._request(
-                    verb, kind, target, ("GET", path), query, accept=accept, within=within
-                )
+                return await self._request(verb, kind, target, ("GET", path), query, accept=accept, within=within)
             except TransportError:
                 if attempt == _READ_ATTEMPTS:
                     raise
@@ -278,9 +276,7 @@ async def _events(lines: AsyncIterator[bytes], resource: Resource) -> AsyncItera
             type_, obj = event["type"], event["object"]
             version = "" if type_ == "ERROR" else str(obj["metadata"]["resourceVersion"])
         except (ValueError, KeyError, TypeError) as error:
-            raise TransportError(
-                f"watch {resource.plural}: a line that is no event: {line[:200]!r}"
-            ) from error
+            raise TransportError(f"watch {resource.plural}: a line that is no event: {line[:200]!r}") from error
         if type_ == "ERROR":
             raise error_from_status(obj, verb="watch", target=resource.plural)
         yield WatchEvent(type_, obj, version)

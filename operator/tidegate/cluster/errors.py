@@ -115,9 +115,7 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
 }
 
 
-def error_from_answer(
-    status: int, body: bytes, headers: Mapping[str, str], *, verb: str, target: str
-) -> ApiError:
+def error_from_answer(status: int, body: bytes, headers: Mapping[str, str], *, verb: str, target: str) -> ApiError:
     """Turn an HTTP answer outside 2xx into its error. A body that is no Status (a proxy's page) is quoted."""
     said = _status_object(body)
     message = str(said.get("message") or "") or body[:_LONGEST_MESSAGE].decode("utf-8", "replace").strip()
@@ -126,9 +124,7 @@ def error_from_answer(
 
 def error_from_status(said: Mapping[str, Any], *, verb: str, target: str) -> ApiError:
     """Turn a `Status` object, as an ERROR event of a watch carries it, into its error."""
-    return _build(
-        int(said.get("code") or 500), said, str(said.get("message") or ""), verb=verb, target=target
-    )
+    return _build(int(said.get("code") or 500), said, str(said.get("message") or ""), verb=verb, target=target)
 
 
 def _build(

@@ -9,9 +9,7 @@ class _FrozenDict(dict[str, Any]):
     __slots__ = ()
 
     def _refuse(self, *_: object, **__: object) -> Any:
-        raise TypeError(
-            "objects in the store are shared and must not be changed: copy what you want to change"
-        )
+        raise TypeError("objects in the store are shared and must not be changed: copy what you want to change")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

@@ -33,9 +33,7 @@ class HttpTransport:
         every minute, so a healthy but quiet watch stays below it.
     """
 
-    def __init__(
-        self, credentials: Credentials, *, login: Login | None = None, silence: float = _SILENCE
-    ) -> None:
+    def __init__(self, credentials: Credentials, *, login: Login | None = None, silence: float = _SILENCE) -> None:
         self._credentials = credentials
         self._login = login
         self._login_lock = asyncio.Lock()
@@ -98,9 +96,7 @@ class HttpTransport:
         for attempt in (1, 2):
             used, url = self._authorization, self._url(path, query)
             try:
-                async with self._session.request(
-                    method, url, data=body, headers=headers, timeout=limit
-                ) as answer:
+                async with self._session.request(method, url, data=body, headers=headers, timeout=limit) as answer:
                     response = Response(answer.status, await answer.read(), answer.headers)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise TransportError(f"{method} {path}: {_in_words(error)}") from error

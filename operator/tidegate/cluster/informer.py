@@ -130,9 +130,7 @@ class Informer:
         metadata = obj.get("metadata") if isinstance(obj, dict) else None
         name = (metadata or {}).get("name", "?")
         namespace = (metadata or {}).get("namespace", "")
-        log.exception(
-            "object ignored: it could not be taken in", kind=self.kind, namespace=namespace, name=name
-        )
+        log.exception("object ignored: it could not be taken in", kind=self.kind, namespace=namespace, name=name)
 
     def _healthy(self) -> None:
         if self.problem:
@@ -144,9 +142,7 @@ class Informer:
 
     def _failed(self, error: ApiError | TransportError) -> float:
         pause = self._broken.next()
-        self._report(
-            f"can't follow {self.kind}: {error}; what is known of it may be out of date until this ends"
-        )
+        self._report(f"can't follow {self.kind}: {error}; what is known of it may be out of date until this ends")
         return pause
 
     def _not_allowed(self, error: Forbidden) -> float:
@@ -162,9 +158,7 @@ class Informer:
         self._store.empty(self.kind, self.namespace)
         self._heard_at = asyncio.get_running_loop().time()
         self.synced.set()
-        log.info(
-            "kind is not served by this cluster, looking again later", kind=self.kind, seconds=round(pause)
-        )
+        log.info("kind is not served by this cluster, looking again later", kind=self.kind, seconds=round(pause))
         return pause
 
     def _report(self, problem: str) -> None:

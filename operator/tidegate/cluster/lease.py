@@ -270,9 +270,7 @@ class Elector:
             return Write("create", self._key, {"metadata": metadata, "spec": spec})
         return Write("patch", self._key, {"metadata": {"resourceVersion": self._seen.version}, "spec": spec})
 
-    async def _in_time(
-        self, request: Awaitable[dict[str, Any]], limit: float | None = None
-    ) -> dict[str, Any]:
+    async def _in_time(self, request: Awaitable[dict[str, Any]], limit: float | None = None) -> dict[str, Any]:
         """A request that hangs below its own limit (a name lookup, a pool) must not hold up the deadline."""
         try:
             async with asyncio.timeout(limit or self._timing.retry):

@@ -67,9 +67,7 @@ def resource_of(kind: str) -> Resource:
     try:
         return RESOURCES[kind]
     except KeyError:
-        raise KeyError(
-            f"kind {kind!r} is not in the table of resources; there are {_names(RESOURCES)}"
-        ) from None
+        raise KeyError(f"kind {kind!r} is not in the table of resources; there are {_names(RESOURCES)}") from None
 
 
 def path_of(key: Key, subresource: str = "") -> str:

@@ -152,7 +152,7 @@ class Store:
         """
         state = self._kinds.get(key.kind)
         old = state.objects.get(key) if state else None
-        if state is None or old is None or (uid and old["metadata"]["uid"] != uid):
+        if state is None or old is None or uid not in ("", old["metadata"]["uid"]):
             return
         state.ended.add(old["metadata"]["uid"])
         self._remove(state, key, old, listed=False)
@@ -176,9 +176,7 @@ class Store:
     def synced(self, *kinds: str) -> bool:
         """Whether each of these kinds has been listed completely, in each of its scopes."""
         states = [self._kinds.get(kind) for kind in kinds]
-        return all(
-            state and state.scopes and all(s.synced for s in state.scopes.values()) for state in states
-        )
+        return all(state and state.scopes and all(s.synced for s in state.scopes.values()) for state in states)
 
     def on_change(self, kind: str, listener: Callable[[Change], None]) -> None:
         """Call `listener` for every significant change of this kind, before readers are woken."""
@@ -197,9 +195,7 @@ class Store:
             state = self._kinds[kind] = _Kind(self._rules.get(kind) or KindRules())
         return state
 
-    def _put(
-        self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool, force: bool = False
-    ) -> None:
+    def _put(self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool, force: bool = False) -> None:
         metadata = obj["metadata"]
         key = _key(kind, metadata)
         uid = metadata["uid"]

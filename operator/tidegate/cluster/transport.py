@@ -38,9 +38,7 @@ class Transport(Protocol):
         """Send one request and read the whole answer within `timeout` seconds. Raises TransportError."""
         ...
 
-    def stream(
-        self, path: str, *, query: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def stream(self, path: str, *, query: Mapping[str, str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch and yield its complete lines, without the line end.
 
         Entering raises ApiError for an answer other than 200 and TransportError when there is none. Iteration
