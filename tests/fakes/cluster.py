@@ -25,12 +25,12 @@ from .status import (
     Response,
     already_exists,
     bad_request,
-    conflict,
+    delete_conflict,
     expired,
+    failure,
     invalid,
     no_such_path,
     not_found,
-    precondition,
     success,
 )
 from .watching import Change, History, Watch, field_filter
@@ -139,9 +139,7 @@ class FakeCluster:
             case "DELETE" if at.name:
                 return self._delete(at, body or {}, query, call)
             case _:
-                return Response(
-                    405, {"kind": "Status", "status": "Failure", "reason": "MethodNotAllowed", "code": 405}
-                )
+                return Response(405, {"kind": "Status", "status": "Failure", "reason": "MethodNotAllowed", "code": 405})
 
     def watch(self, path: str, query: Mapping[str, str] | None = None) -> Watch | Response:
         """Open a watch on a collection, or the answer that refuses it."""
@@ -175,9 +173,7 @@ class FakeCluster:
         """Create an object; `kind` and `metadata` say which. The namespace defaults to `default`."""
         resource = self._by_kind[obj["kind"]]
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else ""
-        return copy(
-            self._create(Target(resource, namespace, "", ""), copy(obj), Call(actor, "create", False))
-        )
+        return copy(self._create(Target(resource, namespace, "", ""), copy(obj), Call(actor, "create", False)))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Obj | None:
         """A copy of an object, or None."""
@@ -207,9 +203,7 @@ class FakeCluster:
         resource = self._by_kind[kind]
         at = Target(resource, namespace if resource.namespaced else "", name, subresource)
         content_type = JSON_PATCH if isinstance(patch, list) else MERGE_PATCH
-        return copy(
-            self._update(at, patcher(content_type, copy(patch)), Call(actor, "patch", False), replacing=False)
-        )
+        return copy(self._update(at, patcher(content_type, copy(patch)), Call(actor, "patch", False), replacing=False))
 
     def delete(
         self,
@@ -286,9 +280,7 @@ class FakeCluster:
         if token := query.get("continue", ""):
             revision, _, offset = token.partition("-")
             if int(revision) < self.history.compacted:
-                return expired(
-                    "The provided continue parameter is too old to display a consistent list result."
-                )
+                return expired("The provided continue parameter is too old to display a consistent list result.")
             found, metadata = found[int(offset) :], {"resourceVersion": revision}
         limit = int(query.get("limit", "0") or 0)
         if limit and len(found) > limit:
@@ -315,9 +307,7 @@ class FakeCluster:
             raise bad_request(f"the object in the data ({given}) does not match the expected ({expected})")
         metadata = dict(body.get("metadata") or {})
         if metadata.get("namespace", at.namespace) != at.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         if at.namespace and self.peek("Namespace", at.namespace) is None:
             raise not_found(self._by_kind["Namespace"], at.namespace)
         self._serial += 1
@@ -340,12 +330,12 @@ class FakeCluster:
             "creationTimestamp": self._now(),
         }
         if resource.generation:
-            metadata["generation"] = 1
+            metadata["generation"] = 1  # Kinds that don't count keep what they are given.
         obj["metadata"] = metadata
         if errors := validate(resource, obj, None):
             raise invalid(resource, name, errors)
         if metadata.pop("resourceVersion", ""):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise Refused(failure(500, "", "resourceVersion should not be set on objects to be created"))
         if (at.namespace, name) in self._objects[resource]:
             raise already_exists(resource, name)
         return self._commit(Target(resource, at.namespace, name, ""), None, obj, call)
@@ -360,10 +350,10 @@ class FakeCluster:
         new = confine(at, old, new, metadata)
         default(at.resource, new)
         errors = validate(at.resource, new, old)
-        if metadata["uid"] != old["metadata"]["uid"]:
-            errors.append(
-                FieldError("FieldValueInvalid", "metadata.uid", "Invalid value: field is immutable")
-            )
+        for fixed in ("uid", "deletionTimestamp"):
+            if metadata.get(fixed) != old["metadata"].get(fixed):
+                message = f'Invalid value: "{metadata[fixed]}": field is immutable'
+                errors.append(FieldError("FieldValueInvalid", f"metadata.{fixed}", message))
         if errors:
             raise invalid(at.resource, at.name, errors)
         if new == old:
@@ -378,10 +368,10 @@ class FakeCluster:
     def _delete(self, at: Target, options: Obj, query: Mapping[str, str], call: Call) -> Response:
         old = self._get(at)
         preconditions = options.get("preconditions") or {}
-        for name, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        for name in ("uid", "resourceVersion"):
             wanted, present = preconditions.get(name), old["metadata"][name]
             if wanted is not None and wanted != present:
-                raise conflict(at.resource, at.name, precondition(label, wanted, present))
+                raise delete_conflict(at.resource, at.name, name, wanted, present)
         policy = options.get("propagationPolicy") or query.get("propagationPolicy") or "Background"
         finalizers = [f for f in old["metadata"].get("finalizers") or () if f not in _FINALIZER_OF.values()]
         if policy in _FINALIZER_OF:
@@ -411,9 +401,7 @@ class FakeCluster:
                 after["metadata"] = after["metadata"] | {"resourceVersion": str(revision)}
                 self._objects[at.resource][at.namespace, at.name] = after
             self.history.add(Change(revision, at.resource, before, after))
-        written = Written(
-            call.actor, call.verb, at.resource.kind, at.namespace, at.name, at.subresource, before, after
-        )
+        written = Written(call.actor, call.verb, at.resource.kind, at.namespace, at.name, at.subresource, before, after)
         self.log.append(written)
         for observer in tuple(self.observers):
             observer(written)

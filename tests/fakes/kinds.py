@@ -90,7 +90,7 @@ RESOURCES: Final = (
     Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generation=True),
     Resource("coordination.k8s.io", "v1", "Lease", "leases", unconditional=False),
     custom("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
-    custom("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns"),
+    custom("argoproj.io", "v1alpha1", "AnalysisRun", "analysisruns", status=False),
     custom("argoproj.io", "v1alpha1", "AnalysisTemplate", "analysistemplates", status=False),
     custom(
         "argoproj.io",
@@ -107,7 +107,7 @@ RESOURCES: Final = (
 )
 
 _SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_DNS_1035: Final = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
+_LABEL: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,7 @@ def default(resource: Resource, obj: Obj) -> None:
     if resource.kind == "ReplicaSet":
         obj["spec"] = {"replicas": 1} | spec
         if isinstance(template := spec.get("template"), dict):
-            obj["spec"]["template"] = (
-                {"metadata": {}} | template | {"spec": _pod_defaults(template.get("spec") or {})}
-            )
+            obj["spec"]["template"] = {"metadata": {}} | template | {"spec": _pod_defaults(template.get("spec") or {})}
     if resource.kind == "Service":
         obj["spec"] = {
             "type": "ClusterIP",
@@ -189,7 +187,7 @@ def validate(resource: Resource, obj: Obj, old: Obj | None) -> list[FieldError]:
 
 
 def _name_errors(resource: Resource, name: str) -> list[FieldError]:
-    pattern, limit = (_DNS_1035, 63) if resource.kind == "Service" else (_SUBDOMAIN, 253)
+    pattern, limit = (_LABEL, 63) if resource.kind == "Service" else (_SUBDOMAIN, 253)
     if pattern.match(name) and len(name) <= limit:
         return []
     return [FieldError("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}"')]
@@ -202,7 +200,13 @@ def _replicaset_errors(obj: Obj, old: Obj | None) -> list[FieldError]:
     if not selector:
         errors.append(FieldError("FieldValueRequired", "spec.selector", "Required value"))
     if spec.get("replicas", 1) < 0:
-        errors.append(FieldError("FieldValueInvalid", "spec.replicas", f"Invalid value: {spec['replicas']}"))
+        errors.append(
+            FieldError(
+                "FieldValueInvalid",
+                "spec.replicas",
+                f"Invalid value: {spec['replicas']}: must be greater than or equal to 0",
+            )
+        )
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     if selector and not object_selector(selector)(labels):
         message = "Invalid value: `selector` does not match template `labels`"

@@ -52,9 +52,7 @@ def _apply(document: Any, operation: Any) -> Any:
             found = _read(document, path)
             wanted = operation.get("value")
             # A missing member equals null for the server's library.
-            if (None if found is _MISSING else found) != wanted or isinstance(found, bool) != isinstance(
-                wanted, bool
-            ):
+            if (None if found is _MISSING else found) != wanted or isinstance(found, bool) != isinstance(wanted, bool):
                 raise PatchFailed(f"testing value {path} failed")
             return document
         case "add":
@@ -66,9 +64,7 @@ def _apply(document: Any, operation: Any) -> Any:
         case "copy" | "move" as op:
             value = _read(document, operation.get("from", ""))
             if value is _MISSING:
-                raise PatchFailed(
-                    f"{op} operation does not apply: missing from path {operation.get('from')!r}"
-                )
+                raise PatchFailed(f"{op} operation does not apply: missing from path {operation.get('from')!r}")
             if op == "move":
                 document = _edit(document, _tokens(operation["from"]), _MISSING, "remove")
             return _edit(document, _tokens(path), value, "add")
@@ -88,11 +84,7 @@ def _read(document: Any, path: str) -> Any:
     for token in _tokens(path):
         if isinstance(document, Mapping):
             document = document.get(token, _MISSING)
-        elif (
-            isinstance(document, Sequence)
-            and not isinstance(document, str)
-            and _index(token, len(document) - 1) >= 0
-        ):
+        elif isinstance(document, Sequence) and not isinstance(document, str) and _index(token, len(document) - 1) >= 0:
             document = document[int(token)]
         else:
             return _MISSING
@@ -105,7 +97,8 @@ def _edit(node: Any, tokens: list[str], value: Any, op: str) -> Any:
     token, rest = tokens[0], tokens[1:]
     if isinstance(node, Mapping):
         changed: Any = dict(node)
-        if rest or op != "add":
+        # The server's library lets `replace` make a member that is missing.
+        if rest or op == "remove":
             _need(token in changed, op, token)
         if rest:
             changed[token] = _edit(changed[token], rest, value, op)

@@ -29,17 +29,13 @@ def check_identity(at: Target, old: Obj, metadata: Obj, *, replacing: bool) -> N
         given = metadata.get("name", "")
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({at.name})")
     if at.resource.namespaced and metadata.get("namespace", at.namespace) != at.namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if replacing and metadata.get("uid", present["uid"]) != present["uid"]:
         raise conflict(at.resource, at.name, precondition("UID", metadata["uid"], present["uid"]))
     version = metadata.get("resourceVersion", "")
     if not version and not at.resource.unconditional:
         must = "Invalid value: 0: must be specified for an update"
-        raise invalid(
-            at.resource, at.name, [FieldError("FieldValueInvalid", "metadata.resourceVersion", must)]
-        )
+        raise invalid(at.resource, at.name, [FieldError("FieldValueInvalid", "metadata.resourceVersion", must)])
     if version and version != present["resourceVersion"]:
         raise stale(at.resource, at.name)
 
@@ -59,13 +55,9 @@ def confine(at: Target, old: Obj, new: Obj, metadata: Obj) -> Obj:
     else:
         new = {**new, "metadata": metadata}
     metadata.setdefault("uid", present["uid"])
-    for kept in (
-        "creationTimestamp",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "namespace",
-    ):
+    if "deletionTimestamp" in present:
+        metadata["deletionTimestamp"] = present["deletionTimestamp"]
+    for kept in ("creationTimestamp", "generation", "deletionGracePeriodSeconds", "namespace"):
         metadata.pop(kept, None)
         if kept in present:
             metadata[kept] = present[kept]

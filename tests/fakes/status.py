@@ -23,9 +23,7 @@ class Refused(Exception):
     """The request gets this answer instead of an effect."""
 
     def __init__(self, response: Response) -> None:
-        super().__init__(
-            f"{response.status} {response.body.get('reason', '')}: {response.body.get('message', '')}"
-        )
+        super().__init__(f"{response.status} {response.body.get('reason', '')}: {response.body.get('message', '')}")
         self.response = response
 
 
@@ -73,6 +71,22 @@ def stale(resource: Resource, name: str) -> Refused:
         name,
         "the object has been modified; please apply your changes to the latest version and try again",
     )
+
+
+_PRECONDITIONS = {
+    "uid": ("UID", "The object might have been deleted and then recreated"),
+    "resourceVersion": ("ResourceVersion", "The object might have been modified"),
+}
+
+
+def delete_conflict(resource: Resource, name: str, field: str, wanted: str, present: str) -> Refused:
+    """A delete's precondition that fails. Here, and only here, the server names the kind, not the plural."""
+    label, guess = _PRECONDITIONS[field]
+    message = (
+        f'Operation cannot be fulfilled on {resource.qualified_kind} "{name}": the {label} in the precondition '
+        f"({wanted}) does not match the {label} in record ({present}). {guess}"
+    )
+    return Refused(failure(409, "Conflict", message, _details(resource, name) | {"kind": resource.kind}))
 
 
 def precondition(what: str, wanted: str, present: str) -> str:

@@ -298,9 +298,7 @@ class _Stream:
 
 
 def _as_error(answer: Answer, path: str) -> Exception:
-    return error_from_answer(
-        answer.status, orjson.dumps(answer.body), answer.headers, verb="watch", target=path
-    )
+    return error_from_answer(answer.status, orjson.dumps(answer.body), answer.headers, verb="watch", target=path)
 
 
 def _metadata_only(listed: Obj) -> Obj:
