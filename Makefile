@@ -9,7 +9,7 @@ LAB := $(RUN) -m lab
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build lab test demo bench crds lint lock
+.PHONY: help venv install build lab test demo bench crds lint lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,12 +21,14 @@ $(VENV)/.complete:
 	  { echo "Python 3.11 or newer is needed; $(PYTHON) is `$(PYTHON) -V 2>&1`. Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "installing the packages of requirements.lock into $(VENV)"
 	@mkdir -p $(CACHE)
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@touch $@
+	@flock $(VENV).lock $(MAKE) --no-print-directory install
+
+install: # under a lock: two at once would spoil each other's files; the second finds it done
+	@test -f $(VENV)/.complete || { echo "installing the packages of requirements.lock into $(VENV)"; \
+	  rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) \
+	  && $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	  && touch $(VENV)/.complete; }
 
 build: venv ## the lab's programs, once (about 20 minutes on two cores)
 	@$(LAB) build
