@@ -39,7 +39,10 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Pod:
-    """One pod. Times are seconds since the epoch; `change_at` is when its readiness next changes by itself."""
+    """One pod. Times are seconds since the epoch.
+
+    change_at: when its readiness next changes by itself. gone_at: when it has ended, once it was told to.
+    """
 
     name: str
     namespace: str
@@ -49,6 +52,15 @@ class Pod:
     created_at: float
     change_at: float | None
     ready_since: float | None = None
+    gone_at: float | None = None
+
+    @property
+    def terminating(self) -> bool:
+        return self.gone_at is not None
+
+    def end(self, at: float) -> None:
+        """Leave the endpoints now and be gone at this time."""
+        self.ready_since, self.change_at, self.gone_at = None, None, at
 
     @property
     def ready(self) -> bool:
@@ -67,12 +79,14 @@ class Workloads:
     """Everything that runs in the cluster.
 
     behaviours: by the image of a template's first container; `default` for all others.
+    drain: seconds for which a deleted pod, out of its endpoints, is still there.
     reaction: seconds by which `run` lags behind a change, as real controllers do.
     """
 
     cluster: FakeCluster
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     default: Behaviour = Behaviour()
+    drain: float = 0.5
     reaction: float = 0.005
     pods: list[Pod] = field(default_factory=list)
     _serial: int = 0
@@ -87,8 +101,10 @@ class Workloads:
         """Let everything happen that is due now, until nothing more does."""
         while True:
             before = self.cluster.resource_version
+            now = self._now() + _EPSILON
+            self.pods = [pod for pod in self.pods if pod.gone_at is None or pod.gone_at > now]
             for pod in self.pods:
-                while pod.change_at is not None and pod.change_at <= self._now() + _EPSILON:
+                while pod.change_at is not None and pod.change_at <= now:
                     pod.step()
             collect_garbage(self.cluster)
             self._forget_orphans()
@@ -100,7 +116,7 @@ class Workloads:
     def next_due(self) -> float | None:
         """Seconds until something happens by itself, or None."""
         now = self._now()
-        times = [pod.change_at for pod in self.pods if pod.change_at is not None]
+        times = [at for pod in self.pods for at in (pod.change_at, pod.gone_at) if at is not None]
         delays = {r["metadata"]["uid"]: _min_ready(r) for r in self.cluster.peek_all("ReplicaSet")}
         times += [pod.ready_since + delays.get(pod.owner_uid, 0) for pod in self.pods if pod.ready_since is not None]
         return min((at - now for at in times if at > now + _EPSILON), default=None)
@@ -139,33 +155,34 @@ class Workloads:
         return [p for p in self.pods if p.namespace == namespace and p.ready and selects(p.labels)]
 
     def of(self, replicaset: str, namespace: str = "default") -> list[Pod]:
-        """The pods of a ReplicaSet, the oldest first."""
+        """The pods of a ReplicaSet that are not about to end, the oldest first."""
         found = self.cluster.peek("ReplicaSet", replicaset, namespace)
-        return [] if found is None else self._owned(found)
+        return [] if found is None else [pod for pod in self._owned(found) if not pod.terminating]
 
     def kill(self, pod: Pod) -> None:
         """Delete a pod, as a drained node does; its ReplicaSet replaces it."""
-        self.pods.remove(pod)
+        pod.end(self._now() + self.drain)
         self._poked.set()
 
     # -- the ReplicaSet controller
 
     def _sync(self, replicaset: Obj) -> None:
         metadata, spec = replicaset["metadata"], replicaset["spec"]
-        pods = self._owned(replicaset)
-        status = self._status(replicaset, pods)
+        owned = self._owned(replicaset)
+        pods = [pod for pod in owned if not pod.terminating]
+        # Counted before pods come or go: the real controller learns of its own pods from the next event.
+        status = self._status(replicaset, pods, len(owned) - len(pods))
         if "deletionTimestamp" not in metadata:
             for _ in range(spec["replicas"] - len(pods)):
                 self._start_pod(replicaset)
             for pod in sorted(pods, key=_first_to_go)[: max(0, len(pods) - spec["replicas"])]:
-                self.pods.remove(pod)
-        # Counted before pods came or went: the real controller learns of its own pods from the next event.
+                pod.end(self._now() + self.drain)
         if status != replicaset.get("status"):
             patch = {"status": dict.fromkeys(_COUNTS) | status}
             name, namespace = metadata["name"], metadata["namespace"]
             self.cluster.patch("ReplicaSet", name, patch, namespace, "status", actor=REPLICASET_CONTROLLER)
 
-    def _status(self, replicaset: Obj, pods: list[Pod]) -> dict[str, Any]:
+    def _status(self, replicaset: Obj, pods: list[Pod], terminating: int) -> dict[str, Any]:
         now, min_ready = self._now(), _min_ready(replicaset)
         ready = [pod.ready_since for pod in pods if pod.ready_since is not None]
         counts = {
@@ -173,9 +190,13 @@ class Workloads:
             "readyReplicas": len(ready),
             "availableReplicas": sum(1 for since in ready if since + min_ready <= now + _EPSILON),
         }
-        # Zero is left out, but for `replicas`.
-        seen = {name: count for name, count in counts.items() if count}
-        return {"replicas": len(pods), **seen, "observedGeneration": replicaset["metadata"]["generation"]}
+        seen = {name: count for name, count in counts.items() if count}  # The real status leaves out their zeros.
+        return {
+            "replicas": len(pods),
+            **seen,
+            "terminatingReplicas": terminating,
+            "observedGeneration": replicaset["metadata"]["generation"],
+        }
 
     def _start_pod(self, replicaset: Obj) -> None:
         template, metadata = replicaset["spec"]["template"], replicaset["metadata"]
