@@ -39,6 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "init":
             return netns.init(arguments.argv)
         case "up":
+            if not netns.inside():
+                netns.enter([sys.executable, "-m", "lab", *sys.argv[1:]])
             from lab import up  # noqa: PLC0415
 
             return up.run(instant_pods=arguments.instant_pods)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,10 +18,9 @@ def run(*, instant_pods: bool) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
-    workdir = Path(tempfile.mkdtemp(prefix="tidegate-lab-"))
-    print(f"lab: starting; logs in {workdir}", flush=True)
+    print("lab: starting", flush=True)
     began = time.monotonic()
-    with Lab.start(workdir, instant_pods=instant_pods) as lab:
+    with Lab.start(instant_pods=instant_pods) as lab:
         print(_how_to_use(lab, time.monotonic() - began), flush=True)
         stopped.wait()
         print("lab: stopping", flush=True)
@@ -49,5 +47,5 @@ There, for example:
 KUBECONFIG   {lab.kubeconfig}
 Logs         {lab.workdir}/*.log, {lab.workdir}/pods/
 
-Ctrl-C ends the lab and every process in it.
+Ctrl-C ends the lab and every process in it, and removes these files.
 """
