@@ -22,7 +22,6 @@ from tidegate.core.analysis.conditions.values import (
     INT64_MIN,
     LISTS,
     MAPS,
-    Groups,
     Keyed,
     NilList,
     Pair,
@@ -96,7 +95,7 @@ def _lifted(name: str, function: Function) -> Function:
 def _is_nan(_: Frame, value: Any) -> bool:
     if type(value) is not float:
         raise ConditionError(f"isNaN takes a float, not {describe(value)}; wrap it as isNaN(float(…))")
-    return value != value
+    return math.isnan(value)
 
 
 def _is_inf(_: Frame, value: Any) -> bool:
@@ -176,22 +175,12 @@ def _extreme(name: str, worse: Callable[[Any, Any, Any], bool]) -> Function:
         if len(values) == 1 and not is_number(values[0]) and type(values[0]) not in LISTS:
             return values[0]
         best: Any = None
-        for number in _checked_numbers(frame, values, name):
+        for number in numbers(frame, values, name, empty=False):
             if best is None or worse(frame, best, number):
                 best = number
         return best
 
     return extreme
-
-
-def _checked_numbers(frame: Frame, values: tuple[Any, ...], name: str) -> list[Any]:
-    """All numbers of max and min, which refuse an empty list within a list."""
-    for value in values:
-        if type(value) in LISTS:
-            for inner in value:
-                if type(inner) in LISTS and next(flattened(frame, inner), None) is None:
-                    raise ConditionError(f"{name} was given a list that holds an empty list")
-    return list(numbers(frame, values, name))
 
 
 def _mean(frame: Frame, *values: Any) -> float:
@@ -204,7 +193,7 @@ def _mean(frame: Frame, *values: Any) -> float:
 
 def _median(frame: Frame, *values: Any) -> float:
     # Go sorts NaN before all other numbers
-    found = sorted(map(float, numbers(frame, values, "median")), key=lambda number: (number == number, number))
+    found = sorted(map(float, numbers(frame, values, "median")), key=lambda number: (not math.isnan(number), number))
     if not found:
         return 0.0
     middle = len(found) // 2
@@ -216,11 +205,20 @@ def _bits(name: str, combine: Callable[[int, int], int]) -> Function:
         for value in (left, right):
             if type(value) is not int:
                 raise ConditionError(f"{name} takes integers, not {describe(value)}")
-        if right < 0 and name.startswith("bitsh") | name.startswith("bitush"):
-            raise ConditionError(f"{name} cannot shift by a negative count")
         return wrap(combine(left, right))
 
     return combined
+
+
+def _shift(name: str, shift: Callable[[int, int], int]) -> Function:
+    """Shifts by more than 63 bits leave what 63 or 64 single shifts leave."""
+
+    def checked(left: int, right: int) -> int:
+        if right < 0:
+            raise ConditionError(f"{name} cannot shift by a negative count")
+        return shift(left, min(right, 64))
+
+    return _bits(name, checked)
 
 
 def _bit_not(_: Frame, value: Any) -> int:
@@ -340,8 +338,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "round": _rounding("round", _round),
     "int": _int,
     "float": _float,
-    "string": lambda frame, value: gojson.show(frame, value),
-    "toJSON": lambda frame, value: gojson.write(frame, value),
+    "string": gojson.show,
+    "toJSON": gojson.write,
     "fromJSON": _from_json,
     "join": _join,
     "max": _extreme("max", less),
@@ -365,8 +363,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "bitor": _bits("bitor", lambda left, right: left | right),
     "bitxor": _bits("bitxor", lambda left, right: left ^ right),
     "bitnand": _bits("bitnand", lambda left, right: left & ~right),
-    "bitshl": _bits("bitshl", lambda left, right: left << right if right < 64 else 0),
-    "bitshr": _bits("bitshr", lambda left, right: left >> min(right, 63)),
-    "bitushr": _bits("bitushr", lambda left, right: (left & ((1 << 64) - 1)) >> right if right < 64 else 0),
+    "bitshl": _shift("bitshl", lambda left, count: left << count),
+    "bitshr": _shift("bitshr", lambda left, count: left >> count),
+    "bitushr": _shift("bitushr", lambda left, count: (left & ((1 << 64) - 1)) >> count),
     "bitnot": _bit_not,
 }

@@ -253,9 +253,9 @@ class _Checker:
         if operator in ("/", "**", "^"):
             return FLOAT if numbers or left.may_be(right, *NUMBERS) else None
         if operator == "%":
-            return INT if left.is_integer and right.is_integer or left.may_be(right, "int", "int64") else None
+            return INT if (left.is_integer and right.is_integer) or left.may_be(right, "int", "int64") else None
         if operator == "..":
-            integers = left.is_integer and right.is_integer or left.may_be(right, "int", "int64")
+            integers = (left.is_integer and right.is_integer) or left.may_be(right, "int", "int64")
             return list_of(INT) if integers else None
         if operator == "in":
             return _membership(left, right)

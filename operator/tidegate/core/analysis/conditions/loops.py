@@ -28,7 +28,7 @@ class _Loop:
         self.throws = node.throws
         self.source = arguments[0]
         self.predicate = arguments[1] if len(arguments) > 1 else element
-        self.extra = arguments[2] if len(arguments) > 2 else None
+        self.third = arguments[2] if len(arguments) > 2 else None
         self.then = then or element
 
     def fail(self, message: str) -> ConditionError:
@@ -81,10 +81,7 @@ def _leave(frame: Frame, outer: Outer) -> None:
 
 
 def _all(loop: _Loop, frame: Frame, values: Any) -> bool:
-    for frame.index, frame.item in enumerate(values):
-        if not loop.test(frame):
-            return False
-    return True
+    return all(loop.test(frame) for frame.index, frame.item in enumerate(values))
 
 
 def _any(loop: _Loop, frame: Frame, values: Any) -> bool:
@@ -156,23 +153,22 @@ def _group_by(loop: _Loop, frame: Frame, values: Any) -> Groups:
 
 
 def _sort_by(loop: _Loop, frame: Frame, values: Any) -> list[Any]:
-    descending = is_descending(loop.extra(frame)) if loop.extra else False
+    descending = is_descending(loop.third(frame)) if loop.third else False
     keys = []
     for frame.item in values:
         keys.append(loop.predicate(frame))
         element(frame)
     frame.grow(len(keys))
-    order = sort(frame, list(range(len(keys))), descending, keys.__getitem__)
-    return [values[index] for index in order]
+    return [values[index] for index in ranking(frame, keys, descending)]
 
 
 def _reduce(loop: _Loop, frame: Frame, values: Any) -> Any:
-    if not loop.extra and not values:
+    if not loop.third and not values:
         raise loop.fail("reduce of an empty list needs a third argument to start from")
-    first = 0 if loop.extra else 1
+    first = 0 if loop.third else 1
     if values:
         frame.item, frame.index = values[0], 0
-    frame.acc = loop.extra(frame) if loop.extra else element(frame)
+    frame.acc = loop.third(frame) if loop.third else element(frame)
     for index in range(first, len(values)):
         frame.item, frame.index = values[index], index
         frame.acc = loop.predicate(frame)
@@ -185,22 +181,37 @@ def is_descending(order: Any) -> bool:
     return bool(order == "desc")
 
 
-def sort(frame: Any, values: list[Any], descending: bool, key: Callable[[Any], Any] = lambda value: value) -> list[Any]:
-    """Sorted by <, which fails for what cannot be compared. Up to twelve values Go sorts by insertion, and so does
-    this, because NaN makes the algorithm visible."""
+def sort(frame: Frame, values: list[Any], descending: bool) -> list[Any]:
+    """Sorted by <, which fails for what cannot be compared."""
+    return [values[index] for index in ranking(frame, values, descending)]
 
-    def before(one: Any, other: Any) -> bool:
-        left, right = key(one), key(other)
+
+def ranking(frame: Frame, keys: list[Any], descending: bool) -> list[int]:
+    """The indexes of the keys in sorted order.
+
+    Up to twelve values Go sorts by insertion, and so does this, because NaN makes the algorithm visible.
+    """
+    order = list(range(len(keys)))
+    kinds = set(map(type, keys))
+    if kinds == {str} or (kinds <= {int, float} and not any(key != key for key in keys)):  # noqa: PLR0124
+        return sorted(order, key=keys.__getitem__, reverse=descending)
+    frame.visit(len(keys) * len(keys).bit_length())
+
+    def before(one: int, other: int) -> bool:
+        left, right = keys[one], keys[other]
         return bool(less(frame, right, left) if descending else less(frame, left, right))
 
-    if len(values) > 12:
-        return sorted(values, key=cmp_to_key(lambda one, other: before(other, one) - before(one, other)))
-    for end in range(1, len(values)):
+    def compared(one: int, other: int) -> int:
+        return before(other, one) - before(one, other)
+
+    if len(order) > 12:
+        return sorted(order, key=cmp_to_key(compared))
+    for end in range(1, len(order)):
         at = end
-        while at > 0 and before(values[at], values[at - 1]):
-            values[at - 1], values[at] = values[at], values[at - 1]
+        while at > 0 and before(order[at], order[at - 1]):
+            order[at - 1], order[at] = order[at], order[at - 1]
             at -= 1
-    return values
+    return order
 
 
 def _builder(

@@ -97,7 +97,7 @@ def divide(_: Meter, left: Any, right: Any) -> float:
     dividend, divisor = float(left), float(right)
     if divisor:
         return dividend / divisor
-    if dividend == 0 or dividend != dividend:
+    if dividend == 0 or math.isnan(dividend):
         return math.nan
     return math.copysign(math.inf, dividend) * math.copysign(1.0, divisor)
 

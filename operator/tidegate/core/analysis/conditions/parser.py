@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 from tidegate.core.analysis.conditions.errors import MAX_DEPTH, ConditionError
 from tidegate.core.analysis.conditions.lexer import Kind, Token, is_alphanumeric, tokenize
@@ -83,7 +83,7 @@ class _Parser:
     def parse(self) -> Node:
         node = self.sequence()
         if self.current.kind is not Kind.END:
-            self.unexpected("an operator or the end of the condition")
+            raise self.unexpected("an operator or the end of the condition")
         return node
 
     # Tokens
@@ -99,18 +99,18 @@ class _Parser:
 
     def expect(self, value: str) -> None:
         if not self.on(value):
-            self.unexpected(repr(value))
+            raise self.unexpected(repr(value))
         self.next()
 
     def expect_name(self) -> Token:
         token = self.current
         if token.kind is not Kind.NAME:
-            self.unexpected("a name")
+            raise self.unexpected("a name")
         self.next()
         return token
 
-    def unexpected(self, expected: str) -> NoReturn:
-        raise ConditionError(f"unexpected {self.current}, expected {expected}", self.current.position)
+    def unexpected(self, expected: str) -> ConditionError:
+        return ConditionError(f"unexpected {self.current}, expected {expected}", self.current.position)
 
     def made(self, node: _N) -> _N:
         self.nodes += 1
@@ -157,7 +157,7 @@ class _Parser:
                 following = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
                 if following.value not in _NEGATABLE:
                     self.next()
-                    self.unexpected("in, contains, matches, startsWith or endsWith")
+                    raise self.unexpected("in, contains, matches, startsWith or endsWith")
                 token, negate = following, True
             strength = _BINARY.get(token.value, -1)
             if strength < precedence:
@@ -275,9 +275,9 @@ class _Parser:
             return self.postfix(self.array())
         if self.on("{"):
             return self.postfix(self.map())
-        if token.value in ("#", "."):
+        if token.kind is Kind.OPERATOR and token.value in ("#", "."):
             raise ConditionError(f"{token} stands for an element and needs a predicate around it", token.position)
-        self.unexpected("a value")
+        raise self.unexpected("a value")
 
     # Calls
 
@@ -313,8 +313,6 @@ class _Parser:
                 raise ConditionError(f"{name.value} needs at least {least} arguments", self.current.position)
             if index > len(piped):
                 self.expect(",")
-                if self.on(")") and index >= least:
-                    break
             arguments.append(self.predicate() if index == 1 else self.expression())
         if self.on(","):
             self.next()
@@ -370,7 +368,7 @@ class _Parser:
             return self.made(Const(token.position, token.value))
         if self.on("("):
             return self.expression()
-        self.unexpected("a map key: a name, a string, a number or an expression in parentheses")
+        raise self.unexpected("a map key: a name, a string, a number or an expression in parentheses")
 
     # What follows a value
 
@@ -391,7 +389,7 @@ class _Parser:
         if token.kind is not Kind.NAME and not (
             token.kind is Kind.OPERATOR and is_alphanumeric(word or " ") and not word.isdecimal()
         ):
-            self.unexpected("a name")
+            raise self.unexpected("a name")
         self.next()
         chained = isinstance(node, Chain)
         base = node.node if isinstance(node, Chain) else node

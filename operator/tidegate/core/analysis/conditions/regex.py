@@ -43,19 +43,21 @@ _MATCH: Final = 0
 class Regex:
     """A compiled pattern."""
 
-    __slots__ = ("_start", "_states")
+    __slots__ = ("_literal", "_start", "_states")
 
-    def __init__(self, states: list[_State], start: int) -> None:
+    def __init__(self, states: list[_State], start: int, literal: str | None) -> None:
         self._states = states
         self._start = start
+        self._literal = literal
 
     def search(self, text: str, meter: Meter) -> bool:
         """Whether the pattern occurs anywhere in the text."""
+        if self._literal is not None:
+            return self._literal in text
         current: list[int] = []
         for position in range(len(text) + 1):
             current.append(self._start)
-            current = self._closure(current, text, position)
-            meter.visit(len(current) + 1)
+            current = self._closure(current, text, position, meter)
             if _MATCH in current:
                 return True
             if position < len(text):
@@ -71,7 +73,7 @@ class Regex:
                 following.append(states[index].out)
         return following
 
-    def _closure(self, start: list[int], text: str, position: int) -> list[int]:
+    def _closure(self, start: list[int], text: str, position: int, meter: Meter) -> list[int]:
         """All states reachable without consuming a character."""
         seen: set[int] = set()
         pending = start
@@ -88,6 +90,7 @@ class Regex:
                 pending.append(state.out)
                 if state.other >= 0:
                     pending.append(state.other)
+        meter.visit(len(seen))
         return reached
 
 
@@ -95,8 +98,21 @@ class Regex:
 def compile_regex(pattern: str) -> Regex:
     """Raises ConditionError for a pattern that Go's regexp refuses, or that is refused here."""
     builder = _Builder()
-    start = builder.build(parse_pattern(pattern), _MATCH)
-    return Regex(builder.states, start)
+    part = parse_pattern(pattern)
+    start = builder.build(part, _MATCH)
+    return Regex(builder.states, start, _literal(part))
+
+
+def _literal(part: Part) -> str | None:
+    """The text that a pattern without any choice asks for, so that a long body is searched at full speed."""
+    parts = part.parts if isinstance(part, Concatenation) else (part,)
+    text = ""
+    for one in parts:
+        char = one.only if isinstance(one, Chars) else None
+        if char is None:
+            return None
+        text += char
+    return text
 
 
 def check_regex(pattern: str, position: int) -> None:

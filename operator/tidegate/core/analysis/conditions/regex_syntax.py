@@ -24,6 +24,14 @@ class Chars:
     negated: bool = False
     fold: bool = False
 
+    @property
+    def only(self) -> str | None:
+        """The only character of the set, if it is one plain character."""
+        if len(self.ranges) != 1 or self.categories or self.within or self.negated or self.fold:
+            return None
+        low, high = self.ranges[0]
+        return low if low == high else None
+
     def has(self, char: str) -> bool:
         if self.fold:
             return any(map(self._has, _folds(char))) != self.negated
@@ -83,7 +91,11 @@ _POSIX: Final[dict[str, Ranges]] = {
     "xdigit": (("0", "9"), ("A", "F"), ("a", "f")),
 }
 _CATEGORIES: Final = frozenset(
-    "C Cc Cf Co Cs L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs".split()
+    group + one
+    for group, ones in (
+        *(("C", "cfos"), ("L", "lmotu"), ("M", "cen"), ("N", "dlo"), ("P", "cdefios"), ("S", "ckmo"), ("Z", "lps")),
+    )
+    for one in ("", *ones)
 )
 _ESCAPED: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ASSERTIONS: Final = {"A": "start", "z": "end", "b": "boundary", "B": "no boundary"}
@@ -279,7 +291,7 @@ class _Parser:
         first = True
         while first or self.peek() != "]":
             first = False
-            if self.take("[:"):
+            if self.pattern.find(":]", self.at + 2) > 0 and self.take("[:"):
                 within.append(self.posix())
             elif (one := self.escaped_set()) is not None:
                 within.append(one)
@@ -300,7 +312,7 @@ class _Parser:
 
     def posix(self) -> Chars:
         end = self.pattern.find(":]", self.at)
-        name = self.pattern[self.at : end] if end >= 0 else ""
+        name = self.pattern[self.at : end]
         if name.removeprefix("^") not in _POSIX:
             self.refuse("[: is followed by no known class, as in [:alpha:]")
         self.at = end + 2
@@ -346,9 +358,9 @@ class _Parser:
             while len(digits) < 3 and self.peek() in _OCTAL:
                 digits += self.next("")
             return chr(int(digits, 8))
-        if char.isascii() and not char.isalnum():
-            return char
-        self.refuse(f"\\{char} is not known")
+        if char.isalnum() or not char.isascii():
+            self.refuse(f"\\{char} is not known")
+        return char
 
     def hexadecimal(self) -> str:
         if self.take("{"):

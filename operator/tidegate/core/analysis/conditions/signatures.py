@@ -50,7 +50,7 @@ SIGNATURES: Final[dict[str, tuple[Signature, ...]]] = {
     "sort": tuple(
         signature for one in (LIST, INTS, VECTOR, TEXTS) for signature in (((one, TEXT), LIST), ((one,), LIST))
     ),
-    **{name: (((INT, INT), INT),) for name in ("bitand", "bitor", "bitxor", "bitnand", "bitshl", "bitshr", "bitushr")},
+    **dict.fromkeys(("bitand", "bitor", "bitxor", "bitnand", "bitshl", "bitshr", "bitushr"), (((INT, INT), INT),)),
     "bitnot": (((INT,), INT),),
 }
 """Builtins with overloads: the first one that fits decides the type."""

@@ -231,8 +231,8 @@ def _large(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def numbers(meter: Meter, values: Iterable[Any], what: str, depth: int = 0) -> Iterator[Any]:
-    """The numbers in nested lists, in order."""
+def numbers(meter: Meter, values: Iterable[Any], what: str, depth: int = 0, *, empty: bool = True) -> Iterator[Any]:
+    """The numbers in nested lists, in order. Without `empty`, a list within a list must hold some."""
     if depth > MAX_DEPTH:
         raise too_deep()
     for value in values:
@@ -240,7 +240,9 @@ def numbers(meter: Meter, values: Iterable[Any], what: str, depth: int = 0) -> I
             yield value
         elif type(value) in LISTS:
             meter.visit(len(value))
-            yield from numbers(meter, value, what, depth + 1)
+            if depth and not value and not empty:
+                raise ConditionError(f"{what} was given a list that holds an empty list")
+            yield from numbers(meter, value, what, depth + 1, empty=empty)
         else:
             raise ConditionError(f"{what} takes numbers and lists of numbers, not {describe(value)}")
 
