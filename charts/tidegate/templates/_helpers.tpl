@@ -1,0 +1,75 @@
+{{/* The name of everything in the release's namespace: the release's name, with the chart's unless it has it. */}}
+{{- define "tidegate.fullname" -}}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
+{{- $name | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* The name of what lies outside namespaces; several namespaced releases may share a cluster. */}}
+{{- define "tidegate.clusterName" -}}
+{{- if .Values.namespaced -}}
+{{ include "tidegate.fullname" . }}-{{ .Release.Namespace }}
+{{- else -}}
+{{ include "tidegate.fullname" . }}
+{{- end -}}
+{{- end }}
+
+{{- define "tidegate.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tidegate.labels" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{ include "tidegate.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "tidegate.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "tidegate.fullname" .) }}
+{{- else -}}
+{{ .Values.serviceAccount.name | default "default" }}
+{{- end -}}
+{{- end }}
+
+{{- define "tidegate.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "tidegate.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* What the operator does in the namespaces that it looks after, verb for verb. */}}
+{{- define "tidegate.rules" -}}
+# The status by its subresource; the revision annotation and an omitted replica count on the object.
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, watch, patch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts/status]
+  verbs: [patch]
+- apiGroups: [argoproj.io]
+  resources: [analysistemplates]
+  verbs: [get, list, watch]
+# An AnalysisRun's status is no subresource.
+- apiGroups: [argoproj.io]
+  resources: [analysisruns]
+  verbs: [get, list, watch, create, patch, delete]
+# ReplicaSets and AnalysisRuns name their Rollout as an owner whose deletion they block. Clusters that enforce owner
+# references ask for this right then; no finalizer is ever written.
+- apiGroups: [argoproj.io]
+  resources: [rollouts/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, patch]
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices, destinationrules]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [get, create, patch]
+{{- end }}

@@ -1,0 +1,271 @@
+"""The Helm chart: what it renders, what the API server takes, and that the operator lives under its roles."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import manifests as m
+from lab.client import wait_for
+from lab.cluster import Lab, LabError
+from lab.paths import REPOSITORY
+from tidegate import __version__
+from tidegate.cluster.resources import RESOURCES, resource_of
+from tidegate.engine.kinds import WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.shell.settings import Settings, read_settings
+
+pytestmark = pytest.mark.lab
+
+CHART = str(REPOSITORY / "charts" / "tidegate")
+Obj = dict[str, Any]
+Right = tuple[str, str, str]
+
+
+def render(lab: Lab, *values: str) -> list[Obj]:
+    sets = [part for value in values for part in ("--set", value)]
+    text = lab.helm("template", "tidegate", CHART, "--namespace", "ops", *sets)
+    return [obj for obj in yaml.safe_load_all(text) if obj]
+
+
+def one(objects: list[Obj], kind: str, name: str = "") -> Obj:
+    (found,) = [obj for obj in objects if obj["kind"] == kind and name in ("", obj["metadata"]["name"])]
+    return found
+
+
+def rights(role: Obj) -> set[Right]:
+    """Each (API group, resource, verb) of a role."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def arguments(objects: list[Obj]) -> list[str]:
+    command, *flags = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert command == "run"
+    return flags
+
+
+def test_the_chart_passes_helms_strict_lint(lab: Lab) -> None:
+    assert "0 chart(s) failed" in lab.helm("lint", "--strict", CHART)
+
+
+def test_the_chart_is_of_the_operators_version() -> None:
+    chart = yaml.safe_load(Path(CHART, "Chart.yaml").read_text())
+
+    assert chart["version"] == chart["appVersion"] == __version__
+
+
+def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_NAME", "tidegate-0")
+    monkeypatch.setenv("POD_NAMESPACE", "ops")
+
+    wide = read_settings(arguments(render(lab)))
+    narrow = read_settings(
+        arguments(render(lab, "namespaced=true", "prometheus=http://p:9090", "log.format=console", "log.level=debug"))
+    )
+
+    assert wide == Settings(identity="tidegate-0", lease_namespace="ops")
+    assert narrow == Settings(
+        identity="tidegate-0",
+        lease_namespace="ops",
+        namespace="ops",
+        prometheus="http://p:9090",
+        log_format="console",
+        log_level="debug",
+    )
+
+
+@pytest.mark.parametrize("namespaced", [False, True])
+def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bool) -> None:
+    objects = render(lab, f"namespaced={json.dumps(namespaced)}")
+    name = "tidegate-ops" if namespaced else "tidegate"
+    granted = rights(one(objects, "ClusterRole", name)) | rights(one(objects, "Role"))
+
+    watched = {*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS}
+    needed = {(resource_of(kind).group, resource_of(kind).plural) for kind in watched}
+    known = {(resource.group, resource.plural) for resource in RESOURCES.values()}
+
+    assert {(group, kind) for group, kind, verb in granted if verb == "watch"} == needed
+    assert {(group, kind.partition("/")[0]) for group, kind, _ in granted} <= known
+    assert {verb for _, _, verb in granted} <= {"get", "list", "watch", "create", "patch", "delete", "update"}
+    assert {right for right in granted if right[2] == "update"} == {("argoproj.io", "rollouts/finalizers", "update")}
+
+
+def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab: Lab) -> None:
+    objects = render(lab, "namespaced=true", "rbac.aggregate=false")
+
+    assert rights(one(objects, "ClusterRole")) == {
+        ("argoproj.io", "clusteranalysistemplates", verb) for verb in ("get", "list", "watch")
+    }
+
+
+def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> None:
+    assert any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab))
+    assert not any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab, "replicas=1"))
+
+
+@pytest.mark.parametrize(
+    "value", ["replica=3", "log.format=xml", "prometheus=p:9090", "image.repository=", "rbac.creat=true"]
+)
+def test_a_value_that_means_nothing_is_refused(lab: Lab, value: str) -> None:
+    with pytest.raises(LabError, match="schema"):
+        render(lab, value)
+
+
+@contextmanager
+def installed(lab: Lab, namespace: str, *values: str) -> Iterator[list[Obj]]:
+    """The chart as a release `tidegate`, its objects read back from the release."""
+    sets = [part for value in values for part in ("--set", value)]
+    lab.helm("install", "tidegate", CHART, "--namespace", namespace, *sets)
+    try:
+        wait_for(lambda: lab.client.path("Rollout", api_version="argoproj.io/v1alpha1"), "Rollouts being served")
+        yield [obj for obj in yaml.safe_load_all(lab.helm("get", "manifest", "tidegate", "-n", namespace)) if obj]
+    finally:
+        lab.helm("uninstall", "tidegate", "--namespace", namespace)
+
+
+def may(lab: Lab, user: str, verb: str, resource: str, namespace: str = "", name: str = "", *groups: str) -> bool:
+    """Whether the API server would let this user do that. resource: plural.group or plural/subresource.group."""
+    plural, _, group = resource.partition(".")
+    plural, _, subresource = plural.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "metadata": {},
+        "spec": {
+            "user": user,
+            "groups": list(groups),
+            "resourceAttributes": attributes | {"namespace": namespace, "name": name},
+        },
+    }
+    return bool(lab.client.create(review)["status"]["allowed"])
+
+
+def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: Lab, namespace: str) -> None:
+    user = f"system:serviceaccount:{namespace}:tidegate"
+    with installed(lab, namespace) as objects:
+        for obj in objects:
+            lab.client.request("GET", lab.client.path_of(obj))
+
+        assert may(lab, user, "watch", "rollouts.argoproj.io")
+        assert may(lab, user, "patch", "rollouts/status.argoproj.io", "elsewhere", "web")
+        assert may(lab, user, "patch", "leases.coordination.k8s.io", namespace, "tidegate-controller-lock")
+        assert not may(lab, user, "patch", "leases.coordination.k8s.io", namespace, "another")
+        assert not may(lab, user, "create", "leases.coordination.k8s.io", "elsewhere")
+        for denied in (
+            "secrets",
+            "pods",
+            "configmaps",
+            "deployments.apps",
+            "customresourcedefinitions.apiextensions.k8s.io",
+        ):
+            assert not may(lab, user, "list", denied), denied
+        for verb in ("create", "update", "delete"):
+            assert not may(lab, user, verb, "rollouts.argoproj.io", namespace), verb
+            assert not may(lab, user, verb, "virtualservices.networking.istio.io", namespace), verb
+
+
+def test_people_get_rights_on_rollouts_by_the_clusters_own_roles(lab: Lab, namespace: str) -> None:
+    with installed(lab, namespace):
+        for role, user in (("view", "vera"), ("edit", "ed")):
+            lab.client.create(
+                {
+                    "apiVersion": "rbac.authorization.k8s.io/v1",
+                    "kind": "RoleBinding",
+                    "metadata": {"name": role, "namespace": namespace},
+                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+                }
+            )
+
+        rollouts = "rollouts.argoproj.io"
+        wait_for(lambda: may(lab, "ed", "patch", rollouts, namespace), "the role edit covering Rollouts")
+        wait_for(lambda: may(lab, "vera", "list", rollouts, namespace), "the role view covering Rollouts")
+        assert may(lab, "ed", "patch", "rollouts/status.argoproj.io", namespace)
+        assert not may(lab, "vera", "patch", rollouts, namespace)
+
+
+@contextmanager
+def running(lab: Lab, namespace: str, flags: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The operator with these flags, as the release's service account."""
+    environment = os.environ | {
+        "KUBECONFIG": str(lab.kubeconfig_for(namespace, "tidegate")),
+        "POD_NAMESPACE": namespace,
+        "POD_NAME": "tidegate-0",
+    }
+    command = [sys.executable, "-m", "tidegate.shell", *flags, "--address=127.0.0.1", f"--port={port}"]
+    with (lab.workdir / f"{namespace}-operator.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def page(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+@pytest.mark.parametrize("namespaced", [False, True])
+def test_the_operator_does_its_work_under_the_charts_roles(lab: Lab, namespace: str, namespaced: bool) -> None:
+    port = 18080
+    template = m.pod_template({"app": "web"}, m.app_container("v1"))
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template,
+            "strategy": {"blueGreen": {"activeService": "web"}},
+        },
+    }
+
+    def status() -> Obj:
+        read = lab.client.get("Rollout", "web", namespace, api_version="argoproj.io/v1alpha1")
+        return dict(read.get("status") or {})
+
+    with (
+        installed(lab, namespace, f"namespaced={json.dumps(namespaced)}", "replicas=0") as objects,
+        running(lab, namespace, arguments(objects), port) as operator,
+    ):
+        lab.client.create(m.service("web", namespace, {"app": "web"}))
+        lab.client.create(rollout)
+        wait_for(lambda: page(port, "readyz")[0] == 200, f"/readyz of the operator: {page(port, 'readyz')}")
+        wait_for(lambda: status().get("phase") == "Healthy", "the Rollout being Healthy", timeout=60)
+
+        events = lab.client.list("Event", namespace)
+        said = Path(lab.workdir, f"{namespace}-operator.log").read_text()
+        assert page(port, "readyz") == (200, "leading\n")
+        assert operator.poll() is None
+        assert any(event["involvedObject"]["name"] == "web" for event in events)
+        assert "orbidden" not in said
