@@ -34,17 +34,17 @@ class Writer:
     async def send(self, write: Write, author: Hashable) -> None:
         """Carry out one write for `author`.
 
-        An object that is gone is forgotten; whoever decided on it decides again. Raises Conflict, with the store
+        A write to an object that is gone counts as done: whoever decided on it decides again. Raises Conflict, with the store
         brought up to date first, when the object had moved on; AlreadyExists when a name is taken; and whatever
         else the client raises.
         """
         try:
             answer = await self._client.send(write)
         except NotFound:
-            if write.verb != "create":
-                self._drop(write.key, author)
-                return
-            raise
+            if write.verb == "create":
+                raise
+            await self.refresh(write.key, author)
+            return
         except Conflict:
             await self.refresh(write.key, author)
             raise
@@ -98,7 +98,11 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
 
 
 def status_write(obj: Mapping[str, Any], status: Mapping[str, Any]) -> Write:
-    """The one write of an object's status, refused by the server if the object has changed since it was read."""
+    """The one write of an object's status, refused by the server if the object has changed since it was read.
+
+    Of our kinds, only Rollout has a status subresource: AnalysisRun has none in Argo Rollouts' definitions, which may
+    be the ones that are installed.
+    """
     meta = obj["metadata"]
     return Write(
         "patch",
@@ -107,5 +111,5 @@ def status_write(obj: Mapping[str, Any], status: Mapping[str, Any]) -> Write:
             "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
             "status": merge_patch(obj.get("status") or {}, status),
         },
-        subresource="status",
+        subresource="status" if obj["kind"] == "Rollout" else "",
     )

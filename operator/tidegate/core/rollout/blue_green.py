@@ -18,16 +18,14 @@ def decide_blue_green(draft: Draft) -> None:
     if release.promoted or release.first:
         _settle(draft)
         return
+    if not draft.aborted and (why := gates.failure(draft)):
+        abort(draft, why)
     if draft.aborted:
         _undo(draft)
-        return
-    if draft.paused and release.new is None:
+    elif draft.paused and release.new is None:
         _hold_stable(draft)
-        return
-    why = _advance(draft)
-    if why:
-        abort(draft, why)
-        _undo(draft)
+    else:
+        _advance(draft)
 
 
 def active_hash(draft: Draft) -> str:
@@ -55,44 +53,37 @@ def _settle(draft: Draft) -> None:
     _retire_others(draft)
 
 
-def _advance(draft: Draft) -> str:
-    """Take the update one safe move further; the reason to abort it, or nothing."""
+def _advance(draft: Draft) -> None:
+    """Take the update one safe move further."""
     release, strategy = draft.release, draft.release.blue_green
     _hold_stable(draft)
     new = wanted(release)
     keep(draft, new, release.replicas)
     _retire_others(draft)
     if release.new is None:
-        return ""
+        return
     if strategy.preview_service:
         point_service(draft, strategy.preview_service, new)
     if active_hash(draft) == new.hash:
-        return _confirm(draft)
-    if release.available < release.replicas or draft.paused:
-        return ""
-    if not draft.status.get("promoteFull"):
-        ready, why = _may_flip(draft)
-        if not ready:
-            return why
-    point_service(draft, strategy.active_service, new)
-    return ""
+        _confirm(draft)
+    elif release.available >= release.replicas and not draft.paused and _may_flip(draft):
+        point_service(draft, strategy.active_service, new)
 
 
-def _may_flip(draft: Draft) -> tuple[bool, str]:
-    """Whether the analysis before the flip and the pause before it are both behind; or why the update fails."""
+def _may_flip(draft: Draft) -> bool:
+    """Whether the analysis before the flip and the pause before it are both behind."""
     strategy = draft.release.blue_green
+    if draft.status.get("promoteFull"):
+        return True
     if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
         draft.waiting = True
-        return False, ""
+        return False
     passed = True
     if strategy.pre_promotion_analysis:
-        answer = gates.ask(draft, gates.PRE_PROMOTION, strategy.pre_promotion_analysis)
-        if answer.failed:
-            return False, answer.why
-        passed = answer.passed
+        passed = gates.ask(draft, gates.PRE_PROMOTION, strategy.pre_promotion_analysis)
     waited = _pause_over(draft)
     draft.waiting = not (passed and waited)
-    return passed and waited, ""
+    return passed and waited
 
 
 def _pause_over(draft: Draft) -> bool:
@@ -104,24 +95,18 @@ def _pause_over(draft: Draft) -> bool:
     return pauses.over(draft, names.PAUSE_BLUE_GREEN, timedelta(seconds=strategy.auto_promotion_seconds))
 
 
-def _confirm(draft: Draft) -> str:
+def _confirm(draft: Draft) -> None:
     """Users reach the new version: watch it if asked to, then call it stable."""
     analysis = draft.release.blue_green.post_promotion_analysis
     if pauses.condition(draft, names.PAUSE_BLUE_GREEN):
         pauses.release(draft)
     in_full = draft.status.get("promoteFull")
     if analysis is not None and not in_full:
-        if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+        held = pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
+        if held or not gates.ask(draft, gates.POST_PROMOTION, analysis):
             draft.waiting = True
-            return ""
-        answer = gates.ask(draft, gates.POST_PROMOTION, analysis)
-        if answer.failed:
-            return answer.why
-        if not answer.passed:
-            draft.waiting = True
-            return ""
+            return
     promote(draft, "Full promotion requested" if in_full else "Completed blue-green update")
-    return ""
 
 
 def _undo(draft: Draft) -> None:

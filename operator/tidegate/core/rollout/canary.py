@@ -24,18 +24,16 @@ def decide_canary(draft: Draft) -> None:
     if draft.release.promoted or draft.release.first:
         _settle(draft)
         return
-    why = "" if draft.aborted else _ask_background(draft)
-    index = 0
-    if not why and not draft.aborted and not draft.paused:
-        index, why = _walk(draft)
-    if why:
+    if not draft.aborted and (why := gates.failure(draft)):
         abort(draft, why)
     if draft.aborted:
         _undo(draft)
-    elif draft.paused:
+        return
+    _ask_background(draft)
+    if draft.paused:
         size_held(draft)
     else:
-        _advance(draft, index)
+        _advance(draft, _walk(draft))
 
 
 def _settle(draft: Draft) -> None:
@@ -53,41 +51,37 @@ def _settle(draft: Draft) -> None:
         promote(draft, "Initial deploy")
 
 
-def _ask_background(draft: Draft) -> str:
-    """Ask the background analysis; the reason to abort, or nothing."""
+def _ask_background(draft: Draft) -> None:
+    """Have the background analysis run, once its first step has been reached."""
     analysis = draft.release.canary.analysis
     if analysis is None or draft.release.new is None or draft.status.get("promoteFull"):
-        return ""
+        return
     begun = gates.BACKGROUND.slot in draft.canary
-    if not begun and (draft.paused or step_index(draft) < analysis.starting_step):
-        return ""
-    return gates.ask(draft, gates.BACKGROUND, analysis).why
+    if begun or (not draft.paused and step_index(draft) >= analysis.starting_step):
+        gates.ask(draft, gates.BACKGROUND, analysis)
 
 
-def _walk(draft: Draft) -> tuple[int, str]:
-    """Go through the steps that are done; the index of the one to wait at, and why the update fails (if it does)."""
+def _walk(draft: Draft) -> int:
+    """Go through the steps that are done; the index of the one to wait at."""
     steps = draft.release.canary.steps
     index = step_index(draft)
     if draft.status.get("promoteFull"):
         set_step_index(draft, len(steps))
-        return len(steps), ""
+        return len(steps)
     if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
         draft.waiting = True
-        return index, ""
+        return index
     while index < len(steps):
         step = steps[index]
         draft.waiting = step.kind != "setWeight"
-        done, why = KINDS[step.kind](draft, step, index)
-        if why:
-            return index, why
-        if not done:
+        if not KINDS[step.kind](draft, step, index):
             break
         index += 1
         draft.waiting = False
         draft.canary.pop("currentStepAnalysisRunStatus", None)
         draft.say(names.REASON_STEP_COMPLETED, f"Rollout step {index}/{len(steps)} completed ({step.kind})")
     set_step_index(draft, index)
-    return index, ""
+    return index
 
 
 def _advance(draft: Draft, index: int) -> None:

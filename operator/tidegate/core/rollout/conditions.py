@@ -33,7 +33,7 @@ def holds(conditions: Conditions, type_: str) -> bool:
 
 
 def put(
-    conditions: Conditions, type_: str, status: bool | None, reason: str, message: str, now: datetime
+    conditions: Conditions, type_: str, status: bool | None, reason: str, message: str, *, now: datetime
 ) -> list[Mapping[str, Any]]:
     """The conditions with this one set; unchanged where status, reason and message are. None means Unknown.
 

@@ -36,7 +36,7 @@ def decide(world: World) -> Plan:
         return _refuse(world, problems)
     try:
         _decide(draft)
-    except gates.Refused as refused:
+    except gates.RefusedError as refused:
         return _refuse(world, refused.problems)
     return _plan(draft)
 
@@ -51,7 +51,10 @@ def _decide(draft: Draft) -> None:
     begin(draft)
     obey(draft)
     if release.spec.progress_deadline_abort and not release.first and overdue(draft):
+        # Written before anything is undone, for undoing is progress, and the deadline would seem kept again.
         abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
+        report(draft)
+        return
     if release.spec.strategy.blue_green:
         decide_blue_green(draft)
     else:
@@ -98,7 +101,7 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
         True,
         names.REASON_INVALID_SPEC,
         message,
-        world.now,
+        now=world.now,
     )
     status.update(
         observedGeneration=str(world.rollout["metadata"].get("generation", 0)),

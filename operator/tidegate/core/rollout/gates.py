@@ -27,6 +27,14 @@ _SLOTS: Final = (
 )
 
 
+_WORDS: Final = {
+    "currentStepAnalysisRunStatus": "Step-based",
+    "currentBackgroundAnalysisRunStatus": "Background",
+    "prePromotionAnalysisRunStatus": "Pre-promotion",
+    "postPromotionAnalysisRunStatus": "Post-promotion",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A place in a rollout where an analysis is asked.
@@ -35,27 +43,29 @@ class Gate:
     """
 
     run_type: names.RunType
-    words: str
     part: str
     slot: str
     path: str
     suffix: str = ""
     step: int | None = None
 
+    @property
+    def words(self) -> str:
+        """What messages call an analysis here."""
+        return _WORDS[self.slot]
 
-BACKGROUND: Final = Gate("Background", "Background", *_SLOTS[1], path="spec.strategy.canary.analysis")
+
+BACKGROUND: Final = Gate("Background", *_SLOTS[1], "spec.strategy.canary.analysis")
 PRE_PROMOTION: Final = Gate(
     "PrePromotion",
-    "Pre-promotion",
     *_SLOTS[2],
-    path="spec.strategy.blueGreen.prePromotionAnalysis",
+    "spec.strategy.blueGreen.prePromotionAnalysis",
     suffix="-pre",
 )
 POST_PROMOTION: Final = Gate(
     "PostPromotion",
-    "Post-promotion",
     *_SLOTS[3],
-    path="spec.strategy.blueGreen.postPromotionAnalysis",
+    "spec.strategy.blueGreen.postPromotionAnalysis",
     suffix="-post",
 )
 
@@ -63,10 +73,10 @@ POST_PROMOTION: Final = Gate(
 def step_gate(index: int) -> Gate:
     """The gate of an inline analysis step."""
     path = f"spec.strategy.canary.steps[{index}].analysis"
-    return Gate("Step", "Step-based", *_SLOTS[0], path=path, suffix=f"-{index}", step=index)
+    return Gate("Step", *_SLOTS[0], path, suffix=f"-{index}", step=index)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The spec can't be acted on; `problems` say why. Traffic stays where it is."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
@@ -74,50 +84,48 @@ class Refused(Exception):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a gate says now. `why` explains a failure in the words that the status will show."""
+def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
+    """Whether a gate's analysis was successful; starts its run if need be.
 
-    passed: bool = False
-    failed: bool = False
-    why: str = ""
-
-
-WAIT: Final = Answer()
-PASS: Final = Answer(passed=True)
-
-
-def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> Answer:
-    """Ask a gate, starting its run if need be.
-
-    An inconclusive run pauses the rollout. Once the pause has been lifted, a new run is asked.
+    An inconclusive run pauses the rollout. Once the pause has been lifted, a new run is asked. What a failed run
+    means is not for here: see `failure`.
     """
     slots: dict[str, Any] = draft.status[gate.part]
     entry = slots.get(gate.slot)
     base = _base_name(draft, gate)
     if not entry or not _belongs(entry["name"], base):
-        slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
-        return WAIT
+        slots[gate.slot] = _pending(draft, base)
+        return False
     run = _find(draft, entry["name"])
     if run is None:
         _start(draft, gate, analysis, entry["name"])
-        return WAIT
+        return False
     if not run.ours:
-        slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
-        return WAIT
+        slots[gate.slot] = _pending(draft, base)
+        return False
     if run.phase == names.RUN_INCONCLUSIVE:
-        if entry.get("status") == run.phase and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+        known = entry.get("status") == run.phase
+        if known and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
             draft.status.pop("controllerPause", None)
-            slots[gate.slot] = {"name": _free_name(draft, base), "status": names.RUN_PENDING}
-            return WAIT
+            slots[gate.slot] = _pending(draft, base)
+            return False
         pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
-    _record(draft, gate, run)
-    if run.phase == names.RUN_SUCCESSFUL:
-        return PASS
-    if run.phase in (names.RUN_FAILED, names.RUN_ERROR):
-        words = f"{gate.words} analysis phase error/failed"
-        return Answer(failed=True, why=f"{words}: {run.message}" if run.message else words)
-    return WAIT
+    slots[gate.slot] = _entry(run)
+    return run.phase == names.RUN_SUCCESSFUL
+
+
+def failure(draft: Draft) -> str:
+    """Why a run that this update named has ended it, or nothing.
+
+    Asked before anything else: the moves that undo an update would otherwise hide what it is undone for.
+    """
+    for part, slot in _SLOTS:
+        entry = draft.status[part].get(slot)
+        run = _find(draft, entry["name"]) if entry else None
+        if run is not None and run.ours and run.phase in (names.RUN_FAILED, names.RUN_ERROR):
+            told = f"{_WORDS[slot]} analysis phase error/failed"
+            return f"{told}: {run.message}" if run.message else told
+    return ""
 
 
 def follow(draft: Draft) -> None:
@@ -186,7 +194,7 @@ def missing_templates(draft: Draft) -> tuple[Problem, ...]:
 
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
-    """The spec of the run that `analysis` asks for. Raises Refused when its templates or arguments don't allow one."""
+    """The spec of the run that `analysis` asks for. Raises RefusedError when its templates or arguments don't allow one."""
     raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
     spec, problems = compose(
         [raw for raw in raws if raw is not None],
@@ -196,7 +204,7 @@ def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, A
         path=gate.path,
     )
     if spec is None:
-        raise Refused(problems)
+        raise RefusedError(problems)
     return spec
 
 
@@ -221,8 +229,8 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
     draft.do(CreateRun(world.namespace, body, gate.words))
 
 
-def _record(draft: Draft, gate: Gate, run: Run) -> None:
-    draft.status[gate.part][gate.slot] = _entry(run)
+def _pending(draft: Draft, base: str) -> dict[str, str]:
+    return {"name": _free_name(draft, base), "status": names.RUN_PENDING}
 
 
 def _entry(run: Run) -> dict[str, str]:

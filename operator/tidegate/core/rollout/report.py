@@ -36,7 +36,7 @@ def report(draft: Draft) -> None:
 
 def overdue(draft: Draft) -> bool:
     """Whether the update has made no progress for longer than its deadline; if it may come to that, look then."""
-    release, now = draft.release, draft.world.now
+    release = draft.release
     progressing = conditions.find(draft.before.get("conditions") or (), names.CONDITION_PROGRESSING)
     if release.promoted or draft.aborted or draft.paused or draft.waiting or draft.status.get("pauseConditions"):
         return False
@@ -96,7 +96,7 @@ def _conditions(draft: Draft) -> None:
 
     def put(type_: str, truth: bool, reason: str, message: str) -> None:
         nonlocal held
-        held = conditions.put(held, type_, truth, reason, message, now)
+        held = conditions.put(held, type_, truth, reason, message, now=now)
 
     paused = bool(draft.paused or status.get("pauseConditions"))
     if paused or conditions.find(held, names.CONDITION_PAUSED):
@@ -144,7 +144,7 @@ def _progressing(draft: Draft, held: conditions.Conditions, *, healthy: bool, pa
     name = f"{draft.world.name}-{release.hash}"
 
     def put(truth: bool | None, reason: str, message: str) -> conditions.Conditions:
-        return conditions.put(held, names.CONDITION_PROGRESSING, truth, reason, message, now)
+        return conditions.put(held, names.CONDITION_PROGRESSING, truth, reason, message, now=now)
 
     if draft.aborted:
         if before.get("reason") == names.REASON_ABORTED and not draft.why_aborted:

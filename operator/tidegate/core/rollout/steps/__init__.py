@@ -9,11 +9,8 @@ from tidegate.api.rollout import CanaryStep
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.steps import analysis, pause, set_weight
 
-
-Asked = tuple[bool, str]
-"""Whether the step is done, and why it has failed (empty unless it has)."""
-
-KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], Asked]]] = {
+KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], bool]]] = {
+    # Each says whether its step, the one at this index, is done.
     "setWeight": set_weight.ask,
     "pause": pause.ask,
     "analysis": analysis.ask,

@@ -7,8 +7,7 @@ from tidegate.core.rollout import gates
 from tidegate.core.rollout.release import Draft
 
 
-def ask(draft: Draft, step: CanaryStep, index: int) -> tuple[bool, str]:
-    """Done when the run was successful; a failed or broken one ends the update."""
+def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
+    """Done when the run was successful."""
     assert step.analysis is not None
-    answer = gates.ask(draft, gates.step_gate(index), step.analysis)
-    return answer.passed, answer.why
+    return gates.ask(draft, gates.step_gate(index), step.analysis)

@@ -9,12 +9,12 @@ from tidegate.core.rollout.release import Draft
 from tidegate.core.times import parse_duration
 
 
-def ask(draft: Draft, step: CanaryStep, index: int) -> tuple[bool, str]:
+def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     """Done when its time is over, or a client has lifted it."""
     assert step.pause is not None
     given = step.pause.duration
     duration = None if given is None else parse_duration(given)
     if not pauses.over(draft, names.PAUSE_CANARY_STEP, duration):
-        return False, ""
+        return False
     pauses.release(draft)
-    return True, ""
+    return True
