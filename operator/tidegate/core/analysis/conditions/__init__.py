@@ -10,7 +10,7 @@ Here a list of exactly one number stands for that number where it meets a number
 and **, or in isNaN, isInf, asInt and asFloat. A list of another length is still an error there, with advice.
 
 What is left out is refused when compiling: now, date, duration and timezone, because a condition sees the result only;
-functions as values; $env; and \\\\p{Greek} and other scripts in `matches`. Nothing is unbounded: a condition has at
+functions as values; $env; and \\p{Greek} and other scripts in `matches`. Nothing is unbounded: a condition has at
 most 10,000 parts and 60 nested brackets, an evaluation makes at most a million elements (expr's own budget) and
 visits at most 250,000, and regular expressions take linear time.
 """

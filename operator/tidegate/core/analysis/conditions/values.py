@@ -11,6 +11,7 @@
     map[string]any          dict
     map[any]any, map[any][]any    Keyed, Groups
 
+int and int64 differ as map keys only, in Go; here a group made by asInt is found by an int as well.
 A Go string is bytes: slicing and indexOf count bytes, and half a character is kept as surrogate escapes.
 """
 
