@@ -363,8 +363,8 @@ def _searching(layer: Layer, within: Layer) -> tuple[Texts, ...]:
 
 
 UNSOUND = re.compile(r"findLast|\blast\b.*filter|filter.*(\[-1\]|\blast\b)")
-"""expr 1.17.7 leaves a value too many on its stack where it searches from the end, and what stands to the left meets that
-one: `1 == findLastIndex([7, 7], true)` compares 1 with true, and fails. Only at the very left is its answer sound."""
+"""expr 1.17.7 leaves a value too many on its stack where it searches from the end, and what stands to the left meets
+that one: `1 == findLastIndex([7, 7], true)` compares 1 with true, and fails. Only at the very left is it sound."""
 
 CONDITIONS = _conditions(2)
 """A condition and the result that it was made for."""
