@@ -96,6 +96,7 @@ class FakeCluster:
         for resource in resources:
             self._by_kind.setdefault(resource.kind, resource)
         self._objects: dict[Resource, dict[tuple[str, str], Obj]] = {r: {} for r in resources}
+        self._pages: dict[str, list[Obj]] = {}
         self._serial = 0
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
 
@@ -274,18 +275,21 @@ class FakeCluster:
         return wanted
 
     def _list(self, at: Target, query: Mapping[str, str]) -> Response:
-        wanted = self._filter(at, query)
-        found = [obj for obj in self._all(at.resource) if wanted(obj)]
-        metadata: Obj = {"resourceVersion": self.resource_version}
-        if token := query.get("continue", ""):
-            revision, _, offset = token.partition("-")
+        """A list, whole or in pages; all pages are of the moment of the first."""
+        token, limit = query.get("continue", ""), int(query.get("limit") or 0)
+        if token:
+            revision = token.partition(":")[0]
             if int(revision) < self.history.compacted:
                 return expired("The provided continue parameter is too old to display a consistent list result.")
-            found, metadata = found[int(offset) :], {"resourceVersion": revision}
-        limit = int(query.get("limit", "0") or 0)
+            found = self._pages[token]
+        else:
+            revision, wanted = self.resource_version, self._filter(at, query)
+            found = [obj for obj in self._all(at.resource) if wanted(obj)]
+        metadata: Obj = {"resourceVersion": revision}
         if limit and len(found) > limit:
-            start = int(token.partition("-")[2]) if token else 0
-            metadata["continue"] = f"{metadata['resourceVersion']}-{start + limit}"
+            rest = f"{revision}:{len(self._pages)}"
+            self._pages[rest] = found[limit:]
+            metadata["continue"] = rest
             if not query.get("labelSelector") and not query.get("fieldSelector"):
                 metadata["remainingItemCount"] = len(found) - limit
             found = found[:limit]

@@ -2,7 +2,7 @@
 
 A script starts in an empty namespace. Its steps say what is asked and what an answer must show; nothing that is not
 said is compared. In paths and bodies, `$uid` and `$rv` stand for those of the object last answered, `$old_rv` for the
-first resourceVersion that the script has seen, `$ns` for the namespace.
+first resourceVersion that the script has seen, `$continue` for the last list's token, `$ns` for the namespace.
 """
 
 from __future__ import annotations
@@ -475,6 +475,30 @@ SCRIPTS: Final[Mapping[str, Script]] = {
         Step("GET", CM, query={"labelSelector": "app"}, shows={"kind": "ConfigMapList", "items.0.kind": ABSENT}),
         create(VS, virtual_service()),
         Step("GET", VS, shows={"kind": "VirtualServiceList", "items.0.kind": "VirtualService"}),
+    ],
+    "a list in pages": [
+        *(create(RS, replicaset(name, labels={"app": "web"})) for name in "abcd"),
+        Step(
+            "GET",
+            RS,
+            query={"limit": "2"},
+            shows={"items.*.metadata.name": ["a", "b"], "metadata.remainingItemCount": 2},
+        ),
+        Step("DELETE", f"{RS}/c"),
+        create(RS, replicaset("cc")),
+        # All pages are of the moment of the first.
+        Step(
+            "GET",
+            RS,
+            query={"limit": "2", "continue": "$continue"},
+            shows={"items.*.metadata.name": ["c", "d"], "metadata.continue": ABSENT},
+        ),
+        Step(
+            "GET",
+            RS,
+            query={"limit": "1", "labelSelector": "app"},
+            shows={"items.*.metadata.name": ["a"], "metadata.remainingItemCount": ABSENT},
+        ),
     ],
     "a Lease wants a version": [
         create(

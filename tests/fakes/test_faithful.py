@@ -18,7 +18,7 @@ import yaml
 
 from .clocks import ManualClock
 from .cluster import FakeCluster
-from .scripts import ABSENT, SCRIPTS, Look, Script, Step
+from .scripts import ABSENT, SCRIPTS, VS, Look, Script, Step
 from .watching import Watch
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -26,7 +26,7 @@ EVENTS = list[dict[str, Any]]
 
 
 class Server(Protocol):
-    def call(self, step: Step, path: str, body: Any) -> tuple[int, dict[str, Any]]: ...
+    def call(self, step: Step, path: str, query: Mapping[str, str], body: Any) -> tuple[int, dict[str, Any]]: ...
 
     def events(self, path: str, query: Mapping[str, str]) -> EVENTS: ...
 
@@ -38,8 +38,8 @@ class Fake:
         self.cluster = FakeCluster(ManualClock())
         self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
 
-    def call(self, step: Step, path: str, body: Any) -> tuple[int, dict[str, Any]]:
-        answer = self.cluster.request(step.method, path, step.query, body, step.content_type)
+    def call(self, step: Step, path: str, query: Mapping[str, str], body: Any) -> tuple[int, dict[str, Any]]:
+        answer = self.cluster.request(step.method, path, query, body, step.content_type)
         return answer.status, answer.body
 
     def events(self, path: str, query: Mapping[str, str]) -> EVENTS:
@@ -68,8 +68,8 @@ class Real:
         finally:
             connection.close()
 
-    def call(self, step: Step, path: str, body: Any) -> tuple[int, dict[str, Any]]:
-        status, text = self.send(step.method, path, step.query, body, step.content_type)
+    def call(self, step: Step, path: str, query: Mapping[str, str], body: Any) -> tuple[int, dict[str, Any]]:
+        status, text = self.send(step.method, path, query, body, step.content_type)
         try:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -97,7 +97,8 @@ class Player:
                 self.ask(step, f"{where} {step.method} {step.body}")
 
     def ask(self, step: Step, where: str) -> None:
-        status, answer = self.server.call(step, self.filled(step.path), self.filled(step.body))
+        query = self.filled(step.query)
+        status, answer = self.server.call(step, self.filled(step.path), query, self.filled(step.body))
         where = f"{where}\nanswered {status} {answer}"
         assert status == step.status, where
         if step.reason:
@@ -111,6 +112,8 @@ class Player:
         self.remember(step, answer, where)
 
     def remember(self, step: Step, answer: Mapping[str, Any], where: str) -> None:
+        if token := (answer.get("metadata") or {}).get("continue"):
+            self.known["$continue"] = token
         version = str((answer.get("metadata") or {}).get("resourceVersion", ""))
         if "uid" not in (answer.get("metadata") or {}):
             assert not step.rv, where
@@ -154,6 +157,29 @@ def dig(value: Any, path: list[str]) -> Any:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_given_requests_when_sent_to_the_fake_then_it_answers_as_the_contract_says(name: str) -> None:
     Player(Fake("script"), "script").play(SCRIPTS[name])
+
+
+def assert_too_old(server: Server, namespace: str) -> None:
+    """A watch from before what the server remembers is accepted, and its only event is a 410."""
+    path = VS.replace("$ns", namespace)
+    [event] = server.events(path, {"resourceVersion": "1"})
+    told = {name: event["object"][name] for name in ("kind", "status", "reason", "code")}
+    assert event["type"] == "ERROR"
+    assert told == {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410}
+    assert event["object"]["message"].startswith("too old resource version: 1 (")
+
+
+def test_given_a_compacted_history_when_watched_from_before_then_the_fake_says_expired() -> None:
+    server = Fake("script")
+    server.cluster.compact()
+    assert_too_old(server, "script")
+
+
+@pytest.mark.lab
+def test_given_a_version_of_long_ago_when_watched_from_then_the_real_server_says_expired(
+    real: Real, namespace: str
+) -> None:
+    assert_too_old(real, namespace)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from .rules import MERGE_PATCH
 from .scripts import RS, replicaset
 from .workloads import REPLICASET_CONTROLLER, Behaviour, Workloads
 
+PARTS = ("readyReplicas", "availableReplicas")
+
 Seen = tuple[int, int, dict[str, int]]
 
 
@@ -90,7 +92,7 @@ def test_given_a_replicaset_when_scaled_up_and_down_then_a_watch_shows_what_the_
 
 
 @pytest.mark.lab
-def test_given_a_real_replicaset_when_scaled_up_and_down_then_a_watch_shows_that_same_story(
+def test_given_a_real_replicaset_when_scaled_up_and_down_then_it_shows_nothing_that_the_fake_does_not(
     lab: Any, namespace: str
 ) -> None:
     from lab import manifests
@@ -118,8 +120,11 @@ def test_given_a_real_replicaset_when_scaled_up_and_down_then_a_watch_shows_that
     events = server.events(path, {"resourceVersion": str(int(first["metadata"]["resourceVersion"]) - 1)})
     # Two real processes don't become ready in the same instant, nor is the watch sure to begin before the creation.
     seen = [state(event["object"]) for event in events]
-    seen = [each for each in seen if each[2].get("readyReplicas", 0) in (0, each[2]["replicas"])]
-    assert seen == STORY
+    seen = [each for each in seen if all(each[2].get(n, 0) in (0, each[2]["replicas"]) for n in PARTS)]
+    # A loaded controller may leave a state out, but never shows another one or another order.
+    story = iter(STORY)
+    assert [each for each in seen if each not in story] == []
+    assert [STORY[at] for at in (4, 6, 8, 10, 12) if STORY[at] not in seen] == []
 
 
 @pytest.mark.parametrize(
