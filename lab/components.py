@@ -101,7 +101,8 @@ class Components:
 
     def kubelet(self, *, instant: bool, drain: float) -> Process:
         options = ["--instant"] if instant else []
-        return Process(
+        watching = self.workdir / "kubelet.pid"
+        kubelet = Process(
             "kubelet",
             [
                 sys.executable,
@@ -114,9 +115,10 @@ class Components:
                 *options,
             ],
             self.workdir / "kubelet.log",
-            ready=(self.workdir / "kubelet.ready").exists,
             environment={**os.environ, "LAB_TOKEN": self.token, "PYTHONPATH": str(REPOSITORY)},
         )
+        kubelet.ready = lambda: watching.exists() and watching.read_text() == str(kubelet.pid)
+        return kubelet
 
     def istiod(self, debounce: str) -> Process:
         home = self.workdir / "istiod"

@@ -60,7 +60,7 @@ class Kubelet:
         async for kind, pod in api.pods():
             if kind == "LISTED":
                 self._listed(pod["items"])
-                (self._workdir / "kubelet.ready").touch()
+                (self._workdir / "kubelet.pid").write_text(str(os.getpid()))  # tells the lab that it watches
             elif kind == "DELETED":
                 self._gone(pod["metadata"]["uid"])
             elif kind in ("ADDED", "MODIFIED"):
@@ -133,7 +133,6 @@ async def main() -> None:
     parser.add_argument("--drain", type=float, required=True)
     parser.add_argument("--instant", action="store_true")
     options = parser.parse_args()
-    (options.workdir / "kubelet.ready").unlink(missing_ok=True)
     (options.workdir / "pods").mkdir(exist_ok=True)
     async with (
         Api(options.server, os.environ["LAB_TOKEN"], options.ca) as api,

@@ -126,7 +126,7 @@ def test_a_service_account_may_only_do_what_its_roles_allow(lab: Lab, namespace:
     wait_for(lambda: lab.kubectl("get", "pods", "-o", "name", kubeconfig=weak) == "", "the role being in force")
 
 
-@pytest.mark.parametrize("program", ["kube-apiserver", "etcd", "istiod", "envoy", "prometheus"])
+@pytest.mark.parametrize("program", ["kube-apiserver", "etcd", "kubelet", "istiod", "envoy", "prometheus"])
 def test_a_program_that_was_killed_comes_back_with_its_data(lab: Lab, namespace: str, program: str) -> None:
     host = two_versions(lab, namespace, 100, 0)
     lab.kill(program)
@@ -194,6 +194,27 @@ def test_nothing_is_left_after_kill_9(lab: Lab, tmp_path: Path, victim: str) -> 
     finally:
         outer.kill()
         outer.wait()
+
+
+def test_ctrl_c_ends_a_lab_in_the_foreground_and_leaves_nothing() -> None:
+    command = [sys.executable, "-m", "lab", "enter", "--new", "--", sys.executable, "-m", "lab", "up"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        said = ""
+        for line in running.stdout:
+            said += line
+            if "Ctrl-C ends" in line:
+                break
+        workdir = next(line.split()[1] for line in said.splitlines() if line.startswith("KUBECONFIG"))
+        workdir = str(Path(workdir).parent)
+        assert len(processes(workdir)) >= 5, processes(workdir)
+        assert "nsenter" in said
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(20) == 0
+    assert not processes(workdir)
+    assert not Path(workdir).exists()
 
 
 def processes(*words: str) -> dict[int, str]:
