@@ -24,6 +24,7 @@ from pathlib import Path
 import yaml
 
 from lab.paths import LabError, cache_dir, prepare_dir
+from lab.processes import die_with_parent
 from lab.programs import PROGRAMS, Program
 from lab.toolchain import Go, find_go
 
@@ -79,6 +80,8 @@ def _build_all(missing: dict[Program, Path], go: Go) -> None:
         f"{_minutes(expected)} on two cores, once. It can be interrupted and will go on from there.",
         flush=True,
     )
+    for leftover in next(iter(missing.values())).parent.glob(".building-*"):  # of a build that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     environment = go.environment()
     _check_space(Path(environment["GOCACHE"]))
     started = time.monotonic()
@@ -121,7 +124,12 @@ def _compile(program: Program, output: Path, go: Go, environment: dict[str, str]
     command = [str(go.binary), "build", "-v", *program.flags(), "-o", str(output), program.package]
     said: list[str] = []
     with subprocess.Popen(
-        command, cwd=program.directory, env=environment, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=program.directory,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:  # with -v: the name of each package as it is compiled
