@@ -80,11 +80,11 @@ async def measure(provider: Prometheus, address: str, query: str = "up", seconds
 
 
 VALUES = [
-    (vector("0.95"), [0.95], "[0.95]"),
-    (vector("1", "2.5"), [1.0, 2.5], "[1,2.5]"),
-    (vector(), [], "[]"),
-    (vector("NaN"), [math.nan], "[NaN]"),
-    (vector("+Inf", "-Inf"), [math.inf, -math.inf], "[+Inf,-Inf]"),
+    (vector("0.95"), (0.95,), "[0.95]"),
+    (vector("1", "2.5"), (1.0, 2.5), "[1,2.5]"),
+    (vector(), (), "[]"),
+    (vector("NaN"), (math.nan,), "[NaN]"),
+    (vector("+Inf", "-Inf"), (math.inf, -math.inf), "[+Inf,-Inf]"),
     (of_type("scalar", [1700000000, "42"]), 42.0, "42"),
     (of_type("scalar", [1700000000, "NaN"]), math.nan, "NaN"),
 ]

@@ -1,0 +1,1 @@
+"""Keys, times and the carrying out of plans: what runs decisions, knowing nothing of what they decide."""

@@ -16,7 +16,7 @@ from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
 from tidegate.cluster.store import View
-from tidegate.core.hashing import pod_template_hash, step_hash
+from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
 from tidegate.core.traffic import Traffic
@@ -81,12 +81,24 @@ class Gatherer:
         read = self._specs.get(key)
         if read is None or read.generation != generation or read.collisions != collisions:
             spec, problems = parse_rollout(raw)
-            hashes = ("", "")
-            if spec is not None and not problems:
-                canary = (raw["spec"]["strategy"] or {}).get("canary") or {}
-                hashes = (pod_template_hash(spec.template, collisions), step_hash(canary.get("steps")))
-            read = self._specs[key] = _Read(generation, collisions, spec, problems, *hashes)
+            hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
+            read = self._specs[key] = _Read(generation, collisions, spec, (*problems, *wrong), *hashes)
         return read
+
+
+def _hashes(
+    raw: Mapping[str, Any], spec: RolloutSpec, collisions: int | None
+) -> tuple[tuple[str, str], tuple[Problem, ...]]:
+    """The hashes of template and steps; or why Kubernetes could not read the one or the other."""
+    steps = ((raw["spec"]["strategy"] or {}).get("canary") or {}).get("steps")
+    try:
+        template_hash = pod_template_hash(spec.template, collisions)
+    except MalformedError as error:
+        return ("", ""), (Problem(f"spec.template.{error.problem.path}", error.problem.message),)
+    try:
+        return (template_hash, step_hash(steps)), ()
+    except MalformedError as error:
+        return ("", ""), (Problem(f"spec.strategy.canary.steps{error.problem.path}", error.problem.message),)
 
 
 def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:

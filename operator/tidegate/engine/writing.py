@@ -49,9 +49,10 @@ class Writer:
             await self.refresh(write.key, author)
             raise
         except Invalid as error:
-            if write.patch != "json":
+            # A JSON patch whose `test` fails and a patch for another uid are answered 422: the object is not, or not
+            # in the state, that we looked at.
+            if write.patch != "json" and "metadata.uid" not in error.message:
                 raise
-            # A JSON patch whose `test` fails is answered 422: the object is not what it was when we looked.
             await self.refresh(write.key, author)
             raise Conflict(error.status, error.reason, error.message, verb=error.verb, target=error.target) from error
         except AlreadyExists:

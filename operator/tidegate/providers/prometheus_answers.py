@@ -50,7 +50,8 @@ def read_answer(status: int, body: bytes) -> Reading:
 def _vector(result: list[Any], answer: dict[str, Any]) -> Reading:
     if any("histogram" in element for element in result):
         raise AnswerError("gave a native histogram; the query must give numbers, such as histogram_quantile(…)")
-    values = [float(element["value"][1]) for element in result]
+    # A tuple is how conditions know a vector from a JSON list.
+    values = tuple(float(element["value"][1]) for element in result)
     text = show_vector(values[:_SHOWN_ELEMENTS])
     if len(values) > _SHOWN_ELEMENTS:
         text = f"{text[:-1]},… {len(values) - _SHOWN_ELEMENTS} more]"

@@ -1,0 +1,1 @@
+"""The process: kopf, flags, logs, pages."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutSpec
-from tidegate.core.hashing import templates_equal
+from tidegate.core.hashing import MalformedError, templates_equal
 from tidegate.core.plan import Action, Event, Key
 from tidegate.core.rollout.world import ReplicaSet, World
 
@@ -38,7 +38,7 @@ class Release:
         new = next((rs for rs in alive if rs.hash == world.template_hash), None)
         if new is None and alive:
             template = spec.template
-            new = next((rs for rs in alive if rs.hash and templates_equal(template, rs.template)), None)
+            new = next((rs for rs in alive if rs.hash and _same(template, rs.template)), None)
         stable_hash = world.status.get("stableRS") or ""
         stable = next((rs for rs in alive if stable_hash and rs.hash == stable_hash), None)
         others = sorted(
@@ -95,6 +95,14 @@ class Release:
     def stable_available(self) -> int:
         """Available pods of the stable revision."""
         return self.stable.available if self.stable else 0
+
+
+def _same(template: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two pod templates mean the same; one that can't be read is like no other."""
+    try:
+        return templates_equal(template, other)
+    except MalformedError:
+        return False
 
 
 class Draft:

@@ -1,0 +1,1 @@
+"""A Rollout, decided: revisions, steps, traffic, analyses, status."""
