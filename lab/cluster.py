@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +71,7 @@ class Lab:
         gateway_debounce: str = "100ms",
         scrape_interval: str = "1s",
         drain: float = 0.5,
+        audited: Sequence[str] = (),
     ) -> Iterator[Lab]:
         """Start a lab and stop it at the end of the `with` block.
 
@@ -79,6 +80,7 @@ class Lab:
         webhook: istiod's validation of VirtualServices and their kin.
         gateway_debounce: how long istiod waits for more changes before it tells Envoy.
         drain: seconds between a pod's deletion and its SIGTERM, in which the gateway lets go of it.
+        audited: users whose requests the API server writes to `components.audit_log`.
 
         Raises LabError if this is not a lab namespace, something is missing, or a program does not start.
         """
@@ -89,7 +91,7 @@ class Lab:
         folder.mkdir(parents=True, exist_ok=True)
         lab = cls(folder, programs)
         try:
-            lab._start_control_plane(instant_pods=instant_pods, drain=drain)
+            lab._start_control_plane(instant_pods=instant_pods, drain=drain, audited=audited)
             lab._start_traffic(
                 istio=istio,
                 envoy=envoy,
@@ -181,10 +183,10 @@ class Lab:
 
     # -- starting and stopping ---------------------------------------------------------------------------------------
 
-    def _start_control_plane(self, *, instant_pods: bool, drain: float) -> None:
+    def _start_control_plane(self, *, instant_pods: bool, drain: float, audited: Sequence[str]) -> None:
         parts = self.components
         self._launch(parts.etcd())
-        self._launch(parts.api_server())
+        self._launch(parts.api_server(audited))
         self._ready("etcd")
         self._ready("kube-apiserver")
         authority = str(parts.certificates / "apiserver.crt")

@@ -10,7 +10,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ class Components:
             ready=lambda: self._answers(f"{_ETCD_URL}/health"),
         )
 
-    def api_server(self) -> Process:
+    def api_server(self, audited: Sequence[str] = ()) -> Process:
+        """audited: users whose requests the audit log names, one JSON object a line."""
         self.certificates.mkdir(exist_ok=True)
         key = _private(self.certificates / "service-accounts.key", _new_signing_key())
         tokens = _private(self.certificates / "tokens.csv", f'{self.token},admin,admin,"system:masters"\n')
@@ -80,6 +81,7 @@ class Components:
                 "--endpoint-reconciler-type=none",
                 "--max-requests-inflight=2000",
                 "--max-mutating-requests-inflight=1000",
+                *self._audit(audited),
             ],
             ready=lambda: self._answers(f"{API_URL}/readyz"),
         )
@@ -176,6 +178,20 @@ class Components:
             ],
             ready=lambda: self._answers(f"{PROMETHEUS_URL}/-/ready"),
         )
+
+    def _audit(self, users: Sequence[str]) -> list[str]:
+        if not users:
+            return []
+        policy = self.workdir / "audit-policy.json"
+        rules = [{"level": "Metadata", "users": list(users)}, {"level": "None"}]
+        kind = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy"}
+        policy.write_text(json.dumps({**kind, "omitStages": ["RequestReceived", "ResponseStarted"], "rules": rules}))
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log}"]
+
+    @property
+    def audit_log(self) -> Path:
+        """Where the API server writes what audited users ask for."""
+        return self.workdir / "audit.log"
 
     def _process(self, name: str, arguments: list[str], **settings: Any) -> Process:
         binary = self.programs[name] / name
