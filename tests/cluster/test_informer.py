@@ -255,3 +255,20 @@ async def test_a_server_that_ends_every_stream_at_once_is_not_hammered() -> None
     run = Run(Script([listing(10)] + [listing(10) for _ in range(50)], [[] for _ in range(1000)]))
     await run.seconds(60)
     assert len(run.script.watched) < 60
+
+
+async def test_patience_lost_in_one_outage_is_regained_by_the_next() -> None:
+    first_outage: list[Any] = [LOST] * 7
+    alive: list[Any] = [event("ADDED", service("a", 11)), LOST]
+    run = Run(Script([listing(10)], [*first_outage, alive, LOST, [event("ADDED", service("b", 12))]]))
+
+    task = asyncio.create_task(run.seconds(60))
+    while "a" not in names(run.store):
+        await asyncio.sleep(0.01)
+    recovered = asyncio.get_running_loop().time()
+    while "b" not in names(run.store):
+        await asyncio.sleep(0.01)
+
+    assert recovered > 3
+    assert asyncio.get_running_loop().time() - recovered < 0.3
+    await task

@@ -75,7 +75,7 @@ class Informer:
         listing: Relist | None = None
         version = ""
         async for page in self._client.pages(self.kind, self.namespace, self._label_selector):
-            version = version or page.resource_version
+            version = page.resource_version
             listing = listing or self._store.relist(self.kind, version, self.namespace)
             for item in page.items:
                 try:

@@ -156,7 +156,6 @@ class Elector:
         if asked:
             log.info("giving up leadership as asked", lease=str(self._key))
         else:
-            self._valid_until = _NEVER
             log.warning("leadership lost, stopping all work", lease=str(self._key), holder=self.holder)
         await self._stop_work()
         if asked:
