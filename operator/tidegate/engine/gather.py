@@ -14,10 +14,11 @@ from typing import Any
 from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
+from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.store import View
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
+from tidegate.core.rollout.analyses import Templates, analyses, check_analyses
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
 from tidegate.core.traffic import Traffic
 from tidegate.routers.registry import router_for
@@ -44,11 +45,13 @@ class Gatherer:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._specs: dict[Key, _Read] = {}
+        self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
         self.strangers: set[Key] = set()
 
     def forget(self, key: Key) -> None:
         """The Rollout is gone."""
         self._specs.pop(key, None)
+        self._checked.pop(key, None)
 
     def rollout(self, view: View, key: Key) -> World | None:
         """The world of one Rollout, or None when it is gone."""
@@ -61,6 +64,9 @@ class Gatherer:
             return World(now, raw, None, read.problems)
         uid = raw["metadata"]["uid"]
         spec = read.spec
+        templates = _templates(view, key.namespace, spec)
+        if problems := self._check_analyses(key, read, templates):
+            return World(now, raw, spec, problems)
         return World(
             now=now,
             rollout=raw,
@@ -72,8 +78,19 @@ class Gatherer:
             services=_services(view, key.namespace, spec),
             traffic=_traffic(view, key, spec),
             runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
-            templates=_templates(view, key.namespace, spec),
+            templates=templates,
         )
+
+    def _check_analyses(self, key: Key, read: _Read, templates: Templates) -> tuple[Problem, ...]:
+        """Problems of the analyses, found anew only when the spec or a template has changed."""
+        assert read.spec is not None
+        if not templates:
+            return ()
+        versions = tuple(raw["metadata"]["resourceVersion"] if raw else None for raw in templates.values())
+        known = self._checked.get(key)
+        if known is None or known[0] is not read or known[1] != versions:
+            known = self._checked[key] = (read, versions, check_analyses(read.spec, templates))
+        return known[2]
 
     def _spec(self, key: Key, raw: Mapping[str, Any]) -> _Read:
         generation = raw["metadata"].get("generation", 0)
@@ -136,19 +153,9 @@ def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tu
 
 def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[tuple[bool, str], Mapping[str, Any] | None]:
     found: dict[tuple[bool, str], Mapping[str, Any] | None] = {}
-    for analysis in _analyses(spec):
+    for _, analysis in analyses(spec):
         for ref in analysis.templates:
             kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
             where = "" if ref.cluster_scope else namespace
             found[ref.cluster_scope, ref.template_name] = view.get(Key(kind, where, ref.template_name))
     return found
-
-
-def _analyses(spec: RolloutSpec) -> list[RolloutAnalysis]:
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    found: list[RolloutAnalysis | None] = []
-    if canary:
-        found += [canary.analysis, *(step.analysis for step in canary.steps)]
-    if blue_green:
-        found += [blue_green.pre_promotion_analysis, blue_green.post_promotion_analysis]
-    return [analysis for analysis in found if analysis is not None]

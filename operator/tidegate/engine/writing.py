@@ -34,9 +34,9 @@ class Writer:
     async def send(self, write: Write, author: Hashable) -> None:
         """Carry out one write for `author`.
 
-        A write to an object that is gone counts as done: whoever decided on it decides again. Raises Conflict, with the store
-        brought up to date first, when the object had moved on; AlreadyExists when a name is taken; and whatever
-        else the client raises.
+        A write to an object that is gone counts as done: whoever decided on it decides again. Raises Conflict, with
+        the store brought up to date first, when the object had moved on; AlreadyExists when a name is taken; and
+        whatever else the client raises.
         """
         try:
             answer = await self._client.send(write)

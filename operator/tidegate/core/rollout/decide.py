@@ -31,7 +31,7 @@ def decide(world: World) -> Plan:
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
     draft = Draft(world, Release.assess(world, world.spec))
-    problems = (*_missing_services(draft), *_routes(world), *gates.missing_templates(draft))
+    problems = (*_missing_services(draft), *_routes(world))
     if problems:
         return _refuse(world, problems)
     try:

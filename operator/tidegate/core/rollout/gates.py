@@ -6,7 +6,6 @@ created then, and never a run that nobody knows; and a later attempt can't mista
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.templates import compose, run_body
-from tidegate.core.rollout import pauses
+from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.world import Run
@@ -55,24 +54,24 @@ class Gate:
         return _WORDS[self.slot]
 
 
-BACKGROUND: Final = Gate("Background", *_SLOTS[1], "spec.strategy.canary.analysis")
+BACKGROUND: Final = Gate("Background", *_SLOTS[1], analyses.BACKGROUND)
 PRE_PROMOTION: Final = Gate(
     "PrePromotion",
     *_SLOTS[2],
-    "spec.strategy.blueGreen.prePromotionAnalysis",
+    analyses.PRE_PROMOTION,
     suffix="-pre",
 )
 POST_PROMOTION: Final = Gate(
     "PostPromotion",
     *_SLOTS[3],
-    "spec.strategy.blueGreen.postPromotionAnalysis",
+    analyses.POST_PROMOTION,
     suffix="-post",
 )
 
 
 def step_gate(index: int) -> Gate:
     """The gate of an inline analysis step."""
-    path = f"spec.strategy.canary.steps[{index}].analysis"
+    path = analyses.step_path(index)
     return Gate("Step", *_SLOTS[0], path, suffix=f"-{index}", step=index)
 
 
@@ -161,40 +160,8 @@ def forget_old(draft: Draft) -> None:
         draft.do(DeleteRun(draft.world.namespace, run))
 
 
-def analyses(draft: Draft) -> Iterator[tuple[Gate, RolloutAnalysis]]:
-    """Every analysis that the spec asks for, with its gate."""
-    strategy = draft.release.spec.strategy
-    if strategy.canary:
-        if strategy.canary.analysis:
-            yield BACKGROUND, strategy.canary.analysis
-        for index, step in enumerate(strategy.canary.steps):
-            if step.analysis:
-                yield step_gate(index), step.analysis
-    if strategy.blue_green:
-        if strategy.blue_green.pre_promotion_analysis:
-            yield PRE_PROMOTION, strategy.blue_green.pre_promotion_analysis
-        if strategy.blue_green.post_promotion_analysis:
-            yield POST_PROMOTION, strategy.blue_green.post_promotion_analysis
-
-
-def missing_templates(draft: Draft) -> tuple[Problem, ...]:
-    """Templates that the spec names and the cluster does not have."""
-    problems = []
-    for gate, analysis in analyses(draft):
-        for position, ref in enumerate(analysis.templates):
-            if draft.world.templates.get((ref.cluster_scope, ref.template_name)) is None:
-                kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
-                problems.append(
-                    Problem(
-                        f"{gate.path}.templates[{position}].templateName",
-                        f"{kind} {ref.template_name} not found",
-                    )
-                )
-    return tuple(problems)
-
-
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
-    """The spec of the run that `analysis` asks for. Raises RefusedError when its templates or arguments don't allow one."""
+    """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
     raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
     spec, problems = compose(
         [raw for raw in raws if raw is not None],
