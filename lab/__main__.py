@@ -15,6 +15,7 @@ def main() -> int:
     build.add_argument("programs", nargs="*", help="only these (default: all)")
     up = commands.add_parser("up", help="run a lab until Ctrl-C")
     up.add_argument("--instant-pods", action="store_true", help="pods are ready at once, no process is started")
+    commands.add_parser("measure", help="print the lab's own figures")
     enter = commands.add_parser("enter", help="run a command inside a lab's network namespace")
     enter.add_argument("--new", action="store_true", help="a fresh one even if already inside one")
     init = commands.add_parser("init")
@@ -44,6 +45,12 @@ def _run(arguments: argparse.Namespace) -> int:
             from lab import up  # noqa: PLC0415
 
             return up.run(instant_pods=arguments.instant_pods)
+        case "measure":
+            if not netns.inside():
+                netns.enter([sys.executable, "-m", "lab", *sys.argv[1:]])
+            from lab import measure  # noqa: PLC0415
+
+            return measure.run()
         case _:
             from lab import build  # noqa: PLC0415
 
