@@ -53,11 +53,15 @@ def wanted(release: Release) -> ReplicaSet:
 
 
 def resize(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
-    """Bring a ReplicaSet to this size, creating it at that size if it is not there."""
+    """Bring a ReplicaSet to this size, creating it at that size if it is not there.
+
+    One that is still shrinking does not grow before that has been counted: its status would have pods that are going
+    stand for those that have yet to come.
+    """
     release = draft.release
     if not rs.uid:
         draft.do(CreateReplicaSet(draft.world.namespace, _body(release, replicas)))
-    elif rs.replicas != replicas:
+    elif rs.replicas != replicas and not (rs.replicas < replicas and rs.replicas < rs.current):
         draft.do(Scale(draft.world.namespace, rs, replicas, release.replicas))
 
 
