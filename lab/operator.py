@@ -34,7 +34,6 @@ class Operator:
                 **os.environ,
                 "KUBECONFIG": str(kubeconfig),
                 "PYTHONPATH": str(REPOSITORY / "operator"),
-                "MALLOC_ARENA_MAX": "2",
             },
         )
 

@@ -18,6 +18,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Progressive 
 )
 def run(context: typer.Context) -> None:
     """Become the operator's process: what the command line needed does not stay in its memory."""
+    # A few threads ask Prometheus; with glibc's default each could keep a heap of its own.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     os.execv(sys.executable, [sys.executable, "-m", "tidegate.shell", *context.args])  # noqa: S606
 
 

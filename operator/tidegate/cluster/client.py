@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -41,6 +41,8 @@ _PATCH_TYPES: Final = {"merge": "application/merge-patch+json", "json": "applica
 _NEVER_LIMITED: Final = frozenset({"Lease"})
 _NEVER_FENCED: Final = frozenset({"Lease", "Event"})
 _BUSY_RETRIES: Final = 3
+# More at once only queue up in the server, and each holds a TLS connection of about 100 KB.
+_AT_ONCE: Final = 16
 _LONGEST_WAIT: Final = 30.0
 _READ_ATTEMPTS: Final = 2
 
@@ -87,6 +89,7 @@ class Client:
         self._limiter = limiter or TokenBucket(rate=200.0, burst=400)
         self._on_request = on_request
         self._write_budget = write_budget
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def send(self, write: Write, *, within: float | None = None) -> Obj:
         """Carry out one write within `within` seconds (default: the client's) and return what the server
@@ -226,37 +229,39 @@ class Client:
         within: float | None = None,
     ) -> Response:
         method, path = request
+        exempt = kind in _NEVER_LIMITED
         for busy in range(_BUSY_RETRIES + 1):
-            if kind not in _NEVER_LIMITED:
-                await self._limiter.take()
-            limit = within or self._request_timeout
-            if body is not None:
-                limit = self._allowed(kind, limit, verb, target)
-            started = time.monotonic()
-            try:
-                answer = await self._transport.request(
-                    method,
-                    path,
-                    query=query,
-                    body=body,
-                    content_type=content_type,
-                    accept=accept,
-                    timeout=limit,
-                )
-            except TransportError as error:
-                self._report(verb, kind, 0, started)
-                raise TransportError(f"{verb} {target}: {error}") from error
+            async with nullcontext() if exempt else self._places:
+                if not exempt:
+                    await self._limiter.take()
+                limit = within or self._request_timeout
+                if body is not None:
+                    limit = self._allowed(kind, limit, verb, target)
+                started = time.monotonic()
+                try:
+                    answer = await self._transport.request(
+                        method,
+                        path,
+                        query=query,
+                        body=body,
+                        content_type=content_type,
+                        accept=accept,
+                        timeout=limit,
+                    )
+                except TransportError as error:
+                    self._report(verb, kind, 0, started)
+                    raise TransportError(f"{verb} {target}: {error}") from error
             self._report(verb, kind, answer.status, started)
             if 200 <= answer.status < 300:
                 return answer
             problem = error_from_answer(answer.status, answer.body, answer.headers, verb=verb, target=target)
-            if not isinstance(problem, TooManyRequests) or busy == _BUSY_RETRIES or kind in _NEVER_LIMITED:
+            if not isinstance(problem, TooManyRequests) or busy == _BUSY_RETRIES or exempt:
                 raise problem
             await asyncio.sleep(min(_LONGEST_WAIT, problem.retry_after or 1.0))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _allowed(self, kind: str, limit: float, verb: str, target: str) -> float:
-        """The seconds this write may take. Checked last, because waiting for the limiter takes time."""
+        """The seconds this write may take. Checked last, because waiting for a place takes time."""
         if self._write_budget is None or kind in _NEVER_FENCED:
             return limit
         left = self._write_budget()

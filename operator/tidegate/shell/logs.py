@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 
-import structlog
+from tidegate.shell.light import without
+
+with without("rich"):
+    # structlog draws tracebacks with rich when it finds it: 7 MB for something that no log of ours has.
+    import structlog
+
 from structlog.typing import EventDict, WrappedLogger
 
 

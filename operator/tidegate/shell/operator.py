@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import Final
 
@@ -43,6 +44,9 @@ async def run(settings: Settings) -> None:
     )
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+    # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
     log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
     stop = asyncio.Event()
     try:
