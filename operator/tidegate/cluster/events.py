@@ -28,6 +28,8 @@ log = structlog.get_logger("tidegate.cluster.events")
 _LONGEST_MESSAGE: Final = 1024
 _LONGEST_NAME: Final = 253
 _REMEMBERED: Final = 1024
+_LONGEST_COURTESY: Final = 10.0
+_COURTESY: Final = 0.1
 _ATTEMPTS: Final = 5
 
 
@@ -62,6 +64,7 @@ class Recorder:
     component: who says so, shown by `kubectl describe`. instance: which replica.
     capacity: how many different events may wait to be sent.
     burst, rate: how many events one object may cause at once, and how many a second it regains.
+    busy: whether there is work that matters more; events wait for it, up to ten seconds.
     dropped: events lost to these limits. failed: events that the server would not take.
     """
 
@@ -74,6 +77,7 @@ class Recorder:
         capacity: int = 1000,
         burst: int = 50,
         rate: float = 0.1,
+        busy: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -85,6 +89,7 @@ class Recorder:
         self._capacity = capacity
         self._burst = burst
         self._rate = rate
+        self._busy = busy
         self._clock = clock
         self._wall = wall
         self._waiting: OrderedDict[_Subject, _Note] = OrderedDict()
@@ -117,6 +122,7 @@ class Recorder:
         while True:
             await self._wanted.wait()
             while self._waiting:
+                await self._give_way(next(iter(self._waiting.values())))
                 subject, note = self._waiting.popitem(last=False)
                 await self._deliver(subject, note)
             self._wanted.clear()
@@ -129,6 +135,11 @@ class Recorder:
                 await self._idle.wait()
         except TimeoutError:
             self.dropped += len(self._waiting)
+
+    async def _give_way(self, note: _Note) -> None:
+        """Wait while there is more important work, but not for ever: people read events to see what goes on."""
+        while self._busy() and (self._wall() - note.first).total_seconds() < _LONGEST_COURTESY:  # noqa: ASYNC110
+            await asyncio.sleep(_COURTESY)
 
     async def _deliver(self, subject: _Subject, note: _Note) -> None:
         backoff = Backoff(base=1.0, cap=15.0)

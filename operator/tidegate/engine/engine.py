@@ -82,7 +82,7 @@ class Engine:
             on_request=watching.request if watching else None,
             write_budget=self._may_write,
         )
-        self.recorder = Recorder(self.client, instance=settings.identity)
+        self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
         rollouts = Rollouts(self.store, self._writer, self.recorder, now)
         runs = Runs(self.store, self._writer, self.recorder, providers, now)
@@ -202,6 +202,9 @@ class Engine:
             on_stopped=self._stop_work,
             timing=self.settings.timing,
         )
+
+    def _has_a_backlog(self) -> bool:
+        return any(queue.depth for queue in self._queues.values())
 
     def _may_write(self) -> float:
         return float("inf") if self.elector is None else self.elector.remaining()

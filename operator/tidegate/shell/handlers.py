@@ -1,8 +1,8 @@
-"""kopf's part: it watches the kinds that users write and hands every event to the engine's store.
+"""kopf's part: it watches the kinds that only people change and hands every event to the engine's store.
 
 kopf's own machinery for state (change handlers, indexes, timers, daemons) is not used: it writes annotations and
 finalizers, and costs more the more objects there are. Its watch is: with storages that do nothing, an event costs
-about half of what it does otherwise.
+about half of what it does otherwise; kinds that change often are the engine's own to watch (`engine/kinds.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tidegate.engine.kinds import WATCHED_BY_SHELL
 from tidegate.shell.light_kopf import kopf
 
 _PLURALS: Final = {
-    "Rollout": "rollouts",
     "AnalysisTemplate": "analysistemplates",
     "ClusterAnalysisTemplate": "clusteranalysistemplates",
 }
