@@ -10,7 +10,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -78,6 +78,30 @@ class Client:
                 reason, message = decoded.get("reason") or reason, decoded.get("message") or message
             raise ApiError(answer.status, reason, message)
         return decoded
+
+    def watch(self, path: str) -> Iterator[tuple[str, Object]]:
+        """What a collection holds and how it changes: pairs of an event's type and its object, first all as `LISTED`.
+
+        Goes on over a connection that ends, with `LISTED` again; ends only with the iterator. Raises ApiError if the
+        server refuses, such as for a kind that does not exist.
+        """
+        while True:
+            connection = http.client.HTTPSConnection(*self._address, context=self._tls)
+            try:
+                listed = self.request("GET", path)
+                for item in listed["items"]:
+                    yield "LISTED", item
+                query = urlencode({"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]})
+                connection.request("GET", f"{path}?{query}", headers=self._headers)
+                for line in connection.getresponse():
+                    event = json.loads(line)
+                    if event.get("type", "ERROR") == "ERROR":
+                        break
+                    yield event["type"], event["object"]
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.1)
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close the idle connections."""
