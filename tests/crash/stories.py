@@ -1,0 +1,128 @@
+"""The two stories that are interrupted: a canary by hosts with analyses, and a blue-green release that is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .theatre import Obj, Theatre
+
+
+def service(name: str) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"app": "app"}, "ports": [{"port": 80}]},
+    }
+
+
+def virtual_service() -> Obj:
+    def to(host: str, weight: int) -> Obj:
+        return {"destination": {"host": host}, "weight": weight}
+
+    testers = {
+        "name": "testers",
+        "match": [{"headers": {"x-tester": {"exact": "yes"}}}],
+        "route": [{"destination": {"host": "app-canary"}}],
+    }
+    primary = {"name": "primary", "route": [to("app-stable", 100), to("app-canary", 0)]}
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {"hosts": ["app.example.com"], "http": [testers, primary]},
+    }
+
+
+def template(name: str, query: str, **metric: Any) -> Obj:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "metrics": [
+                {
+                    "name": "success",
+                    "successCondition": "result[0] > 0.5",
+                    "provider": {"prometheus": {"address": "http://prometheus", "query": query}},
+                    **metric,
+                }
+            ]
+        },
+    }
+
+
+def rollout(strategy: Obj, replicas: int = 4) -> Obj:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "app"}},
+            "template": {
+                "metadata": {"labels": {"app": "app"}},
+                "spec": {"containers": [{"name": "app", "image": "app:v1"}]},
+            },
+            "strategy": strategy,
+        },
+    }
+
+
+def canary(*, background: str = "good") -> Theatre:
+    """20 → analysis → 60 → pause → 100 on Istio, watched in the background by the answer `background`."""
+    analysis = {"templates": [{"templateName": "short"}]}
+    strategy = {
+        "canary": {
+            "canaryService": "app-canary",
+            "stableService": "app-stable",
+            "trafficRouting": {"istio": {"virtualService": {"name": "app", "routes": ["primary"]}}},
+            "scaleDownDelaySeconds": 5,
+            "abortScaleDownDelaySeconds": 5,
+            "analysis": {"templates": [{"templateName": "long"}], "startingStep": 2},
+            "steps": [
+                {"setWeight": 20},
+                {"analysis": analysis},
+                {"setWeight": 60},
+                {"pause": {"duration": "3s"}},
+                {"setWeight": 100},
+            ],
+        }
+    }
+    objects = [
+        service("app-canary"),
+        service("app-stable"),
+        virtual_service(),
+        template("short", "good", count=2, interval="1s"),
+        template("long", background, interval="1s"),
+    ]
+    return Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app",))
+
+
+def blue_green(*, after: str = "bad") -> Theatre:
+    """A preview that passes its analysis, a flip, and an analysis after it that answers `after`."""
+    strategy = {
+        "blueGreen": {
+            "activeService": "app-active",
+            "previewService": "app-preview",
+            "autoPromotionSeconds": 2,
+            "scaleDownDelaySeconds": 5,
+            "abortScaleDownDelaySeconds": 5,
+            "prePromotionAnalysis": {"templates": [{"templateName": "before"}]},
+            "postPromotionAnalysis": {"templates": [{"templateName": "after"}]},
+        }
+    }
+    objects = [
+        service("app-active"),
+        service("app-preview"),
+        template("before", "good", count=2, interval="1s"),
+        template("after", after, count=3, interval="1s", failureLimit=1),
+    ]
+    return Theatre(rollout(strategy), objects, services=("app-active",))
+
+
+def rolling() -> Theatre:
+    """A plain rolling update without a router."""
+    return Theatre(
+        rollout({"canary": {"maxSurge": 1, "maxUnavailable": 1}}, replicas=5), [service("app")], services=("app",)
+    )

@@ -1,0 +1,186 @@
+"""A whole operator over the cluster in memory, in virtual time: played, stopped at any write, and played on.
+
+The parts are the real ones (client, informers, store, queue, controllers, decisions); only the API server, the pods and
+Prometheus are stand-ins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from tests.fakes.clocks import loop_clock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.traffic import Guard, Traffic
+from tests.fakes.transport import CrashPoint, FakeTransport, Killed
+from tests.fakes.workloads import Behaviour, Workloads
+from tidegate.api import names
+from tidegate.core.analysis.world import Reading
+from tidegate.core.plan import Key
+from tidegate.engine.engine import Engine, EngineSettings
+from tidegate.providers.base import Providers
+
+Obj = dict[str, Any]
+SETTLING = 45.0
+"""Seconds after the end of a story in which every delayed scale-down comes."""
+
+
+class Scripted:
+    """A source of measurements whose answers hang on the query alone, so that they survive a crash."""
+
+    def __init__(self, answers: Mapping[str, float]) -> None:
+        self.answers = answers
+        self.asked = 0
+
+    async def measure(self, spec: Mapping[str, Any], *, seconds: float) -> Reading:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        value = self.answers[spec["query"]]
+        return Reading(value=(value,), text=f"[{value:g}]")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Theatre:
+    """One Rollout called `app` and everything around it."""
+
+    def __init__(
+        self, rollout: Obj, objects: list[Obj], *, services: tuple[str, ...], virtual_services: tuple[str, ...] = ()
+    ) -> None:
+        self.cluster = FakeCluster(loop_clock)
+        self.workloads = Workloads(self.cluster, default=Behaviour(ready_after=0.4))
+        self.traffic = Traffic(self.cluster, self.workloads)
+        self.guard = Guard(self.traffic, self.cluster, services=services, virtual_services=virtual_services)
+        self.provider = Scripted({"good": 1.0, "bad": 0.0})
+        self.rollout = rollout
+        for obj in objects:
+            self.cluster.create(obj)
+
+    # -- the operator
+
+    async def play(
+        self,
+        until: Callable[[], bool],
+        *,
+        crash: tuple[int, CrashPoint] | None = None,
+        arrange: Callable[[FakeTransport], None] | None = None,
+        identity: str = "operator-0",
+        lease: Key | None = None,
+    ) -> FakeTransport:
+        """Run one process of the operator until the story is where it should be, or until it is killed."""
+        transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
+        if crash:
+            transport.crash_after_writes(*crash)
+        if arrange:
+            arrange(transport)
+        engine = Engine(
+            transport,
+            Providers({"prometheus": self.provider}),
+            EngineSettings(identity=identity, lease=lease, shell_watches=False),
+            now=loop_clock,
+        )
+        tasks = [
+            asyncio.create_task(engine.run(asyncio.Event())),
+            asyncio.create_task(transport.killed.wait()),
+            asyncio.create_task(self._reach(until)),
+        ]
+        try:
+            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+            if not transport.killed.is_set():
+                await tasks[2]
+        finally:
+            transport.kill()
+            for task in tasks:
+                task.cancel()
+            with suppress(Killed, BaseExceptionGroup, asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end_of_process()
+        return transport
+
+    async def _end_of_process(self) -> None:
+        """A killed process has no tasks: those that the engine made go with it."""
+        mine = asyncio.current_task()
+        kept = {mine, *self._alive}
+        others = [task for task in asyncio.all_tasks() if task not in kept]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _reach(self, until: Callable[[], bool]) -> None:
+        async with asyncio.timeout(600):
+            while not until():
+                await asyncio.sleep(0.05)
+
+    async def __aenter__(self) -> Theatre:
+        self._alive = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+        running = asyncio.create_task(self.workloads.run())
+        self._alive.add(running)
+        self._running = running
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    # -- the user
+
+    def deploy(self) -> None:
+        """Apply the Rollout."""
+        self.cluster.create(self.rollout)
+
+    def set_image(self, image: str) -> None:
+        """A new version."""
+        containers = [{"name": "app", "image": image}]
+        self.cluster.patch("Rollout", "app", {"spec": {"template": {"spec": {"containers": containers}}}})
+
+    def ask(self, **status: Any) -> None:
+        """Patch the status, as the kubectl plugin does."""
+        self.cluster.patch("Rollout", "app", {"status": status}, subresource="status")
+
+    # -- what is seen
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        found = self.cluster.peek("Rollout", "app")
+        return (found or {}).get("status") or {}
+
+    def is_at(self, phase: str) -> bool:
+        """Whether the Rollout has this phase for its present generation."""
+        found = self.cluster.peek("Rollout", "app")
+        assert found is not None
+        status = found.get("status") or {}
+        return (
+            status.get("phase") == phase
+            and status.get("observedGeneration") == str(found["metadata"]["generation"])
+            and (phase != names.HEALTHY or status.get("stableRS") == status.get("currentPodHash"))
+        )
+
+    def end(self) -> Obj:
+        """Everything that must come out the same, however the story was interrupted."""
+        status = self.status
+        sets = self.cluster.peek_all("ReplicaSet")
+        routes = [self.cluster.peek("VirtualService", "app")]
+        kept = ("phase", "message", "stableRS", "currentPodHash", "currentStepIndex", "abort", "pauseConditions")
+        return {
+            "status": {field: status.get(field) for field in kept},
+            "weights": (status.get("canary") or {}).get("weights"),
+            "blueGreen": {
+                field: (status.get("blueGreen") or {}).get(field) for field in ("activeSelector", "previewSelector")
+            },
+            "sets": {
+                rs["metadata"]["name"]: (
+                    rs["spec"]["replicas"],
+                    rs["metadata"]["annotations"][names.REVISION],
+                )
+                for rs in sets
+            },
+            "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
+            "routes": [route["spec"]["http"] for route in routes if route],
+            "runs": sorted(
+                (run["metadata"]["name"], run["status"].get("phase")) for run in self.cluster.peek_all("AnalysisRun")
+            ),
+        }
