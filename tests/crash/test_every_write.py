@@ -1,4 +1,4 @@
-"""What always holds, 6: *killed anywhere, same end*. And 1, while it happens: *traffic only goes where there is capacity*.
+"""What always holds, 6: *killed anywhere, same end*; and on the way 1: *traffic only goes where there is capacity*.
 
 The operator is stopped at its k-th write, for every k of each story and for each way to die: before the write takes
 effect, after it has but before the answer arrives, and after the answer. A new process must bring the story to the end
@@ -42,7 +42,7 @@ async def tell(
         if first.killed.is_set() and crash:
             await asyncio.sleep(1)
             await theatre.play(settled(theatre, phase))
-        return theatre.end(), first.writes, [f"{written}: {what}" for written, what in theatre.guard.violations]
+        return theatre.end(), first.writes, theatre.violations
 
 
 def settled(theatre: Theatre, phase: str) -> Callable[[], bool]:

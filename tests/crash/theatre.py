@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tests.fakes.clocks import loop_clock
-from tests.fakes.cluster import FakeCluster
+from tests.fakes.cluster import FakeCluster, Written
 from tests.fakes.traffic import Guard, Traffic
 from tests.fakes.transport import CrashPoint, FakeTransport, Killed
 from tests.fakes.workloads import Behaviour, Workloads
@@ -54,10 +55,26 @@ class Theatre:
         self.workloads = Workloads(self.cluster, default=Behaviour(ready_after=0.4))
         self.traffic = Traffic(self.cluster, self.workloads)
         self.guard = Guard(self.traffic, self.cluster, services=services, virtual_services=virtual_services)
+        self.overloads: list[str] = []
+        self._overloaded: set[str] = set()
+        if virtual_services:
+            self.cluster.observers.append(partial(self._watch_load, rollout["spec"]["replicas"]))
         self.provider = Scripted({"good": 1.0, "bad": 0.0})
         self.rollout = rollout
         for obj in objects:
             self.cluster.create(obj)
+
+    def _watch_load(self, replicas: int, written: Written) -> None:
+        """A write to a route may not give a version more than its available pods can carry."""
+        now = {text for split in self.traffic.routes("app") for text in split.overloaded(replicas)}
+        if written.kind == "VirtualService":
+            self.overloads += [f"{written}: {text}" for text in sorted(now - self._overloaded)]
+        self._overloaded = now
+
+    @property
+    def violations(self) -> list[str]:
+        """Writes by which traffic was lost or sent where pods could not carry it."""
+        return [f"{written}: {what}" for written, what in self.guard.violations] + self.overloads
 
     # -- the operator
 
@@ -81,6 +98,7 @@ class Theatre:
             Providers({"prometheus": self.provider}),
             EngineSettings(identity=identity, lease=lease, shell_watches=False),
             now=loop_clock,
+            clock=asyncio.get_running_loop().time,
         )
         tasks = [
             asyncio.create_task(engine.run(asyncio.Event())),

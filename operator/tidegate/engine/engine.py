@@ -17,7 +17,7 @@ import structlog
 from tidegate.cluster.client import Client
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.informer import Informer
-from tidegate.cluster.lease import Elector, LeaseTiming
+from tidegate.cluster.lease import Elector, LeaseTiming, boot_clock
 from tidegate.cluster.limits import TokenBucket
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
@@ -73,7 +73,9 @@ class Engine:
         *,
         watching: Watching | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = boot_clock,
     ) -> None:
+        """now: the time that decisions see and statuses show. clock: monotonic seconds, for the lease."""
         self.settings = settings
         self.store = Store(RULES, on_wake=self._wake)
         self.client = Client(
@@ -98,7 +100,7 @@ class Engine:
         ]
         for kind in WATCHED_BY_SHELL:
             self.store.expect(kind, _scope(kind, settings))
-        self.elector = self._make_elector()
+        self.elector = self._make_elector(clock)
         self.stopped = asyncio.Event()
         """Set once nothing acts any more and the lease has been given up."""
         self._working: asyncio.Task[None] | None = None
@@ -191,7 +193,7 @@ class Engine:
             await asyncio.wait([self._working])
         await asyncio.gather(self.rollouts.stop(), self.runs.stop())
 
-    def _make_elector(self) -> Elector | None:
+    def _make_elector(self, clock: Callable[[], float]) -> Elector | None:
         if self.settings.lease is None:
             return None
         return Elector(
@@ -201,6 +203,7 @@ class Engine:
             on_started=self._start_work,
             on_stopped=self._stop_work,
             timing=self.settings.timing,
+            clock=clock,
         )
 
     def _has_a_backlog(self) -> bool:

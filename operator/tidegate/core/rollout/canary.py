@@ -12,7 +12,7 @@ from tidegate.core.rollout import gates, pauses
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.replicas import carries, needed
+from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import observed, reachable, shift
 from tidegate.core.rollout.sizing import at_weight, size_alone, size_held, size_undone, size_update
 from tidegate.core.rollout.steps import KINDS, weight_at
@@ -118,7 +118,7 @@ def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
     elif now:
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
         shift(draft, reachable(0, now, now, stable_carries))
-    elif weight and release.available >= max(1, needed(release.replicas, weight)):
+    elif weight:
         point_ends(draft, canary=new)
 
 

@@ -176,10 +176,7 @@ def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, A
 
 
 def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> None:
-    """Create the run, but only once the cluster knows its name."""
-    part: dict[str, Any] = draft.before.get(gate.part) or {}
-    if (part.get(gate.slot) or {}).get("name") != name:
-        return
+    """Create the run that the status names."""
     release, world = draft.release, draft.world
     selector = world.rollout["spec"]["selector"].get("matchLabels") or {}
     labels = {**selector, names.POD_TEMPLATE_HASH: release.hash, names.RUN_TYPE: gate.run_type}
