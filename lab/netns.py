@@ -8,6 +8,7 @@ guarantees that nothing outlives the lab, however it ends.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
 import shutil
 import signal
@@ -68,6 +69,8 @@ def enter(command: Sequence[str], *, new: bool = False) -> NoReturn:
     _check_allowed(unshare)
     search = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, MARKER: str(os.getpid()), "PYTHONPATH": os.pathsep.join(search)}
+    # Inside everybody is root; what is named after the user, such as pytest's directory in /tmp, should stay theirs.
+    environment.setdefault("LOGNAME", _user())
     flags = ["-Urn", "--pid", "--fork", "--kill-child", "--mount-proc"]
     init = [sys.executable, "-m", "lab", "init", "--", *command]
     os.execve(unshare, [unshare, *flags, *init], environment)  # noqa: S606 - a shell would gain nothing
@@ -93,6 +96,13 @@ def init(command: Sequence[str]) -> int:
         if pid == child.pid:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an id without a name, as in some containers
+        return str(os.getuid())
 
 
 def _exec(command: Sequence[str]) -> NoReturn:
