@@ -45,6 +45,7 @@ async def run(settings: Settings) -> None:
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
+    gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 20)
     log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
