@@ -8,6 +8,8 @@ counts
 - `remaining` is computed at the moment of asking. A process that was paused finds out at its next write,
 before
   its timers have had a chance to run.
+- A deleted lease is claimed first and acted on later. (A replica that has never seen it takes it for a new
+  cluster's and acts at once: deleting the lease of a running operator while another one starts is on the person.)
 - Whatever a request does, refuse, hang, break, it ends within the retry period and is tried again.
 """
 
@@ -29,6 +31,8 @@ from tidegate.core.plan import Key, Write
 log = structlog.get_logger("tidegate.cluster.lease")
 
 _NEVER: Final = float("-inf")
+# Two clocks differ in their last digits: a pause up to the deadline may end just before it, again and again.
+_SHORTEST: Final = 0.01
 
 
 class LeadershipOverrunError(ClusterError):
@@ -113,6 +117,7 @@ class Elector:
         self._spread = spread
         self._seen: _Seen | None = None
         self._valid_until = _NEVER
+        self._act_from = _NEVER
         self._acquired_at = ""
         self._trouble = ""
 
@@ -149,7 +154,7 @@ class Elector:
         log.info("leading", lease=str(self._key), identity=self._identity)
         await self._on_started()
         while not stop.is_set() and self.leading:
-            await self._pause(stop, min(self._between_attempts(), self.remaining()))
+            await self._pause(stop, max(_SHORTEST, min(self._between_attempts(), self.remaining())))
             if not stop.is_set() and self.leading:
                 await self._attempt()
         asked = stop.is_set() and self.leading
@@ -201,10 +206,7 @@ class Elector:
         try:
             lease = await self._in_time(self._client.get(self._key, within=self._timing.retry))
         except NotFound:
-            # A deleted lease frees nobody: its holder may not have noticed. The last one seen still has to
-            # run out.
-            if self._seen:
-                self._seen.version = ""
+            self._note_missing()
             return
         self._note(lease)
 
@@ -223,14 +225,27 @@ class Elector:
             at=self._clock(),
         )
 
+    def _note_missing(self) -> None:
+        if self._seen is not None and self._seen.version:
+            self._seen.version = ""
+            self._seen.at = self._clock()
+
     def _free(self) -> bool:
         seen = self._seen
-        if seen is None or seen.holder in ("", self._identity):
+        if seen is None:
+            return True
+        if not seen.version:  # Deleted: its holder, if alive, is given the time to write it anew.
+            return self._clock() - seen.at >= 2 * self._timing.retry
+        if seen.holder in ("", self._identity):
             return True
         return self._clock() - seen.at >= seen.duration
 
     async def _take(self) -> None:
-        """Write ourselves into the lease as last seen; raises Conflict if it has moved on since."""
+        """Write ourselves into the lease as last seen; raises Conflict if it has moved on since.
+
+        A lease that was deleted frees nobody, for its holder, whom we may never have seen, acts until it notices.
+        Then the claim comes first, and acting after all that any holder before it can have left.
+        """
         now, seen = _micro_time(self._wall()), self._seen
         held = seen is not None and seen.holder == self._identity
         if not held or not self._acquired_at:
@@ -242,16 +257,19 @@ class Elector:
             "renewTime": now,
             "leaseTransitions": (seen.transitions if seen else 0) + (0 if held else 1),
         }
+        deleted = seen is not None and not seen.version and not self.leading
         limit = min(self._timing.retry, self.remaining()) if self.leading else self._timing.retry
         sent_at = self._clock()
         try:
             lease = await self._in_time(self._client.send(self._write(spec), within=limit), limit)
         except NotFound:
-            if seen:
-                seen.version = ""  # Deleted under us: created anew at the next attempt, while our time lasts.
+            self._note_missing()  # Created anew at the next attempt, while our time lasts.
             raise
         self._note(lease)
-        self._valid_until = sent_at + self._timing.renew_deadline
+        if deleted:
+            self._act_from = self._clock() + self._timing.duration
+        if self._clock() >= self._act_from:
+            self._valid_until = sent_at + self._timing.renew_deadline
 
     async def _release(self) -> None:
         """Leave the lease to whoever comes next, at once instead of after `duration`."""
