@@ -102,6 +102,12 @@ class Chronicle:
             with self._changed:
                 self._changed.wait(min(left, 0.5))
 
+    def catch_up(self, namespace: str) -> None:
+        """Read every kind once: watches of different kinds are not equally far."""
+        for kind, version in KINDS.items():
+            for item in self._lab.client.list(kind, namespace, api_version=version):
+                self._take(kind, "ADDED", item)
+
     def _follow(self, kind: str) -> None:
         while not self._stop.is_set():
             try:

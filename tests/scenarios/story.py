@@ -19,7 +19,7 @@ from lab.client import wait_for
 from lab.cluster import Lab
 from lab.operator import Operator
 from lab.traffic import Traffic
-from tests.scenarios.chronicle import ARGO, ISTIO, KINDS, Chronicle, Obj
+from tests.scenarios.chronicle import ARGO, KINDS, Chronicle, Obj
 
 T = TypeVar("T")
 
@@ -162,6 +162,7 @@ class Story:
         found = self.chronicle.wait(look, timeout)
         if not found:
             raise AssertionError(f"not within {timeout:g} s: {what}")
+        self.chronicle.catch_up(self.namespace)
         return found
 
     def until_phase(self, phase: str, message: str = "", name: str = "app", timeout: float = 30) -> Obj:
@@ -177,6 +178,14 @@ class Story:
 
     def until_weight(self, weight: int, timeout: float = 30) -> None:
         self.until(lambda: self.weight() == weight, f"canary weight {weight}", timeout)
+
+    def until_event(self, reason: str, words: str = "", type_: str = "Normal") -> Obj:
+        """Wait for an event; they are written after the status, when there is time."""
+
+        def told() -> Obj | None:
+            return next((e for e in self.events(reason) if e["type"] == type_ and words in e["message"]), None)
+
+        return self.until(told, f"an event {reason} {words!r}", 10)
 
     def holds(self, look: Callable[[], object], what: str, seconds: float) -> None:
         """Nothing that `look` finds to be otherwise may happen for so long."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab import manifests as m
-from tests.scenarios.chronicle import ISTIO, Obj
+from tests.scenarios.chronicle import Obj
 from tests.scenarios.story import (
     HASH,
     REVISION,
@@ -83,7 +83,9 @@ def test_users_are_moved_by_host_over_several_routes(story: Story) -> None:
 
         story.ask(pauseConditions=None)
         done = story.until_phase("Healthy")
-        story.until(lambda: not (story.weight(route="web") or story.weight("partner", "web")), "the canary's end resting")
+        story.until(
+            lambda: not (story.weight(route="web") or story.weight("partner", "web")), "the canary's end resting"
+        )
 
     story.check_users(users, testers_seen)
     assert users.total > 50 and set(users.by_version) == {"v1", "v2"}
