@@ -37,6 +37,7 @@ lab: build ## a lab to use by hand, until Ctrl-C
 	@$(LAB) up
 
 test: build ## every test; ARGS='-k canary' for some
+	@$(RUN) -m tests.oracles
 	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(ARGS)
 
 demo: build ## three releases under real traffic; OUT=file.json, KEEP=1

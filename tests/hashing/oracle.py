@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tests.hashing.go_program import build
+from tests.oracles import built
 
 
 class Answer(NamedTuple):
@@ -26,7 +26,7 @@ class Oracle:
     """One running oracle process, a line for a question and a line for its answer."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen([build("./oracle")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([built("hashes")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> None:
         self._process.communicate()

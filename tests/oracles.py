@@ -1,0 +1,53 @@
+"""The Go programs that tests compare with: built once for each state of their sources, into the user's cache.
+
+`python -m tests.oracles` builds them all. `make test` does that before it enters the lab's network, in which no module can
+be fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from lab.paths import REPOSITORY, cache_dir
+from lab.toolchain import find_go
+
+CONDITIONS = REPOSITORY / "tests" / "conditions" / "oracle"
+HASHES = REPOSITORY / "tools" / "gofields"
+ALL = {
+    "conditions": (CONDITIONS, "."),
+    "hashes": (HASHES, "./oracle"),
+    "fields": (HASHES, "."),
+}
+
+
+def built(name: str) -> Path:
+    """The program, from the cache if its sources have not changed. Raises LabError without Go, RuntimeError."""
+    module, package = ALL[name]
+    sources = sorted(path for path in module.rglob("*") if path.suffix in (".go", ".mod", ".sum"))
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    program = cache_dir() / "oracles" / f"{name}-{state}"
+    if program.exists():
+        return program
+    go = find_go()
+    program.parent.mkdir(parents=True, exist_ok=True)
+    fresh = program.with_suffix(f".{os.getpid()}")
+    command = [str(go.binary), "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), package]
+    environment = {**go.environment(), "CGO_ENABLED": "0"}
+    done = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} in {module} failed (is it run inside the lab?):\n{done.stderr}")
+    fresh.rename(program)
+    return program
+
+
+def main() -> None:
+    """Build what is not yet in the cache."""
+    for name in ALL:
+        print(f"tests: the Go program {name} is at {built(name)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
