@@ -263,9 +263,11 @@ def test_the_operator_does_its_work_under_the_charts_roles(lab: Lab, namespace: 
         wait_for(lambda: page(port, "readyz")[0] == 200, f"/readyz of the operator: {page(port, 'readyz')}")
         wait_for(lambda: status().get("phase") == "Healthy", "the Rollout being Healthy", timeout=60)
 
-        events = lab.client.list("Event", namespace)
+        wait_for(
+            lambda: any(e["involvedObject"]["name"] == "web" for e in lab.client.list("Event", namespace)),
+            "an event about the Rollout",
+        )
         said = Path(lab.workdir, f"{namespace}-operator.log").read_text()
         assert page(port, "readyz") == (200, "leading\n")
         assert operator.poll() is None
-        assert any(event["involvedObject"]["name"] == "web" for event in events)
         assert "orbidden" not in said
