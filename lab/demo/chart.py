@@ -1,12 +1,10 @@
-"""The new version's weight over time, drawn with block characters."""
+"""The new version's weight over time, drawn with blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from rich.text import Text
-
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def chart(
@@ -30,12 +28,18 @@ def chart(
     for row in reversed(range(height)):
         text.append(_axis(row, height), style="dim")
         for weight, style in bars:
-            eighths = round(weight / 100 * height * 8) - row * 8
-            block = _BLOCKS[max(0, min(eighths, 8))]
-            text.append(block, style=style)
+            if row < filled_rows(weight, height):
+                text.append("█", style=f"{style} on {style}")  # a full block alone often leaves a gap between rows
+            else:
+                text.append(" ")
         text.append("\n")
     text.append(" " * 6 + _labels(columns, start, span, marks), style="dim")
     return text
+
+
+def filled_rows(weight: int, height: int) -> int:
+    """The nearest number of rows, but at least one for any weight at all. Exact figures stand above the chart."""
+    return max(round(weight / 100 * height), weight > 0)
 
 
 def _axis(row: int, height: int) -> str:

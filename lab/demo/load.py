@@ -4,9 +4,9 @@
 on asyncio, so that 400 requests a second cost a few per cent of one CPU.
 
 The pace is open-loop: a request is due at its time whether or not earlier ones have been answered, and its latency
-counts from then. When all connections are busy a request waits for one; when the process itself gets no CPU for more than
-a second, the requests of that time are not sent but counted as `skipped`: an avalanche afterwards would measure this
-machine and nothing else.
+counts from then. When all connections are busy a request waits for one; when the process itself gets no CPU for more
+than a second, the requests of that time are not sent but counted as `skipped`: an avalanche afterwards would measure
+this machine and nothing else.
 
 A request is sent once. Connection refused, reset, closed without an answer and no answer within 5 s are failures, like
 any 5xx. A connection that the server closes between two requests, or announces to close, is replaced silently, as in

@@ -26,9 +26,9 @@ WINDOW = 5
 
 _CHAPTER_STYLES = ("green", "red", "dark_orange")
 _NOTICE_STYLES = {"story": "bold", "event": "", "warning": "yellow", "weight": "cyan"}
-_CHART_ROWS = 8
-_FIXED_LINES = 15 + _CHART_ROWS
-"""Lines of the screen without the events and the users."""
+_FIXED_LINES = 15
+"""Lines of the screen without the chart, the users and the events."""
+_FEWEST_EVENTS = 3
 
 
 class Screen:
@@ -52,13 +52,15 @@ class Screen:
         width = min(self._console.width, WIDEST)
         users = self._users_table(now)
         room = (lines or self._console.height - 1) - _FIXED_LINES - users.row_count
+        rows = 8 if room >= 18 else 4 if room >= 4 + 2 + _FEWEST_EVENTS else 0
+        room -= rows + 2 if rows else 0
         frame = Table.grid(expand=False)
         frame.add_column(width=width)
         frame.add_row(self._header(now))
         frame.add_row(_panel("Releases", self._chapters()))
-        frame.add_row(_panel("Traffic to the new version", self._weights(now, width - 4)))
+        frame.add_row(_panel("Traffic to the new version", self._weights(now, width - 4, rows)))
         frame.add_row(_panel(f"Users, last {WINDOW} s", users))
-        frame.add_row(_panel("Events", self._events(max(room, 3))))
+        frame.add_row(_panel("Events", self._events(max(room, _FEWEST_EVENTS))))
         return frame
 
     def _header(self, now: float) -> RenderableType:
@@ -88,8 +90,8 @@ class Screen:
             return Text("")
         return steps(self._stage.rollouts.get(chapter.rollout, {}))
 
-    def _weights(self, now: float, width: int) -> RenderableType:
-        """The bars of the release on its way, or of the last one, and the chart of them all."""
+    def _weights(self, now: float, width: int, rows: int) -> RenderableType:
+        """The bars of the release on its way, or of the last one, and a chart of them all that is `rows` high."""
         chapter = self._story.playing or next((c for c in reversed(self._story.chapters) if c.ended), None)
         blue_green = chapter is not None and chapter.rollout == BLUE_GREEN
         track = self._stage.blue_green if blue_green else self._stage.canary
@@ -100,9 +102,11 @@ class Screen:
             weight = Track.last(series)
             bars.add_row(Text(f"{name:<14}"), _bar(weight, style, width - 22), Text(f"{weight:3d} %", style="bold"))
         start = self._story.chapters[0].started or self._story.began
-        begun = [(c.started, f"{i}") for i, c in enumerate(self._story.chapters, 1) if c.started]
+        if not rows:
+            return bars
+        begun = [(c.started, c.short) for c in self._story.chapters if c.started]
         end = max(now, start + 60)
-        drawing = chart(_CHART_ROWS, width, self._highest, start=start, end=end, marks=begun)
+        drawing = chart(rows, width, self._highest, start=start, end=end, marks=begun)
         return Group(bars, Text(""), drawing)
 
     def _highest(self, start: float, end: float) -> tuple[int, str]:

@@ -29,12 +29,6 @@ CANARY, BLUE_GREEN = "web", "pay"
 HOSTS: Final = {CANARY: "web.example.com", BLUE_GREEN: "pay.example.com"}
 CAST: Final = Cast(NAMESPACE, CANARY, HOSTS[CANARY], "primary", f"{CANARY}-canary", BLUE_GREEN)
 
-_TITLES: Final = (
-    "v2, a good version",
-    "v3, which fails 20 %",
-    "blue-green v2, which fails 20 %",
-)
-
 
 class FailedError(Exception):
     """The stage could not be set. The message says what is missing."""
@@ -42,9 +36,10 @@ class FailedError(Exception):
 
 @dataclass(slots=True)
 class Chapter:
-    """One release on its way. started: monotonic seconds, 0 before. ended: whether it is over and `reached`."""
+    """One release. short: its name below the chart. started: monotonic seconds, 0 before. reached: ended as wanted."""
 
     title: str
+    short: str
     rollout: str
     wanted: Outcome
     started: float = 0.0
@@ -57,9 +52,9 @@ class Story:
 
     def __init__(self, lab: Lab, users: Users, stage: Stage) -> None:
         self.chapters = (
-            Chapter(_TITLES[0], CANARY, "promoted"),
-            Chapter(_TITLES[1], CANARY, "undone"),
-            Chapter(_TITLES[2], BLUE_GREEN, "flipped back"),
+            Chapter("canary v2, good", "1 good", CANARY, "promoted"),
+            Chapter("canary v3, fails 20 %", "2 bad", CANARY, "undone"),
+            Chapter("blue-green v2, fails 20 %", "3 blue-green", BLUE_GREEN, "flipped back"),
         )
         self.playing: Chapter | None = None
         self.began = time.monotonic()
@@ -88,8 +83,7 @@ class Story:
     def play(self, telling: Callable[[], None]) -> Summary:
         """All three chapters. telling: called at the moment that a picture should show."""
         good = self._good()
-        bad = self._bad()
-        telling()
+        bad = self._bad(telling)
         blue_green = self._flip()
         return Summary(
             good=good,
@@ -121,12 +115,12 @@ class Story:
         users = self._users.tally.total() - before
         return Release(chapter.title, "promoted", chapter.reached, self._told(CANARY), users)
 
-    def _bad(self) -> Release:
+    def _bad(self, telling: Callable[[], None]) -> Release:
         """Over when Envoy sends the canary nothing and its pods are gone."""
         chapter = self.chapters[1]
         with self._chapter(chapter, "a version that fails 20 % of its requests: undone by its analysis"):
             stable = self._status(CANARY)["stableRS"]
-            return self._ends_in_abort(chapter, self._stage.canary, stable)
+            return self._ends_in_abort(chapter, self._stage.canary, stable, telling)
 
     def _flip(self) -> Release:
         """Over when Envoy has no endpoint of the new version behind the active Service, and its pods are gone."""
@@ -136,14 +130,16 @@ class Story:
         time.sleep(2)
         with self._chapter(chapter, "blue-green: flipped at once, fails 20 % under users, flipped back"):
             stable = self._status(BLUE_GREEN)["stableRS"]
-            return self._ends_in_abort(chapter, self._stage.blue_green, stable)
+            return self._ends_in_abort(chapter, self._stage.blue_green, stable, lambda: None)
 
-    def _ends_in_abort(self, chapter: Chapter, track: Track, stable: str) -> Release:
+    def _ends_in_abort(self, chapter: Chapter, track: Track, stable: str, telling: Callable[[], None]) -> Release:
         before, since, name = self._users.tally.total(), chapter.started, chapter.rollout
         self._release(name, "v3" if name == CANARY else "v2", error_rate="0.2")
         if self._until(lambda: self._status(name).get("currentPodHash", stable) != stable, 60):
             self._stage.newest_hash = self._status(name)["currentPodHash"] if name == BLUE_GREEN else ""
         chapter.reached = self._until(lambda: self._undone(chapter, track, stable), 180)
+        time.sleep(1)
+        telling()
         self._until(lambda: not self._stage.pods_of(self._status(name).get("currentPodHash", "")), 60)
         time.sleep(0.5)
         bad = self._users.tally.failures_since(since, name)
@@ -154,7 +150,6 @@ class Story:
             self._told(name),
             self._users.tally.total() - before,
             first_bad=bad[0].at if bad else None,
-            last_bad=bad[-1].at if bad else None,
             declared_zero=Track.zero_after(track.declared, since),
             envoy_zero=Track.zero_after(track.actual, since),
         )

@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from lab.demo.traffic import Count
 
 LEAST_REQUESTS = 20_000
 """So many requests the good release must see; fewer would prove little."""
+
+_EXPLANATION = """\
+  Weight 0: from the first bad answer that a user got until no user is sent there any more,
+  declared in the VirtualService (blue-green: the active Service), and in Envoy."""
 
 WEIGHTS = (10, 25, 50, 100)
 
@@ -21,9 +28,9 @@ Outcome = Literal["promoted", "undone", "flipped back"]
 class Release:
     """One release of the story.
 
-    wanted: how it should end. reached: whether it did. told: the Rollout's last word. users: all requests of users while
-    it was on its way. Times are monotonic seconds, None if it did not happen: the first and the last answer that failed,
-    and when the new version's share became 0 as declared (VirtualService or active Service) and in Envoy.
+    wanted: how it should end. reached: whether it did. told: the Rollout's last word. users: all requests while it was
+    on its way. Times are monotonic seconds, None if it did not happen: the first answer that failed, and when the new
+    version's share became 0 as declared (VirtualService or active Service) and in Envoy.
     """
 
     title: str
@@ -32,7 +39,6 @@ class Release:
     told: str
     users: Count
     first_bad: float | None = None
-    last_bad: float | None = None
     declared_zero: float | None = None
     envoy_zero: float | None = None
 
@@ -51,9 +57,9 @@ class Release:
 class Summary:
     """The whole story. good, bad, blue_green: in that order.
 
-    users: all requests from the first to the last. weights, envoy_weights: what the good release's canary was given, in
-    order, as the VirtualService had it and as Envoy had it. rate: requests a second that were asked for. skipped: requests
-    that the load generator did not get to send.
+    users: all requests from the first to the last. weights, envoy_weights: what the good release's canary was given,
+    in order, as the VirtualService had it and as Envoy had it. rate: requests a second that were asked for. skipped:
+    requests that the load generator did not get to send.
     """
 
     good: Release
@@ -118,14 +124,14 @@ class Summary:
             "problems": self.problems(),
         }
 
-    def table(self) -> Table:
+    def table(self) -> RenderableType:
         """For people."""
-        table = Table(title="Three releases under real traffic", title_style="bold", expand=True)
-        table.add_column("Release", ratio=3)
+        table = Table(
+            box=SIMPLE_HEAD, title="  Three releases under real traffic", title_style="bold", title_justify="left"
+        )
+        table.add_column("Release")
         table.add_column("Outcome", no_wrap=True)
-        for heading in ("User\nrequests", "Failed"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for heading in ("Bad answer to weight 0\nas declared", "\nin Envoy"):
+        for heading in ("Users'\nrequests", "\nFailed", "Weight 0\ndeclared", "Weight 0\nin Envoy"):
             table.add_column(heading, justify="right", no_wrap=True)
         for release in self.releases:
             outcome = f"[green]✔ {release.wanted}[/]" if release.reached else f"[red]✘ not {release.wanted}[/]"
@@ -138,7 +144,7 @@ class Summary:
                 _shown(release.to_declared_ms),
                 _shown(release.to_envoy_ms),
             )
-        return table
+        return Group(table, Text(_EXPLANATION, style="dim"))
 
 
 def weights_given(series: list[tuple[float, int]], since: float, until: float) -> tuple[int, ...]:

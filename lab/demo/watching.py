@@ -1,8 +1,8 @@
 """What the cluster and the gateway show, and when: watches on the API, and Envoy asked again and again.
 
 How soon a change is seen decides what the summary may claim. A write to a VirtualService or Service is seen through a
-watch, some milliseconds after it was made. Envoy has no watch: it is asked every `FAST` seconds while it matters, so its times
-are too late by up to that and the time of one answer, never too early.
+watch, some milliseconds after it was made. Envoy has no watch: it is asked every `FAST` seconds while it matters, so
+its times are too late by up to that and the time of one answer, never too early.
 """
 
 from __future__ import annotations
