@@ -47,7 +47,7 @@ def test_a_minute_without_the_api_server(
     strategies = {
         stepping: by_host(weigh(30), wait(3), weigh(100)),
         watched: by_host(weigh(30), wait("10s"), weigh(60), wait(1), weigh(100), analysis=analysis("yes")),
-        flip: blue_green(autoPromotionSeconds=3),
+        flip: blue_green(autoPromotionSeconds=3, scaleDownDelaySeconds=10),
     }
     old = {story: begin(story, strategy) for story, strategy in strategies.items()}
     start, pid = alone.version(), tidegate.pid
@@ -65,6 +65,9 @@ def test_a_minute_without_the_api_server(
             time.sleep(1)
         assert "tidegate_leading 0.0" in tidegate.metrics(), "who can't renew the lease must not lead"
         lab.restart("kube-apiserver")
+        # These two come back by themselves as well, but only after up to a minute.
+        lab.restart("kube-controller-manager")
+        lab.restart("istiod")
         for story in strategies:
             story.until_phase("Healthy", timeout=40)
             story.until(lambda: story.replicas(old[story]) == 0, "the old version going", 20)  # noqa: B023

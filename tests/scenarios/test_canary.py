@@ -109,7 +109,8 @@ def test_users_are_moved_by_host_over_several_routes(story: Story) -> None:
         assert meta["annotations"]["note"] == "first"
         assert meta["ownerReferences"][0]["controller"] is True
     assert story.get("Rollout")["metadata"]["annotations"][REVISION] == "2"
-    assert "scale-down-deadline" in sets[old]["metadata"]["annotations"]
+    deadline = "scale-down-deadline"
+    story.until(lambda: deadline in story.sets()[old]["metadata"]["annotations"], "the old version's deadline")
     story.until(lambda: story.replicas(old) == 0, "the old version going after its delay", 10)
 
 

@@ -99,7 +99,8 @@ def test_nothing_holds_up_a_deletion_in_the_middle_and_routes_stay(story: Story,
         kind: story.get(kind, name)["spec"] for kind, name in (("VirtualService", "app"), ("Service", "app-canary"))
     }
     with story.users() as users:
-        story.kubectl("delete", "rollout", "app", f"--cascade={cascade}", "--timeout=10s")
+        # Orphaning is the garbage collector's work, which looks for new kinds every 30 s.
+        story.kubectl("delete", "rollout", "app", f"--cascade={cascade}", "--timeout=40s")
         if cascade == "orphan":
             story.holds(lambda: all(rs["spec"]["replicas"] for rs in _all_sets(story)), "the pods", 2)
         else:

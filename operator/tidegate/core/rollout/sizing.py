@@ -16,7 +16,8 @@ def at_weight(draft: Draft, weight: int) -> bool:
         return False
     traffic = draft.world.traffic
     if traffic is not None:
-        return (
+        # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
+        return not release.replicas or (
             release.available >= needed(release.replicas, weight)
             and traffic.observe().canary == weight
             and not traffic.split(weight)
