@@ -385,7 +385,7 @@ def test_timings_that_could_let_two_lead_are_refused(duration: int, renew_deadli
 FAULTS = ("cut", "mend", "deaf", "slow", "pause", "delete the lease")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     schedule=st.lists(
         st.tuples(st.floats(0.1, 12.0), st.integers(0, 2), st.sampled_from(FAULTS)), min_size=1, max_size=25

@@ -31,6 +31,7 @@ from tidegate.core.plan import Key, Write
 log = structlog.get_logger("tidegate.cluster.lease")
 
 _NEVER: Final = float("-inf")
+_UNKNOWN: Final = float("inf")
 # Two clocks differ in their last digits: a pause up to the deadline may end just before it, again and again.
 _SHORTEST: Final = 0.01
 
@@ -117,6 +118,7 @@ class Elector:
         self._spread = spread
         self._seen: _Seen | None = None
         self._valid_until = _NEVER
+        # A lease claimed after a deletion is acted on only from here: `_UNKNOWN` until the claim is known to stand.
         self._act_from = _NEVER
         self._acquired_at = ""
         self._trouble = ""
@@ -215,6 +217,8 @@ class Elector:
         if self._seen and self._seen.version == version:
             return
         holder = spec.get("holderIdentity") or ""
+        if holder != self._identity:
+            self._act_from = _NEVER
         if holder != self.holder:
             log.info("lease holder", lease=str(self._key), holder=holder or "nobody")
         self._seen = _Seen(
@@ -257,7 +261,9 @@ class Elector:
             "renewTime": now,
             "leaseTransitions": (seen.transitions if seen else 0) + (0 if held else 1),
         }
-        deleted = seen is not None and not seen.version and not self.leading
+        leading, anew = self.leading, seen is not None and not seen.version
+        if anew:
+            self._act_from = _UNKNOWN
         limit = min(self._timing.retry, self.remaining()) if self.leading else self._timing.retry
         sent_at = self._clock()
         try:
@@ -266,7 +272,9 @@ class Elector:
             self._note_missing()  # Created anew at the next attempt, while our time lasts.
             raise
         self._note(lease)
-        if deleted:
+        if anew and leading:
+            self._act_from = _NEVER
+        elif self._act_from == _UNKNOWN:  # From this claim, or from one before it whose answer was lost.
             self._act_from = self._clock() + self._timing.duration
         if self._clock() >= self._act_from:
             self._valid_until = sent_at + self._timing.renew_deadline
