@@ -1,7 +1,7 @@
 """The Go programs that tests compare with: built once for each state of their sources, into the user's cache.
 
-`python -m tests.oracles` builds them all. `make test` does that before it enters the lab's network, in which no module can
-be fetched.
+`python -m tests.oracles` builds them all. `make test` does that before it enters the lab's network, in which no module
+can be fetched.
 """
 
 from __future__ import annotations
