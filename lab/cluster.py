@@ -100,7 +100,7 @@ class Lab:
                 scrape_interval=scrape_interval if prometheus else None,
             )
             yield lab
-        except BaseException:
+        except Exception:  # not Ctrl-C, after which nobody looks
             keep = True
             raise
         finally:

@@ -59,11 +59,10 @@ def _demo(console: Console) -> int:
             _report(console, summary)
             if os.environ.get("KEEP"):
                 _keep(console, lab)
-        except KeyboardInterrupt:
-            console.print("demo: stopping")
-            return 130
-        if problems := summary.problems():
-            raise FailedError("\n".join(["the story did not go as it should.", *problems, f"Logs: {lab.workdir}"]))
+            if problems := summary.problems():
+                raise FailedError("\n".join(["The story did not go as it should.", *problems]))
+        except FailedError as error:
+            raise FailedError(f"{error}\nLogs: {lab.workdir}") from error
     return 0
 
 
@@ -98,6 +97,7 @@ def _report(console: Console, summary: Summary) -> None:
     if remark := summary.remark():
         console.print(remark, style="yellow")
     if out := os.environ.get("OUT"):
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
         Path(out).write_text(json.dumps(summary.as_json(), indent=2) + "\n")
 
 

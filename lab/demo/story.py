@@ -162,13 +162,11 @@ class Story:
         number = self.chapters.index(chapter) + 1
         self._stage.say("story", f"{number}/{len(self.chapters)} {text}")
         self._stage.asked = SLOW if chapter.wanted == "promoted" else FAST
-        try:
-            yield
-        finally:
-            self._stage.asked = SLOW
-            chapter.ended, self.playing = True, None
-            word = chapter.wanted if chapter.reached else f"NOT {chapter.wanted}"
-            self._stage.say("story", f"{chapter.title}: {word}")
+        yield
+        self._stage.asked = SLOW
+        chapter.ended, self.playing = True, None
+        word = chapter.wanted if chapter.reached else f"NOT {chapter.wanted}"
+        self._stage.say("story", f"{chapter.title}: {word}")
 
     # -- what is looked at ---------------------------------------------------------------------------------------------
 
