@@ -16,8 +16,8 @@ LEAST_REQUESTS = 20_000
 """So many requests the good release must see; fewer would prove little."""
 
 _EXPLANATION = """\
-  Weight 0: from the first bad answer that a user got until no user is led there,
-  declared in the VirtualService (blue-green: in the active Service), and in Envoy"""
+  Weight 0: from the first bad answer to a user until no user is led there,
+  as declared (VirtualService; blue-green: active Service) and in Envoy"""
 
 WEIGHTS = (10, 25, 50, 100)
 
