@@ -26,6 +26,7 @@ from tidegate.cluster.errors import (
     Unauthorized,
 )
 from tidegate.cluster.limits import TokenBucket
+from tidegate.cluster.transport import Response
 from tidegate.core.plan import Key, Write
 
 ROLLOUT = Key("Rollout", "web", "shop")
@@ -265,7 +266,7 @@ async def test_every_request_is_counted_with_verb_kind_and_outcome() -> None:
     counted: list[tuple[str, str, int]] = []
     script = Script(
         [answer(201, {}), refusal(409, "Conflict"), TransportError("gone"), listing(1)],
-        streams=[[], Forbidden(403, "Forbidden", "no")],
+        streams=[[TransportError("cut")], Forbidden(403, "Forbidden", "no")],
     )
     client = Client(script, on_request=lambda verb, kind, status, seconds: counted.append((verb, kind, status)))
 
@@ -274,8 +275,10 @@ async def test_every_request_is_counted_with_verb_kind_and_outcome() -> None:
         with pytest.raises((Conflict, TransportError)):
             await client.send(Write("patch", ROLLOUT, {}))
     await client.list("Service")
-    async with client.watch("Service", resource_version="1"):
-        pass
+    with pytest.raises(TransportError):
+        async with client.watch("Service", resource_version="1") as events:
+            async for _ in events:
+                pytest.fail("it was cut before the first event")
     with pytest.raises(Forbidden):
         async with client.watch("Service", resource_version="1"):
             pass
@@ -293,3 +296,28 @@ async def test_every_request_is_counted_with_verb_kind_and_outcome() -> None:
 async def test_an_unknown_kind_is_named_beside_those_that_exist() -> None:
     with pytest.raises(KeyError, match=r"Rolout.*Rollout"):
         await Client(Script()).get(Key("Rolout", "web", "shop"))
+
+
+@pytest.mark.looptime
+async def test_no_more_than_sixteen_requests_are_under_way_at_once_and_the_lease_never_queues() -> None:
+    at_once: list[int] = []
+    under_way: list[str] = []
+
+    class Slow(Script):
+        async def request(self, method: str, path: str, **options: Any) -> Response:
+            under_way.append(path)
+            at_once.append(len(under_way))
+            await asyncio.sleep(1)
+            under_way.remove(path)
+            return answer(200, {})
+
+    client = Client(Slow())
+    writes = [asyncio.create_task(client.send(Write("patch", ROLLOUT, {}))) for _ in range(40)]
+    await asyncio.sleep(0.5)
+    began = asyncio.get_running_loop().time()
+    await client.get(Key("Lease", "tidegate", "leader"))
+    assert asyncio.get_running_loop().time() - began == pytest.approx(1)
+    await asyncio.gather(*writes)
+
+    assert max(at_once) == 16 + 1
+    assert asyncio.get_running_loop().time() == pytest.approx(3)

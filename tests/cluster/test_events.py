@@ -240,8 +240,10 @@ async def test_flushing_waits_for_what_is_recorded_but_not_for_ever() -> None:
     server = Server()
     async with recording(server) as recorder:
         recorder.record(ROLLOUT, PAUSED)
+        started = asyncio.get_running_loop().time()
         await recorder.flush(within=2)
         assert len(server.events) == 1
+        assert asyncio.get_running_loop().time() - started < 0.1
 
         server.troubles = [TransportError("down")] * 9
         recorder.record(ROLLOUT, Event("Late", "late"))
@@ -279,3 +281,22 @@ async def test_a_message_without_end_is_shortened() -> None:
     [message] = server.counts()
     assert len(message) == 1024
     assert message.endswith("x…")
+
+
+async def test_events_give_way_to_work_but_not_for_ever() -> None:
+    server = Server()
+    busy = True
+    async with recording(server, busy=lambda: busy) as recorder:
+        recorder.record(ROLLOUT, PAUSED)
+        await asyncio.sleep(5)
+        assert server.requests == []
+        busy = False
+        await asyncio.sleep(0.5)
+        assert server.requests == ["create"]
+
+        busy = True
+        recorder.record(ROLLOUT, Event("Next", "next"))
+        await asyncio.sleep(9)
+        assert server.requests == ["create"]
+        await asyncio.sleep(3)
+        assert server.requests == ["create", "create"]
