@@ -90,7 +90,7 @@ class Chronicle:
         states = self.entries(namespace, kind, name)
         return None if not states or states[-1].deleted else states[-1].obj
 
-    def wait(self, look: Callable[[], T], timeout: float) -> T | None:
+    def wait(self, look: Callable[[], T | None], timeout: float) -> T | None:
         """Call `look` after each piece of news until it returns something true; None when the time is over."""
         deadline = time.monotonic() + timeout
         while True:

@@ -157,7 +157,7 @@ class Story:
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
-    def until(self, look: Callable[[], T], what: str, timeout: float = 30) -> T:
+    def until(self, look: Callable[[], T | None], what: str, timeout: float = 30) -> T:
         """Wait until `look` returns something true."""
         found = self.chronicle.wait(look, timeout)
         if not found:

@@ -84,7 +84,7 @@ def test_the_fourth_failure_undoes_where_three_are_borne(story: Story) -> None:
 
 
 def test_an_inconclusive_step_waits_for_a_person(story: Story) -> None:
-    doubtful = {"successCondition": "result > 5", "failureCondition": "result < 1", "count": 1}
+    doubtful: Obj = {"successCondition": "result > 5", "failureCondition": "result < 1", "count": 1}
     story.apply(template("doubtful", "vector(3)", **doubtful))
     begin(story, strategy := by_host(weigh(50), {"analysis": analysis("doubtful")}, weigh(100)))
     story.apply(rollout("v2", strategy, replicas=1))
@@ -105,7 +105,7 @@ def test_an_inconclusive_step_waits_for_a_person(story: Story) -> None:
 
 
 def test_an_inconclusive_background_run_holds_the_rollout_where_it_is(story: Story) -> None:
-    doubtful = {"successCondition": "result > 5", "failureCondition": "result < 1"}
+    doubtful: Obj = {"successCondition": "result > 5", "failureCondition": "result < 1"}
     story.apply(template("doubtful", "vector(3)", **doubtful))
     begin(story, strategy := by_host(weigh(30), wait(2), weigh(100), analysis=analysis("doubtful", startingStep=1)))
     story.apply(rollout("v2", strategy, replicas=1))

@@ -11,6 +11,7 @@ import pytest
 from lab import manifests as m
 from lab.cluster import Lab
 from lab.operator import Operator
+from tests.scenarios.chronicle import Obj
 from tests.scenarios.story import (
     Story,
     analysis,
@@ -26,7 +27,7 @@ from tests.scenarios.story import (
 pytestmark = pytest.mark.lab
 
 
-def begin(story: Story, strategy: dict[str, object]) -> str:
+def begin(story: Story, strategy: Obj) -> str:
     """Version v1 behind Services and a route; its hash."""
     if "canary" in strategy:
         story.services("app-stable", "app-canary")
@@ -131,7 +132,7 @@ def test_istios_webhook_refuses_every_route_for_a_while(alone: Story, lab: Lab) 
 
 def test_prometheus_is_down_for_a_while(alone: Story, open_story: Callable[[str], Story], lab: Lab) -> None:
     patient, strict = alone, open_story("strict")
-    condition = {"successCondition": "result == 1"}
+    condition: Obj = {"successCondition": "result == 1"}
     patient.apply(template("yes", "vector(1)", **condition))
     strict.apply(template("yes", "vector(1)", consecutiveErrorLimit=0, **condition))
     strategy = by_host(weigh(30), wait(14), weigh(100), analysis=analysis("yes"))

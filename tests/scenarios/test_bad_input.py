@@ -161,6 +161,29 @@ def test_an_update_under_way_holds_still_while_its_spec_or_its_route_is_wrong(st
     story.check_users(users)
 
 
+def test_a_typing_error_in_a_template_holds_the_update_up_and_does_not_undo_it(story: Story) -> None:
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    story.apply(template("judge", "vector(1)", successCondition="result == 1", count=1))
+    strategy = by_host(weigh(30), {"analysis": analysis("judge")}, weigh(100))
+    story.apply(rollout("v1", strategy))
+    story.until_phase("Healthy")
+    story.apply(template("judge", "vector(1)", successCondition="result ==", count=1))
+    start = story.version()
+    story.apply(rollout("v2", strategy))
+    told = story.until_phase("Degraded", "InvalidSpec")
+    assert "AnalysisTemplate judge: spec.metrics[0].successCondition" in told["message"]
+    assert not told.get("abort")
+    story.holds(lambda: story.weight() in (0, 30) and not story.runs(), "the weight, without an analysis", 1)
+    story.apply(template("judge", "vector(1)", successCondition="result == {{args.wanted}}", count=1, args=["wanted"]))
+    told = story.until_phase("Degraded", "argument wanted has no value")
+    assert f"{CANARY}.steps[1].analysis.args" in told["message"]
+    story.apply(template("judge", "vector(1)", successCondition="result == 1", count=1))
+    story.until_phase("Healthy")
+    story.until_weight(0)
+    assert story.weights(since=start) == [30, 100, 0]
+
+
 def test_what_the_definitions_refuse_never_gets_in(story: Story) -> None:
     wrong: list[Callable[[Obj], object]] = [
         lambda spec: spec.update(replicas="many"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.scenarios.story import HASH, Story, analysis, blue_green, rollout, te
 pytestmark = pytest.mark.lab
 
 
-def begin(story: Story, strategy: Obj, **more: object) -> str:
+def begin(story: Story, strategy: Obj, **more: Any) -> str:
     """Version v1, Healthy behind the active Service; its hash."""
     story.services("app", "app-preview")
     story.route({"route": [m.destination("app")]})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -110,8 +113,10 @@ def test_users_are_moved_by_host_over_several_routes(story: Story) -> None:
         assert meta["ownerReferences"][0]["controller"] is True
     assert story.get("Rollout")["metadata"]["annotations"][REVISION] == "2"
     deadline = "scale-down-deadline"
-    story.until(lambda: deadline in story.sets()[old]["metadata"]["annotations"], "the old version's deadline")
     story.until(lambda: story.replicas(old) == 0, "the old version going after its delay", 10)
+    shown = story.chronicle.entries(story.namespace, "ReplicaSet", f"app-{old}", since=start)
+    assert any(deadline in entry.obj["metadata"]["annotations"] for entry in shown)
+    assert deadline not in story.sets()[old]["metadata"]["annotations"]
 
 
 def test_users_are_moved_between_subsets(story: Story) -> None:
@@ -216,3 +221,50 @@ def test_scaling_pausing_and_promoting_in_the_middle(story: Story) -> None:
     story.check_users(users)
     assert done["stableRS"] == new and done["currentStepIndex"] == 5 and "promoteFull" not in done
     assert story.replicas(new) == 4
+
+
+def test_others_who_write_all_the_time_neither_stop_it_nor_lose_anything(story: Story) -> None:
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    strategy = by_host(weigh(20), wait(1), weigh(60), wait(1), weigh(100))
+    story.apply(rollout("v1", strategy))
+    story.until_phase("Healthy")
+    start, done = story.version(), threading.Event()
+
+    def write() -> int:
+        number = 0
+        while not done.wait(0.03):
+            number += 1
+            mark = {"metadata": {"annotations": {"shop.example.com/number": str(number)}}}
+            for kind, name in (("Rollout", "app"), ("VirtualService", "app"), ("Service", "app-canary")):
+                story.patch(kind, name, mark)
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            story.apply(rollout("v2", strategy))
+            story.until_phase("Healthy", timeout=20)
+            story.until_weight(0)
+        finally:
+            done.set()
+        last = writer.result()
+    assert last > 20 and story.weights(since=start) == [0, 20, 60, 100, 0]
+    for kind, name in (("Rollout", "app"), ("VirtualService", "app"), ("Service", "app-canary")):
+        assert story.get(kind, name)["metadata"]["annotations"]["shop.example.com/number"] == str(last)
+
+
+def test_once_settled_nothing_is_written_any_more(story: Story) -> None:
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    strategy = by_host(weigh(50), wait(1), weigh(100))
+    story.apply(rollout("v1", strategy))
+    old = story.until_phase("Healthy")["stableRS"]
+    story.apply(rollout("v2", strategy))
+    story.until_phase("Healthy")
+    story.until(lambda: story.replicas(old) == 0, "the old version going", 10)
+    story.until(lambda: story.status()["replicas"] == 2, "the last count")
+    story.until(lambda: not story.sets()[old]["status"].get("replicas"), "the old pods being gone")
+    time.sleep(1)
+    last = story.version()
+    story.holds(lambda: not story.chronicle.entries(story.namespace, since=last), "silence", 4)

@@ -36,7 +36,7 @@ def test_ten_pods_roll_with_one_missing_and_two_extra_at_most(story: Story) -> N
     story.services("app")
     story.route({"route": [m.destination("app")]})
     strategy = canary(maxSurge=2, maxUnavailable=1)
-    slowly = {"replicas": 10, "probe": SLOW, "env": {"READY_AFTER_S": "0.3"}}
+    slowly: Obj = {"replicas": 10, "probe": SLOW, "env": {"READY_AFTER_S": "0.3"}}
     story.apply(rollout("v1", strategy, **slowly))
     old = story.until_phase("Healthy")["currentPodHash"]
 

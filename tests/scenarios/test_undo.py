@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.scenarios.chronicle import Obj
@@ -10,7 +12,7 @@ from tests.scenarios.story import Story, analysis, by_host, rollout, split_by_ho
 pytestmark = pytest.mark.lab
 
 
-def begin(story: Story, strategy: Obj, **more: object) -> str:
+def begin(story: Story, strategy: Obj, **more: Any) -> str:
     """Version v1, Healthy behind two Services and a route; its hash."""
     story.services("app-stable", "app-canary")
     story.route(split_by_host())
