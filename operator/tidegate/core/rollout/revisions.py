@@ -80,7 +80,8 @@ def retire(draft: Draft, rs: ReplicaSet, delay: int | None) -> None:
     if not rs.replicas or delay is None:
         return
     if rs.deadline is None and delay:
-        deadline = draft.world.now + timedelta(seconds=delay)
+        # Written in whole seconds: rounded up, or the pods would go before their delay is over.
+        deadline = (draft.world.now + timedelta(seconds=delay, microseconds=999_999)).replace(microsecond=0)
         draft.do(SetDeadline(draft.world.namespace, rs, deadline))
         draft.wake_at(deadline)
     elif rs.deadline is None or draft.reached(rs.deadline):
