@@ -70,12 +70,12 @@ class Plan:
         when there are none left to do, so that a reader never sees half a step.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.
-    counts_only: the status differs from the present one in replica counts alone; the engine may hold such a write
-        back for a moment to send one in place of five.
+    may_wait: seconds for which the engine may hold the status back, to send one write in place of five. 0 for
+        anything that somebody may be waiting for.
     """
 
     actions: tuple[Action, ...] = ()
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
     again_at: datetime | None = None
-    counts_only: bool = False
+    may_wait: float = 0.0

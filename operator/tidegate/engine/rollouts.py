@@ -21,9 +21,6 @@ from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.writing import Writer, status_write
 
-HOLD_COUNTS: Final = 0.5
-"""Seconds that a status with new numbers of pods and nothing else may wait, to send one write for many."""
-
 _ROUNDS: Final = 30
 
 
@@ -88,12 +85,12 @@ class Rollouts:
             self._recorder.record(world.rollout, event)
 
     def _hold_back(self, key: Key, plan: Plan) -> float:
-        """Seconds that a status of mere counts still waits. Only when it is written depends on this, never what."""
-        if not plan.counts_only:
+        """Seconds that a status still waits. Only when it is written depends on this, never what."""
+        if not plan.may_wait:
             return 0.0
         now = self._now()
         since = self._held.setdefault(key, now)
-        return max(0.0, HOLD_COUNTS - (now - since).total_seconds())
+        return max(0.0, plan.may_wait - (now - since).total_seconds())
 
     def _until(self, plan: Plan) -> float | None:
         return None if plan.again_at is None else max(0.0, (plan.again_at - self._now()).total_seconds())

@@ -18,6 +18,10 @@ from tidegate.core.rollout.report import overdue, report
 from tidegate.core.rollout.world import World
 
 _VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
+_PARTS: Final = ("canary", "blueGreen")
+_COUNTS_MAY_WAIT: Final = 0.5
+_RUNNING_MAY_WAIT: Final = 3.0
+"""Seconds. Whoever watches a run watches the AnalysisRun; a short one ends before its beginning had to be told."""
 
 
 def decide(world: World) -> Plan:
@@ -75,16 +79,31 @@ def _plan(draft: Draft) -> Plan:
         status=draft.status if changed else None,
         events=tuple(draft.events) if changed else (),
         again_at=draft.wake,
-        counts_only=changed and _same_but_counts(draft.before, draft.status),
+        may_wait=_may_wait(draft.before, draft.status) if changed else 0.0,
     )
 
 
-def _same_but_counts(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether only numbers of pods, and what follows from them, differ: nothing that anybody waits for."""
-    keys = (before.keys() | after.keys()) - _VOLATILE
-    if any(before.get(key) != after.get(key) for key in keys):
-        return False
-    return _truths(before) == _truths(after)
+def _may_wait(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How long a status may be held back: a moment where only numbers of pods and what follows from them differ, some
+    seconds where a run has merely begun, and not at all where anybody might wait for it."""
+    keys = (before.keys() | after.keys()) - _VOLATILE - set(_PARTS)
+    if any(before.get(key) != after.get(key) for key in keys) or _truths(before) != _truths(after):
+        return 0.0
+    if any(_begun(before.get(part)) != _begun(after.get(part)) for part in _PARTS):
+        return 0.0
+    return _COUNTS_MAY_WAIT if any(before.get(key) != after.get(key) for key in _VOLATILE) else _RUNNING_MAY_WAIT
+
+
+def _begun(part: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A strategy's part of the status, in which a run that waits and one that runs look the same."""
+    return {
+        name: {**value, "status": names.RUN_RUNNING} if _is_waiting_run(value) else value
+        for name, value in (part or {}).items()
+    }
+
+
+def _is_waiting_run(value: object) -> bool:
+    return isinstance(value, Mapping) and value.get("status") == names.RUN_PENDING
 
 
 def _truths(status: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
