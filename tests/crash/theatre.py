@@ -20,7 +20,7 @@ from tests.fakes.workloads import Behaviour, Workloads
 from tidegate.api import names
 from tidegate.core.analysis.world import Reading
 from tidegate.core.plan import Key
-from tidegate.engine.engine import Engine, EngineSettings
+from tidegate.engine.engine import Engine, EngineSettings, Watching
 from tidegate.providers.base import Providers
 
 Obj = dict[str, Any]
@@ -86,6 +86,7 @@ class Theatre:
         arrange: Callable[[FakeTransport], None] | None = None,
         identity: str = "operator-0",
         lease: Key | None = None,
+        watching: Watching | None = None,
     ) -> FakeTransport:
         """Run one process of the operator until the story is where it should be, or until it is killed."""
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
@@ -97,6 +98,7 @@ class Theatre:
             transport,
             Providers({"prometheus": self.provider}),
             EngineSettings(identity=identity, lease=lease, shell_watches=False),
+            watching=watching,
             now=loop_clock,
             clock=asyncio.get_running_loop().time,
         )
