@@ -285,4 +285,4 @@ class StoreModel(RuleBasedStateMachine):
 
 
 TestStore = StoreModel.TestCase
-TestStore.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestStore.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)

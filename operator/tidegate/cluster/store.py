@@ -54,12 +54,16 @@ class _Kind:
     objects: dict[Key, Obj] = field(default_factory=dict)
     owned: dict[tuple[str, str], dict[Key, None]] = field(default_factory=dict)
     scopes: dict[str, _Scope] = field(default_factory=dict)
-    # Uids that a delete of ours has ended while the watch has not said so yet.
-    ended: set[str] = field(default_factory=set)
+    # What a delete of ours has ended while the watch has not said so yet: by uid, its key and last version.
+    ended: dict[str, tuple[Key, int]] = field(default_factory=dict)
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
 
     def scope_of(self, namespace: str) -> _Scope | None:
         return self.scopes.get("") or self.scopes.get(namespace)
+
+    def outlived(self, key: Key, version: int) -> bool:
+        """Whether an object of this name and a later version has been seen, and its end."""
+        return any(ended == key and version <= last for ended, last in self.ended.values())
 
 
 class Store:
@@ -154,7 +158,8 @@ class Store:
         old = state.objects.get(key) if state else None
         if state is None or old is None or uid not in ("", old["metadata"]["uid"]):
             return
-        state.ended.add(old["metadata"]["uid"])
+        metadata = old["metadata"]
+        state.ended[metadata["uid"]] = (key, int(metadata["resourceVersion"]))
         self._remove(state, key, old, listed=False)
 
     # --- what readers ask
@@ -200,7 +205,7 @@ class Store:
         key = _key(kind, metadata)
         uid = metadata["uid"]
         old = state.objects.get(key)
-        if uid in state.ended:
+        if uid in state.ended or (state.outlived(key, version) and not force):
             return
         if old is not None and not force and int(old["metadata"]["resourceVersion"]) >= version:
             return
@@ -221,7 +226,7 @@ class Store:
     def _end(self, state: _Kind, kind: str, obj: Obj, version: int) -> None:
         metadata = obj["metadata"]
         key, uid = _key(kind, metadata), metadata["uid"]
-        state.ended.discard(uid)
+        state.ended.pop(uid, None)
         old = state.objects.get(key)
         if old is None:
             return
@@ -301,7 +306,7 @@ class Relist:
         uid = metadata["uid"]
         self._listed[_key(self._kind, metadata)] = uid
         if uid in self._ended_before:
-            self._state.ended.discard(uid)  # The server still has what we took for deleted; it is right.
+            self._state.ended.pop(uid, None)  # The server still has what we took for deleted; it is right.
         version = int(metadata["resourceVersion"])
         self._store._put(self._state, self._kind, obj, version, listed=True, force=self._rewound)
 
@@ -313,8 +318,13 @@ class Relist:
                 continue
             if self._rewound or int(obj["metadata"]["resourceVersion"]) <= self._version:
                 self._store._remove(state, key, obj, listed=True)
-        # Of what is not in the list, the watch from here on will not report the end.
-        state.ended.intersection_update(listed.values())
+        # Of what was gone before the list, the watch from here on will not report the end.
+        uids = set(listed.values())
+        state.ended = {
+            uid: (key, version)
+            for uid, (key, version) in state.ended.items()
+            if uid in uids or (version > self._version and not self._rewound)
+        }
         state.scopes[scope].synced = True
 
 
