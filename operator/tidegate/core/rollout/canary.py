@@ -10,11 +10,11 @@ from __future__ import annotations
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
-from tidegate.core.rollout.pointing import canary_stands_for, point_ends
+from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import observed, reachable, shift
-from tidegate.core.rollout.sizing import at_weight, size_alone, size_held, size_undone, size_update
+from tidegate.core.rollout.sizing import at_weight, gives_way, size_alone, size_held, size_undone, size_update
 from tidegate.core.rollout.steps import KINDS, weight_at
 from tidegate.core.rollout.world import ReplicaSet
 
@@ -29,11 +29,18 @@ def decide_canary(draft: Draft) -> None:
     if draft.aborted:
         _undo(draft)
         return
-    _ask_background(draft)
+    begun = gates.BACKGROUND.slot in draft.canary
+    if begun:
+        _ask_background(draft)
     if draft.paused:
         size_held(draft)
-    else:
-        _advance(draft, _walk(draft))
+        return
+    start = step_index(draft)
+    index = _walk(draft)
+    if not begun:
+        _ask_background(draft)
+    if not _leaves_a_weight(draft, start, index):
+        _advance(draft, index)
 
 
 def _settle(draft: Draft) -> None:
@@ -46,19 +53,37 @@ def _settle(draft: Draft) -> None:
     new = release.new
     if new is None or (release.first and release.available < release.replicas):
         return
+    now = observed(draft)
+    if now and not release.first and not canary_stands_for(draft, new):
+        # The template went back to stable's in the middle: traffic leaves the version that is given up, then its end.
+        point_ends(draft, stable=new)
+        shift(draft, reachable(0, now, canary_end_carries(draft, now), carries(new.available, release.replicas)))
+        return
     at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0)
     if release.first and (at_rest or not release.replicas):
         promote(draft, "Initial deploy")
 
 
 def _ask_background(draft: Draft) -> None:
-    """Have the background analysis run, once its first step has been reached."""
+    """Have the background analysis run, from its first step on."""
     analysis = draft.release.canary.analysis
     if analysis is None or draft.release.new is None or draft.status.get("promoteFull"):
         return
-    begun = gates.BACKGROUND.slot in draft.canary
-    if begun or (not draft.paused and step_index(draft) >= analysis.starting_step):
+    if gates.BACKGROUND.slot in draft.canary or step_index(draft) >= analysis.starting_step:
         gates.ask(draft, gates.BACKGROUND, analysis)
+
+
+def _leaves_a_weight(draft: Draft, start: int, index: int) -> bool:
+    """Whether what comes now would undo what a step in between was found done by, its weight.
+
+    Such progress is written down before anything is done, or the next look would find that step not done, go back to
+    its weight, find it done, and so on.
+    """
+    steps = draft.release.canary.steps
+    if draft.status.get("promoteFull"):
+        return False
+    passed = (step.set_weight for step in steps[start:index] if step.set_weight is not None)
+    return any(weight != weight_at(steps, index) for weight in passed)
 
 
 def _walk(draft: Draft) -> int:
@@ -109,7 +134,7 @@ def _advance(draft: Draft, index: int) -> None:
 def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
     """Move traffic towards `weight`, once the canary's end stands for the new version."""
     release = draft.release
-    point_ends(draft, stable=release.stable)
+    point_ends(draft, stable=new if gives_way(draft, weight) else release.stable)
     now = observed(draft)
     stable_carries = carries(release.stable_available, release.replicas)
     if canary_stands_for(draft, new):
@@ -117,9 +142,12 @@ def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
             shift(draft, reachable(weight, now, carries(release.available, release.replicas), stable_carries))
     elif now:
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
-        shift(draft, reachable(0, now, now, stable_carries))
-    elif weight:
+        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries))
+    elif weight and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
+    elif draft.world.traffic is None:
+        # Or a superseded version would keep its last pod for this Service, where the new one may need the room.
+        point_ends(draft, canary=release.stable)
 
 
 def _undo(draft: Draft) -> None:

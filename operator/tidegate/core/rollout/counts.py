@@ -14,12 +14,9 @@ COUNTS: Final = ("replicas", "updatedReplicas", "readyReplicas", "availableRepli
 def count(draft: Draft) -> None:
     """Write the numbers of pods, the autoscaler's view, and the observed split."""
     release, status = draft.release, draft.status
-    sets = [rs for rs in draft.world.replica_sets if not rs.deleting]
+    sets = _alive(draft)
     status["observedGeneration"] = str(draft.world.rollout["metadata"].get("generation", 0))
-    status["replicas"] = sum(rs.current for rs in sets)
-    status["updatedReplicas"] = release.new.current if release.new else 0
-    status["readyReplicas"] = sum(rs.ready for rs in sets)
-    status["availableReplicas"] = sum(rs.available for rs in sets)
+    status.update(pods(draft))
     status["selector"] = _selector(draft)
     if release.spec.strategy.blue_green:
         active = _count_blue_green(draft, sets)
@@ -32,6 +29,21 @@ def count(draft: Draft) -> None:
     for part in ("canary", "blueGreen"):
         if not status[part] and part not in draft.before:
             del status[part]
+
+
+def pods(draft: Draft) -> dict[str, int]:
+    """The numbers of pods as the cluster shows them."""
+    sets, new = _alive(draft), draft.release.new
+    return {
+        "replicas": sum(rs.current for rs in sets),
+        "updatedReplicas": new.current if new else 0,
+        "readyReplicas": sum(rs.ready for rs in sets),
+        "availableReplicas": sum(rs.available for rs in sets),
+    }
+
+
+def _alive(draft: Draft) -> list[ReplicaSet]:
+    return [rs for rs in draft.world.replica_sets if not rs.deleting]
 
 
 def _count_blue_green(draft: Draft, sets: list[ReplicaSet]) -> ReplicaSet | None:

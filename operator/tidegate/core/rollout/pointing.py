@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidegate.core.rollout.actions import PointService, PointSubsets
 from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.world import ReplicaSet
 
 
@@ -41,6 +42,18 @@ def canary_stands_for(draft: Draft, target: ReplicaSet) -> bool:
         return False
     selected = draft.world.traffic.selected() if draft.world.traffic else None
     return selected is None or selected.canary == target.hash
+
+
+def canary_end_carries(draft: Draft, weight: int) -> int:
+    """The greatest weight that the revision at the canary's end can carry, whichever it is; at least `weight` where
+    that end selects no revision, so that nothing is known of its pods."""
+    selected = draft.world.traffic.selected() if draft.world.traffic else None
+    service = draft.world.services.get(draft.release.canary.canary_service)
+    hash_ = selected.canary if selected else service.hash if service else ""
+    if not hash_:
+        return weight
+    available = sum(rs.available for rs in draft.world.replica_sets if rs.hash == hash_ and not rs.deleting)
+    return carries(available, draft.release.replicas)
 
 
 def referenced(draft: Draft) -> frozenset[str]:

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.core.rollout import conditions
-from tidegate.core.rollout.counts import COUNTS, count
+from tidegate.core.rollout.counts import count, pods
 from tidegate.core.rollout.release import Draft
 
 _PROGRESS: Final = (
-    *COUNTS,
     "currentPodHash",
     "currentStepIndex",
     "stableRS",
@@ -38,12 +37,13 @@ def overdue(draft: Draft) -> bool:
     """Whether the update has made no progress for longer than its deadline; if it may come to that, look then."""
     release = draft.release
     progressing = conditions.find(draft.before.get("conditions") or (), names.CONDITION_PROGRESSING)
-    if release.promoted or draft.aborted or draft.paused or draft.waiting or draft.status.get("pauseConditions"):
+    promoted = draft.status.get("stableRS") == release.hash
+    if promoted or draft.aborted or draft.paused or draft.waiting or draft.status.get("pauseConditions"):
         return False
     if progressing is None or progressing.get("status") == "Unknown":
         return False
     if progressing.get("reason") == names.REASON_TIMED_OUT:
-        return True
+        return not _progressed(draft)
     since = conditions.updated_at(progressing)
     if since is None:
         return False
@@ -183,8 +183,8 @@ def _available(draft: Draft) -> bool:
 
 
 def _progressed(draft: Draft) -> bool:
-    before, after = draft.before, draft.status
-    if any(before.get(field) != after.get(field) for field in _PROGRESS):
+    before, after = draft.before, {**draft.status, **(counted := pods(draft))}
+    if any(before.get(field) != after.get(field) for field in (*_PROGRESS, *counted)):
         return True
     parts = (("canary", "weights"), ("blueGreen", "activeSelector"))
     return any((before.get(part) or {}).get(field) != (after.get(part) or {}).get(field) for part, field in parts)

@@ -7,6 +7,7 @@ from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import Bounds, Ratio, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
 from tidegate.core.rollout.shifting import observed
+from tidegate.core.rollout.world import ReplicaSet
 
 
 def at_weight(draft: Draft, weight: int) -> bool:
@@ -23,8 +24,7 @@ def at_weight(draft: Draft, weight: int) -> bool:
             and not traffic.split(weight)
         )
     goal = _goal(draft, weight)
-    stable = release.stable.replicas if release.stable else 0
-    held = 1 if release.stable and release.stable.hash in referenced(draft) else 0
+    stable, held = (release.stable.replicas, _floor(draft, release.stable)) if release.stable else (0, 0)
     return (
         release.new.replicas == goal.canary
         and release.available >= goal.canary
@@ -42,11 +42,20 @@ def size_update(draft: Draft, weight: int) -> None:
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
     new = wanted(release)
-    pods = needed(release.replicas, weight)
-    if new.hash in referenced(draft):
-        pods = max(pods, needed(release.replicas, observed(draft)))
-    keep(draft, new, pods)
+    pods = max(needed(release.replicas, weight), _in_use(draft, new))
+    if pods >= new.replicas or new.deadline is None or draft.reached(new.deadline):
+        keep(draft, new, pods)  # Else it was stable a moment ago and has come back: its pods have their delay yet.
     retire_others(draft)
+
+
+def gives_way(draft: Draft, weight: int) -> bool:
+    """Whether stable's Service has to go over to the new version before that is complete: without a router and
+    without surge, the last pod that this Service selects is in the way of the last new one."""
+    release = draft.release
+    if draft.world.traffic is not None or release.stable is None or _bounds(draft).surge:
+        return False
+    last = release.stable.replicas == 1 == _floor(draft, release.stable)
+    return last and _goal(draft, weight).stable == 0 and release.available >= release.replicas - 1 > 0
 
 
 def size_held(draft: Draft) -> None:
@@ -59,7 +68,11 @@ def size_held(draft: Draft) -> None:
         canary = min(release.new.replicas, release.replicas)
         _roll(draft, Ratio(canary, release.replicas - canary))
     else:
-        size_update(draft, observed(draft))
+        if release.stable is not None:
+            keep(draft, release.stable, release.replicas)
+        pods = min(release.new.replicas, release.replicas)
+        keep(draft, release.new, max(pods, _in_use(draft, release.new)))
+        retire_others(draft)
 
 
 def size_undone(draft: Draft, *, traffic_gone: bool) -> None:
@@ -99,6 +112,15 @@ def retire_others(draft: Draft) -> None:
     )
 
 
+def _in_use(draft: Draft, rs: ReplicaSet) -> int:
+    """The fewest pods that the canary's end needs: what its traffic asks for, and the last one for those who come to
+    it by another way, such as a testers' header route."""
+    release = draft.release
+    if rs.hash not in referenced(draft) or not release.replicas:
+        return 0
+    return max(needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+
+
 def _goal(draft: Draft, weight: int) -> Ratio:
     return ratio(draft.release.replicas, weight, _bounds(draft).surge)
 
@@ -109,10 +131,7 @@ def _bounds(draft: Draft) -> Bounds:
 
 
 def _roll(draft: Draft, goal: Ratio) -> None:
-    """One safe move of pods between the revisions. On the way back stable grows first and the canary goes first.
-
-    A revision that a Service still selects keeps its last pod.
-    """
+    """One safe move of pods between the revisions. On the way back stable grows first and the canary goes first."""
     release = draft.release
     new = wanted(release)
     order = [(new, goal.canary)]
@@ -120,9 +139,14 @@ def _roll(draft: Draft, goal: Ratio) -> None:
         stable = (release.stable, goal.stable)
         order = [stable, *order] if draft.aborted else [*order, stable]
     order += [(rs, 0) for rs in release.others]
-    pointed_at = referenced(draft)
-    floor = {rs.name: 1 for rs, _ in order if rs.hash in pointed_at and rs.replicas}
     sizes = roll(order, release.replicas, _bounds(draft))
     for rs, _ in order:
         if rs.name in sizes or not rs.uid:
-            resize(draft, rs, max(sizes.get(rs.name, rs.replicas), floor.get(rs.name, 0)))
+            resize(draft, rs, max(sizes.get(rs.name, rs.replicas), _floor(draft, rs)))
+
+
+def _floor(draft: Draft, rs: ReplicaSet) -> int:
+    """The fewest pods of a revision where the ratio of pods is the weight: one that a Service still selects keeps its
+    last pod, unless all pods may be gone for a time."""
+    spared = rs.replicas > 0 and rs.hash in referenced(draft)
+    return 1 if spared and _bounds(draft).unavailable < draft.release.replicas else 0

@@ -1,0 +1,210 @@
+"""Stories that nobody would write by hand: strategies, pods and people in any order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, service
+from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
+from tidegate.core.plan import Key
+
+IMAGES = ("v1", "v2", "v3")
+
+PHASES = st.sampled_from(("Successful", "Successful", "Failed", "Error", "Inconclusive"))
+VERDICTS = st.builds(Verdict, PHASES, st.sampled_from((0.0, 1.0, 7.0, 40.0)))
+
+STEPS = st.one_of(
+    st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),
+    st.sampled_from(({"pause": {"duration": 5}}, {"pause": {"duration": "1m"}}, {"pause": {}}, {"analysis": ANALYSIS})),
+)
+DELAYS = st.sampled_from((None, 0, 5, 30))
+
+
+def _some(**fields: Any) -> Obj:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+@st.composite
+def canaries(draw: st.DrawFn) -> Obj:
+    """A canary with a router."""
+    steps = draw(st.lists(STEPS, max_size=6))
+    start = draw(st.integers(0, max(len(steps) - 1, 0)))
+    return canary(
+        *steps,
+        how=draw(st.sampled_from(("hosts", "subsets", "two"))),
+        **_some(
+            scaleDownDelaySeconds=draw(DELAYS),
+            abortScaleDownDelaySeconds=draw(DELAYS),
+            scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
+            analysis=draw(st.sampled_from((None, {**ANALYSIS, "startingStep": start}))),
+        ),
+    )
+
+
+@st.composite
+def ratios(draw: st.DrawFn) -> Obj:
+    """A canary without a router: the ratio of pods is the weight. Without steps it is a rolling update."""
+    surge, unavailable = draw(
+        st.sampled_from((("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (2, 1), ("100%", 0), ("1%", "1%"), (0, "30%")))
+    )
+    return canary(
+        *draw(st.lists(STEPS, max_size=5)),
+        how="pods",
+        maxSurge=surge,
+        maxUnavailable=unavailable,
+        **draw(st.sampled_from(({}, {"canaryService": "app-canary", "stableService": "app-stable"}))),
+    )
+
+
+@st.composite
+def blue_greens(draw: st.DrawFn) -> Obj:
+    """A blue-green strategy."""
+    strategy = blue_green(
+        **_some(
+            autoPromotionEnabled=draw(st.sampled_from((None, False))),
+            autoPromotionSeconds=draw(st.sampled_from((None, 10))),
+            prePromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
+            postPromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
+            scaleDownDelaySeconds=draw(DELAYS),
+            abortScaleDownDelaySeconds=draw(DELAYS),
+            scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
+        )
+    )
+    if draw(st.booleans()):
+        del strategy["blueGreen"]["previewService"]
+    return strategy
+
+
+@dataclass(frozen=True)
+class Move:
+    """Something that happens in a story. It prints as a person would say it."""
+
+    words: str
+    do: Callable[[Stage], object]
+
+    def __repr__(self) -> str:
+        return self.words
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+    def __call__(self, stage: Stage) -> None:
+        self.do(stage)
+
+
+def _moves(words: str, values: tuple[Any, ...], do: Callable[[Stage, Any], object]) -> st.SearchStrategy[Move]:
+    return st.sampled_from([Move(words.format(value), lambda stage, value=value: do(stage, value)) for value in values])
+
+
+def _settle_clock(stage: Stage, seconds: float) -> None:
+    stage.now += timedelta(seconds=seconds)
+
+
+def _drop_set(stage: Stage, image: str) -> None:
+    if image in stage.sets():
+        stage.remove(Key("ReplicaSet", NAMESPACE, stage.sets()[image]["metadata"]["name"]))
+
+
+def _drop_runs(stage: Stage, _: object) -> None:
+    for key in [key for key in stage.objects if key.kind == "AnalysisRun"]:
+        stage.remove(key)
+
+
+def _weigh(stage: Stage, canary_weight: int) -> None:
+    for key in [key for key in stage.objects if key.kind == "VirtualService"]:
+        route = stage.objects[key]["spec"]["http"][0]["route"]
+        weights = [100 - canary_weight, canary_weight, *(d["weight"] for d in route[2:])]
+        edits = [{"op": "add", "path": f"/spec/http/0/route/{at}/weight", "value": w} for at, w in enumerate(weights)]
+        stage.edit(key, edits)
+
+
+def _steal(stage: Stage, wanted: str) -> None:
+    """Somebody rewrites the selector of the Service that users reach, as a re-applied manifest does."""
+    for name in ("app-active", "app-stable"):
+        key = Key("Service", NAMESPACE, name)
+        if key in stage.objects:
+            stage.edit(key, {"spec": {"selector": {HASH: wanted or None}}})
+
+
+def _recreate(stage: Stage, name: str) -> None:
+    key = Key("Service", NAMESPACE, name)
+    if key in stage.objects:
+        stage.remove(key)
+        stage.put(service(name))
+
+
+def _promote(stage: Stage, _: object) -> None:
+    """What the kubectl plugin does: lift the pause if there is one, else go to the next step."""
+    if stage.status.get("pauseConditions"):
+        stage.user(pauseConditions=None)
+    elif stage.status.get("currentStepIndex") is not None:
+        steps = stage.rollout["spec"]["strategy"]["canary"].get("steps") or ()
+        stage.user(currentStepIndex=min(stage.status["currentStepIndex"] + 1, len(steps)))
+
+
+def _promote_in_full(stage: Stage, _: object) -> None:
+    if stage.status.get("stableRS") != stage.status.get("currentPodHash"):
+        stage.user(promoteFull=True)
+
+
+WAITS = _moves("wait {} s", (0, 1, 3, 10, 35, 700), lambda stage, seconds: stage.play(seconds))
+PEOPLE = st.one_of(
+    _moves("image {}", IMAGES, Stage.image),
+    _moves("scale to {}", (0, 1, 2, 3, 5, 10), lambda stage, n: stage.spec(replicas=n)),
+    _moves("spec.paused {}", (True, False), lambda stage, held: stage.spec(paused=held)),
+    _moves("status.abort {}", (True, False), lambda stage, gone: stage.user(abort=gone)),
+    _moves("promote{}", ("",), _promote),
+    _moves("promote in full{}", ("",), _promote_in_full),
+    _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
+)
+PODS = st.one_of(
+    _moves("a pod of {} crashes", IMAGES, lambda stage, image: stage.crash_pods(image)),
+    _moves("a pod of {} is gone for 20 s", IMAGES, lambda stage, image: stage.crash_pods(image, 1, 20)),
+    _moves("every pod of {} crashes", IMAGES, lambda stage, image: stage.crash_pods(image, 99)),
+    _moves("{} never starts any more", IMAGES, lambda stage, image: stage.boot.update({image: None})),
+    _moves("{} is well again", IMAGES, Stage.heal_pods),
+    _moves("{} is slow", IMAGES, lambda stage, image: stage.boot.update({image: 50.0})),
+)
+STRANGERS = st.one_of(
+    _moves("somebody sets the canary's weight to {}", (0, 30, 100), _weigh),
+    _moves("somebody makes the users' Service select {!r}", ("", "nobody"), _steal),
+    _moves("somebody recreates the Service {}", ("app-stable", "app-canary", "app-active", "app-preview"), _recreate),
+    _moves("the ReplicaSet of {} is deleted", IMAGES, _drop_set),
+    _moves("the analysis runs are deleted{}", ("",), _drop_runs),
+    _moves("the clock jumps by {} s", (-30, 30, 3600), _settle_clock),
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn, *happenings: st.SearchStrategy[Move], most: int = 14) -> list[Move]:
+    """Moves with waits between most of them."""
+    pairs = draw(st.lists(st.tuples(st.one_of(*happenings), st.one_of(WAITS, st.none())), min_size=1, max_size=most))
+    return [move for pair in pairs for move in pair if move is not None]
+
+
+def mend(stage: Stage) -> None:
+    """Everybody comes to reason: pods are well, nothing is held, and the present image is asked for in full."""
+    for image in IMAGES:
+        stage.boot.pop(image, None)
+        stage.heal_pods(image)
+    for pods in stage.pods.values():
+        for pod in pods:
+            if pod.ready_at == math.inf:
+                pod.ready_at = 0.0
+    stage.verdicts = {}
+    spec = {"paused": False}
+    if not stage.rollout["spec"].get("replicas"):
+        stage.spec(**spec, replicas=2)
+    else:
+        stage.spec(**spec)
+    stage.play(60)
+    if stage.status.get("abort"):
+        stage.user(abort=False)
+        stage.play(60)
+    stage.user(promoteFull=True)

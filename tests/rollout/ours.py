@@ -1,0 +1,61 @@
+"""Which fields of an object are ours to write: line 4 of "What always holds"."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from tidegate.api import names
+from tidegate.core.plan import Key
+
+HASH: Final = names.POD_TEMPLATE_HASH
+_RS_FIELDS: Final = frozenset({names.REVISION, names.REVISION_HISTORY, names.DESIRED_REPLICAS, "scale-down-deadline"})
+
+Obj = dict[str, Any]
+
+
+def check_only_our_fields(key: Key, before: Obj, after: Obj) -> None:
+    """4: raise unless only our own fields differ."""
+    if _without_ours(key.kind, before) != _without_ours(key.kind, after):
+        raise AssertionError(f"Only our own fields: {key} from {before} to {after}")
+
+
+def _without_ours(kind: str, obj: Obj) -> Obj:
+    obj = orjson.loads(orjson.dumps(obj))
+    metadata = obj["metadata"]
+    for volatile in ("resourceVersion", "generation"):
+        metadata.pop(volatile, None)
+    annotations = metadata.get("annotations", {})
+    spec = obj.get("spec", {})
+    if kind == "Service":
+        annotations.pop(names.MANAGED_BY, None)
+        spec["selector"].pop(HASH, None)
+    elif kind == "DestinationRule":
+        annotations.pop(names.MANAGED_BY, None)
+        for subset in spec["subsets"]:
+            if subset["name"] in ("canary", "stable"):
+                subset.setdefault("labels", {}).pop(HASH, None)
+    elif kind == "VirtualService":
+        for http in spec["http"]:
+            if http.get("name") not in ("testers",):
+                for each in http["route"]:
+                    destination = each["destination"]
+                    host = destination["host"].partition(".")[0]
+                    if (destination.get("subset") or host.rpartition("-")[2]) in ("canary", "stable"):
+                        each.pop("weight", None)
+    elif kind == "ReplicaSet":
+        for name in _RS_FIELDS:
+            annotations.pop(name, None)
+        metadata.pop("annotations", None)  # A copy of the Rollout's goes there by the contract.
+        annotations = {}
+        spec.pop("replicas", None)
+        spec.pop("minReadySeconds", None)
+    elif kind == "Rollout":
+        annotations.pop(names.REVISION, None)
+        spec.pop("replicas", None)
+    elif kind == "AnalysisRun":
+        spec.pop("terminate", None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    return obj

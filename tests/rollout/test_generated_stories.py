@@ -1,0 +1,93 @@
+"""What always holds, over stories that nobody would write by hand.
+
+The stage checks lines 1 to 5, 10 and 11 at every single write (`stage.Broken` quotes the line); here the stories are
+made, and their ends are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.rollout import generated
+from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
+from tests.rollout.objects import Obj
+from tests.rollout.stage import Stage, Verdict, deployed
+
+EXAMPLES = int(os.environ.get("STORIES", "300"))
+"""Stories for each property: half a minute in all."""
+
+FEW = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+VERDICTS = st.dictionaries(
+    st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion")),
+    st.lists(generated.VERDICTS, min_size=1, max_size=3),
+)
+REPLICAS = st.sampled_from((1, 2, 3, 4, 5, 10))
+
+
+def tell(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], **spec: object) -> Stage:
+    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, **spec)
+    stage.image("v2")
+    for move in story:
+        move(stage)
+    return stage
+
+
+def check_end(stage: Stage) -> None:
+    """Once everybody has come to reason, the present image has everything and nothing is left over."""
+    stage.settle()
+    generated.mend(stage)
+    stage.settle()
+    wanted = stage.rollout["spec"]["replicas"]
+    image = stage.rollout["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    assert stage.phase() == ("Healthy", ""), stage.status
+    assert stage.sizes() == {image: wanted}
+    assert stage.status["stableRS"] == stage.hash(image)
+    for key in stage.objects:
+        if key.kind == "VirtualService":
+            assert stage.weight(key.name) == 0
+        if key.kind == "Service" and key.name != "app":
+            assert stage.selects(key.name) == image, key.name
+
+
+@FEW
+@given(generated.canaries(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
+def test_a_canary_with_a_router(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
+) -> None:
+    """1. Traffic only goes where there is capacity. 2. On an undo, traffic goes first. 3. Pods outlive their routes."""
+    check_end(tell(strategy, replicas, verdicts, story))
+
+
+@FEW
+@given(generated.ratios(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
+def test_a_canary_by_numbers_of_pods(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
+) -> None:
+    """10. Idle is silent: it settles, and to the right end."""
+    check_end(tell(strategy, replicas, verdicts, story))
+
+
+@FEW
+@given(generated.blue_greens(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
+def test_blue_green(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]) -> None:
+    """1, 2 and 3, where all traffic moves at once."""
+    check_end(tell(strategy, replicas, verdicts, story))
+
+
+@FEW
+@given(
+    st.one_of(generated.canaries(), generated.ratios(), generated.blue_greens()),
+    REPLICAS,
+    VERDICTS,
+    stories(PEOPLE, PODS, STRANGERS),
+)
+def test_strangers_meddle(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]) -> None:
+    """4. Only our own fields; and whatever others did to them is put right in the end."""
+    check_end(tell(strategy, replicas, verdicts, story))
