@@ -88,6 +88,7 @@ class Stage:
     _stepped: bool = False
     _runs: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     _run_numbers: dict[str, int] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
     _unused_since: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -465,8 +466,9 @@ class Stage:
         )
         for rs in self.sets_by_hash():
             if rs in used:
+                self._used.add(rs)
                 self._unused_since.pop(rs, None)
-            else:
+            elif rs in self._used:
                 self._unused_since.setdefault(rs, self.now)
 
     def sets_by_hash(self) -> dict[str, Obj]:
@@ -531,8 +533,8 @@ class Stage:
                 f"Pods outlive their routes: {hash_} is scaled to nothing while a Service or subset selects it"
             )
         if now == 0 and desired and routed and (delay := self._delay(hash_)):
-            since = self._unused_since.get(hash_, self.now)
-            if (self.now - since).total_seconds() < delay - 1e-6:
+            since = self._unused_since.get(hash_)
+            if since is not None and (self.now - since).total_seconds() < delay - 1e-6:
                 raise Broken(
                     f"Nothing is scaled down before its delay: {hash_} after {self.now - since}, not {delay} s"
                 )

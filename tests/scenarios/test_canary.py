@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -219,6 +221,37 @@ def test_scaling_pausing_and_promoting_in_the_middle(story: Story) -> None:
     story.check_users(users)
     assert done["stableRS"] == new and done["currentStepIndex"] == 5 and "promoteFull" not in done
     assert story.replicas(new) == 4
+
+
+def test_others_who_write_all_the_time_neither_stop_it_nor_lose_anything(story: Story) -> None:
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    strategy = by_host(weigh(20), wait(1), weigh(60), wait(1), weigh(100))
+    story.apply(rollout("v1", strategy))
+    story.until_phase("Healthy")
+    start, done = story.version(), threading.Event()
+
+    def write() -> int:
+        number = 0
+        while not done.wait(0.03):
+            number += 1
+            mark = {"metadata": {"annotations": {"shop.example.com/number": str(number)}}}
+            for kind, name in (("Rollout", "app"), ("VirtualService", "app"), ("Service", "app-canary")):
+                story.patch(kind, name, mark)
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            story.apply(rollout("v2", strategy))
+            story.until_phase("Healthy", timeout=20)
+            story.until_weight(0)
+        finally:
+            done.set()
+        last = writer.result()
+    assert last > 5 and story.weights(since=start) == [0, 20, 60, 100, 0]
+    for kind, name in (("Rollout", "app"), ("VirtualService", "app"), ("Service", "app-canary")):
+        assert story.get(kind, name)["metadata"]["annotations"]["shop.example.com/number"] == str(last)
 
 
 def test_once_settled_nothing_is_written_any_more(story: Story) -> None:

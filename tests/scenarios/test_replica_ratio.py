@@ -62,6 +62,36 @@ def test_ten_pods_roll_with_one_missing_and_two_extra_at_most(story: Story) -> N
     assert set(users.by_version) == {"v1", "v2"}
 
 
+def test_the_ratio_of_pods_follows_the_steps(story: Story) -> None:
+    strategy = canary(weigh(20), wait(), weigh(60), wait(1), weigh(80), maxSurge=1, maxUnavailable=0)
+    story.apply(rollout("v1", strategy, replicas=5))
+    old = story.until_phase("Healthy")["currentPodHash"]
+    start = story.version()
+    story.apply(rollout("v2", strategy, replicas=5))
+    story.until_phase("Paused", "CanaryPauseStep")
+    new = story.status()["currentPodHash"]
+    assert sizes(story, old, new) == (4, 1)
+    assert "weights" not in story.status().get("canary", {})
+
+    story.kubectl("scale", "rollout/app", "--replicas=10")
+    story.until(lambda: sizes(story, old, new) == (8, 2), "the ratio at the new size")
+    scale = story.lab.client.request(
+        "GET", f"/apis/argoproj.io/v1alpha1/namespaces/{story.namespace}/rollouts/app/scale"
+    )
+    assert scale["spec"]["replicas"] == 10 and scale["status"]["selector"] == "app=app"
+    story.until(lambda: story.status()["HPAReplicas"] == 10, "the autoscaler's count")
+    story.kubectl("scale", "rollout/app", "--replicas=5")
+    story.until(lambda: sizes(story, old, new) == (4, 1), "the ratio at the old size")
+
+    before = story.version()
+    story.ask(pauseConditions=None)
+    story.until(lambda: sizes(story, old, new) == (2, 3), "three of five")
+    story.until_phase("Healthy")
+    check_bounds(story, before, at_least=5, at_most=6)
+    assert sizes(story, old, new) == (0, 5)
+    assert story.weights(since=start) == []
+
+
 def test_an_abort_brings_stable_back_before_the_canary_goes(story: Story) -> None:
     strategy = canary(weigh(50), wait(), maxSurge=1, maxUnavailable=0)
     story.apply(rollout("v1", strategy, replicas=4))

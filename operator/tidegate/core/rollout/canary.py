@@ -33,7 +33,8 @@ def decide_canary(draft: Draft) -> None:
     if begun:
         _ask_background(draft)
     if draft.paused:
-        size_held(draft)
+        steps = draft.release.canary.steps
+        size_held(draft, 100 if draft.status.get("promoteFull") else weight_at(steps, step_index(draft)))
         return
     start = step_index(draft)
     index = _walk(draft)
@@ -157,6 +158,6 @@ def _undo(draft: Draft) -> None:
     gone = point_ends(draft, stable=release.stable) and now == 0
     if draft.world.traffic is not None:
         stable_carries = carries(release.stable_available, release.replicas)
-        back = reachable(0, now, carries(release.available, release.replicas), stable_carries)
+        back = reachable(0, now, canary_end_carries(draft, now), stable_carries)
         gone = shift(draft, back) and gone
     size_undone(draft, traffic_gone=gone and point_ends(draft, canary=release.stable))

@@ -58,8 +58,9 @@ def gives_way(draft: Draft, weight: int) -> bool:
     return last and _goal(draft, weight).stable == 0 and release.available >= release.replicas - 1 > 0
 
 
-def size_held(draft: Draft) -> None:
-    """Size every ReplicaSet while a person holds the update: only the Rollout's own size may change."""
+def size_held(draft: Draft, weight: int) -> None:
+    """Size every ReplicaSet while a person holds the update, at a step of this weight: it follows the Rollout's own
+    size, but brings no pods up for traffic that may not come yet."""
     release = draft.release
     if release.new is None:
         if release.stable is not None:
@@ -70,7 +71,7 @@ def size_held(draft: Draft) -> None:
     else:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
-        pods = min(release.new.replicas, release.replicas)
+        pods = min(release.new.replicas, needed(release.replicas, weight))
         keep(draft, release.new, max(pods, _in_use(draft, release.new)))
         retire_others(draft)
 
