@@ -70,7 +70,7 @@ class Lab:
         webhook: bool = True,
         gateway_debounce: str = "100ms",
         scrape_interval: str = "1s",
-        drain: float = 0.5,
+        drain: float = 2.0,
         audited: Sequence[str] = (),
     ) -> Iterator[Lab]:
         """Start a lab and stop it at the end of the `with` block.

@@ -17,7 +17,7 @@ import structlog
 from tidegate.cluster.client import Client
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.informer import Informer
-from tidegate.cluster.lease import Elector, LeaseTiming, boot_clock
+from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming, boot_clock
 from tidegate.cluster.limits import TokenBucket
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
@@ -74,8 +74,12 @@ class Engine:
         watching: Watching | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = boot_clock,
+        on_overrun: Callable[[LeadershipOverrunError], object] = lambda _: None,
     ) -> None:
-        """now: the time that decisions see and statuses show. clock: monotonic seconds, for the lease."""
+        """now: the time that decisions see and statuses show. clock: monotonic seconds, for the lease.
+
+        on_overrun: called when work could not be stopped before another replica may begin; should end the process.
+        """
         self.settings = settings
         self.store = Store(RULES, on_wake=self._wake)
         self.client = Client(
@@ -91,6 +95,7 @@ class Engine:
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
         self._providers = providers
+        self._on_overrun = on_overrun
         self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
         for kind in self._queues:
             self.store.on_change(kind, self._changed)
@@ -167,7 +172,11 @@ class Engine:
                 await stop.wait()
                 await self._stop_work()
             else:
-                await self.elector.run(stop)
+                try:
+                    await self.elector.run(stop)
+                except LeadershipOverrunError as error:
+                    self._on_overrun(error)
+                    raise
             await self.recorder.flush(within=2.0)
             for task in background:
                 task.cancel()

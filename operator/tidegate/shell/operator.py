@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from typing import Final
 
@@ -41,6 +42,7 @@ async def run(settings: Settings) -> None:
         open_providers(ProviderSettings(prometheus_address=settings.prometheus, on_query=metrics.queried)),
         engine_settings(settings),
         watching=metrics,
+        on_overrun=_end_at_once,
     )
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
@@ -64,6 +66,12 @@ async def run(settings: Settings) -> None:
         await pages.cleanup()
         await transport.close()
     log.info("tidegate has stopped", identity=settings.identity)
+
+
+def _end_at_once(error: Exception) -> None:
+    """Two replicas must never act. What could not be stopped in time would not be stopped by tidying up either."""
+    log.critical("ending this process at once", error=str(error))
+    os._exit(os.EX_SOFTWARE)
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
