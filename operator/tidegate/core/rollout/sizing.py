@@ -41,10 +41,7 @@ def size_update(draft: Draft, weight: int) -> None:
         return
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
-    new = wanted(release)
-    pods = max(needed(release.replicas, weight), _in_use(draft, new))
-    if pods >= new.replicas or new.deadline is None or draft.reached(new.deadline):
-        keep(draft, new, pods)  # Else it was stable a moment ago and has come back: its pods have their delay yet.
+    _size_canary(draft, wanted(release), needed(release.replicas, weight))
     retire_others(draft)
 
 
@@ -72,7 +69,7 @@ def size_held(draft: Draft, weight: int) -> None:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
         pods = min(release.new.replicas, needed(release.replicas, weight))
-        keep(draft, release.new, max(pods, _in_use(draft, release.new)))
+        _size_canary(draft, release.new, pods)
         retire_others(draft)
 
 
@@ -113,13 +110,15 @@ def retire_others(draft: Draft) -> None:
     )
 
 
-def _in_use(draft: Draft, rs: ReplicaSet) -> int:
-    """The fewest pods that the canary's end needs: what its traffic asks for, and the last one for those who come to
-    it by another way, such as a testers' header route."""
+def _size_canary(draft: Draft, rs: ReplicaSet, pods: int) -> None:
+    """Bring the canary to so many pods: more where its end stands for it and has more traffic, and never without the
+    last one then, for those who come to it by another way, such as a testers' header route."""
     release = draft.release
-    if rs.hash not in referenced(draft) or not release.replicas:
-        return 0
-    return max(needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+    if rs.hash in referenced(draft) and release.replicas:
+        pods = max(pods, needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+    if pods < rs.replicas and rs.deadline is not None and not draft.reached(rs.deadline):
+        return  # It was stable a moment ago and has come back: its pods have their delay yet.
+    keep(draft, rs, pods)
 
 
 def _goal(draft: Draft, weight: int) -> Ratio:
