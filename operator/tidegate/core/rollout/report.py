@@ -64,7 +64,7 @@ def phase(draft: Draft) -> tuple[str, str]:
         return names.PAUSED, status["pauseConditions"][0]["reason"]
     if status["updatedReplicas"] < release.replicas:
         return names.PROGRESSING, "more replicas need to be updated"
-    if status["availableReplicas"] < status["updatedReplicas"]:
+    if release.available < status["updatedReplicas"]:
         return names.PROGRESSING, "updated replicas are still becoming available"
     waiting = _blue_green_waits(draft) if release.spec.strategy.blue_green else _canary_waits(draft)
     return (names.PROGRESSING, waiting) if waiting else (names.HEALTHY, "")
@@ -168,7 +168,8 @@ def _at_rest(draft: Draft) -> bool:
     probe: Mapping[str, Any] = draft.status
     if draft.aborted or draft.paused or probe.get("pauseConditions"):
         return False
-    if probe["updatedReplicas"] < draft.release.replicas or probe["availableReplicas"] < probe["updatedReplicas"]:
+    release = draft.release
+    if probe["updatedReplicas"] < release.replicas or release.available < probe["updatedReplicas"]:
         return False
     return not (_blue_green_waits(draft) if draft.release.spec.strategy.blue_green else _canary_waits(draft))
 
