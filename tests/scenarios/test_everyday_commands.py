@@ -104,7 +104,7 @@ def test_nothing_holds_up_a_deletion_in_the_middle_and_routes_stay(story: Story,
         if cascade == "orphan":
             story.holds(lambda: all(rs["spec"]["replicas"] for rs in _all_sets(story)), "the pods", 2)
         else:
-            story.until(lambda: not _all_sets(story), "the garbage collector's work")
+            story.until(lambda: not _all_sets(story), "the garbage collector's work", 120)
     after = {
         kind: story.get(kind, name)["spec"] for kind, name in (("VirtualService", "app"), ("Service", "app-canary"))
     }
