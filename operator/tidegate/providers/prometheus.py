@@ -157,24 +157,25 @@ class _Connection:
 
     def _make_client(self) -> PrometheusConnect:
         # Imported with the first question: an operator whose Rollouts have no analysis never pays for it.
-        from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
 
-        session = _session(self._server)
+        from tidegate.providers.light_prometheus import PrometheusConnect, requests  # noqa: PLC0415
+
+        session = _session(requests.Session(), self._server)
         client = PrometheusConnect(self._server.address, session=session, retry=Retry(0))
         # The client mounts an adapter that keeps ten connections and so would drop some of a larger pool.
-        session.mount(self._server.address, HTTPAdapter(pool_connections=1, pool_maxsize=self._threads))
+        session.mount(
+            self._server.address, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=self._threads)
+        )
         return client
 
 
-def _session(server: _Server) -> Session:
+def _session(session: Session, server: _Server) -> Session:
     """A session that has looked at the environment once, and that reads answers by our rules."""
-    import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
+    from requests.utils import get_environ_proxies  # noqa: PLC0415
 
-    session = requests.Session()
-    session.proxies = requests.utils.get_environ_proxies(server.address)
+    session.proxies = get_environ_proxies(server.address)
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     session.trust_env = False
     session.max_redirects = 3

@@ -7,7 +7,7 @@ plugins.
 
 from __future__ import annotations
 
-from tidegate.shell.light import without
+from tidegate.light import without
 
 with without("kubernetes"):
     import kopf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from tidegate.shell.light import without
+from tidegate.light import without
 
 with without("rich"):
     # structlog draws tracebacks with rich when it finds it: 7 MB for something that no log of ours has.
