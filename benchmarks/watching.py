@@ -38,11 +38,12 @@ class Watch:
                 expectation._judge(name, obj, time.monotonic())
         return expectation
 
-    def _take_in(self, line: bytes, at: float) -> None:
+    def _take_in(self, line: bytes, at: float) -> str:
+        """Take in one event; the resource version up to which everything is known now."""
         event = json.loads(line)
-        if event["type"] in ("BOOKMARK", "ERROR"):
-            return
-        obj = event["object"]
+        obj = event.get("object") or event
+        if event.get("type") not in ("ADDED", "MODIFIED", "DELETED"):
+            raise ConnectionError(f"the watch has ended: {obj.get('message') or event}")
         name = obj["metadata"]["name"]
         gone = event["type"] == "DELETED"
         with self._changed:
@@ -53,6 +54,7 @@ class Watch:
             for expectation in self._expected:
                 expectation._judge(name, None if gone else obj, at)
             self._changed.notify_all()
+        return str(obj["metadata"]["resourceVersion"])
 
     def _fail(self, error: Exception) -> None:
         with self._changed:
@@ -99,18 +101,25 @@ def watching(lab: Lab, kind: str, namespace: str, api_version: str) -> Iterator[
     path = lab.client.path(kind, namespace=namespace, api_version=api_version)
     listed = lab.client.request("GET", path)
     watch.objects = {item["metadata"]["name"]: item for item in listed["items"]}
-    query = urlencode({"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]})
     address = urlsplit(lab.api_url)
     trust = ssl.create_default_context(cafile=str(lab.components.certificates / "apiserver.crt"))
-    connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=trust)
-    connection.request("GET", f"{path}?{query}", headers={"Authorization": f"Bearer {lab.components.token}"})
-    answer = connection.getresponse()
+
+    def opened(version: str) -> http.client.HTTPResponse:
+        query = urlencode({"watch": "1", "resourceVersion": version})
+        connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=trust)
+        connection.request("GET", f"{path}?{query}", headers={"Authorization": f"Bearer {lab.components.token}"})
+        return connection.getresponse()
+
+    version = listed["metadata"]["resourceVersion"]
+    first = opened(version)
 
     def follow() -> None:
+        answer, seen = first, version
         try:
-            while line := answer.readline():
-                watch._take_in(line, time.monotonic())
-            raise ConnectionError(f"the watch on {kind} has ended")
+            while True:
+                while line := answer.readline():
+                    seen = watch._take_in(line, time.monotonic())
+                answer = opened(seen)  # A busy API server ends watches; nothing is missed from where this one was.
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             watch._fail(error)
 
