@@ -22,7 +22,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
     (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
     (parse_rollout, CANARY, "spec.workloadRef", {}),
-    (parse_rollout, CANARY, "spec.restartAt", "2026-11-01T10:00:00Z"),
     (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 3}),
     (parse_rollout, CANARY, f"{C}.antiAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {}}),
     (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {"role": "canary"}}),
@@ -100,7 +99,6 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", []),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", []),
     (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", None),
-    (parse_rollout, BLUE_GREEN, f"{B}.maxUnavailable", "10%"),
     (parse_template, TEMPLATE, "spec.dryRun", []),
     (parse_template, TEMPLATE, "spec.templates", None),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom", {}),
@@ -127,14 +125,6 @@ def test_given_a_value_that_asks_for_nothing_then_it_is_accepted(
     spec, problems = parse(spoilt(valid, (path, value)))
     assert problems == ()
     assert spec == untouched
-
-
-def test_given_a_restart_that_was_carried_out_before_then_it_is_accepted() -> None:
-    asked = ("spec.restartAt", "2026-11-01T10:00:00Z")
-    done = {"restartedAt": "2026-11-01T10:00:00Z"}
-    assert parse_rollout(spoilt(CANARY, asked, ("status", done)))[1] == ()
-    later = {"restartedAt": "2026-10-01T10:00:00Z"}
-    assert [p.path for p in parse_rollout(spoilt(CANARY, asked, ("status", later)))[1]] == ["spec.restartAt"]
 
 
 @pytest.mark.parametrize(

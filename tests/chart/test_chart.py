@@ -171,7 +171,7 @@ def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: L
         assert not may(lab, user, "create", "leases.coordination.k8s.io", "elsewhere")
         for denied in (
             "secrets",
-            "pods",
+            "pods/log",
             "configmaps",
             "deployments.apps",
             "customresourcedefinitions.apiextensions.k8s.io",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, service
 from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.core.plan import Key
+from tidegate.core.times import format_time
 
 IMAGES = ("v1", "v2", "v3")
 
@@ -148,6 +149,10 @@ def _promote(stage: Stage, _: object) -> None:
         stage.user(currentStepIndex=min(stage.status["currentStepIndex"] + 1, len(steps)))
 
 
+def _restart(stage: Stage, after: float) -> None:
+    stage.spec(restartAt=format_time(stage.now + timedelta(seconds=after)))
+
+
 def _promote_in_full(stage: Stage, _: object) -> None:
     if stage.status.get("stableRS") != stage.status.get("currentPodHash"):
         stage.user(promoteFull=True)
@@ -161,6 +166,7 @@ PEOPLE = st.one_of(
     _moves("status.abort {}", (True, False), lambda stage, gone: stage.user(abort=gone)),
     _moves("promote{}", ("",), _promote),
     _moves("promote in full{}", ("",), _promote_in_full),
+    _moves("restart the pods in {} s", (0, 20), _restart),
     _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
 )
 PODS = st.one_of(

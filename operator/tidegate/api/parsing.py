@@ -37,7 +37,7 @@ _WRONG_TYPE: Final = {
 
 def parse_rollout(raw: Mapping[str, Any]) -> tuple[RolloutSpec | None, tuple[Problem, ...]]:
     """Read the spec of a Rollout. There is a spec exactly if there are no problems."""
-    return _parse(RolloutSpec, raw, check_rollout, _spent_restart(raw))
+    return _parse(RolloutSpec, raw, check_rollout)
 
 
 def parse_template(raw: Mapping[str, Any]) -> tuple[AnalysisTemplateSpec | None, tuple[Problem, ...]]:
@@ -77,20 +77,17 @@ def _parse(
     model: type[T],
     raw: Mapping[str, Any],
     check: Callable[[T], Iterable[Problem]],
-    spent: frozenset[str] = frozenset(),
 ) -> tuple[T | None, tuple[Problem, ...]]:
     body = raw.get("spec") if isinstance(raw, Mapping) else None
     if body is None:
         return None, (Problem("spec", "is required"),)
-    spec, problems = _validate(model, body, "spec", spent)
+    spec, problems = _validate(model, body, "spec")
     if spec is not None:
         problems = tuple(check(spec))
     return (None, problems) if problems else (spec, ())
 
 
-def _validate(
-    model: type[T], raw: Any, path: str, spent: frozenset[str] = frozenset()
-) -> tuple[T | None, tuple[Problem, ...]]:
+def _validate(model: type[T], raw: Any, path: str) -> tuple[T | None, tuple[Problem, ...]]:
     """The model of a JSON object, or what is wrong with its fields' names and types."""
     validator: SchemaValidator = model.__pydantic_validator__  # type: ignore[attr-defined]
     try:
@@ -98,7 +95,7 @@ def _validate(
     except ValidationError:
         pass  # perhaps only for something harmless; what remains without that is what to tell
     try:
-        return validator.validate_python(without_harmless(model, raw, spent), by_alias=True, by_name=False), ()
+        return validator.validate_python(without_harmless(model, raw), by_alias=True, by_name=False), ()
     except ValidationError as invalid:
         return None, tuple(_problem(model, path, error) for error in invalid.errors(include_url=False))
 
@@ -149,16 +146,3 @@ def _describe(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {value!r}" if len(value) <= 40 else f"the text {value[:40]!r}…"
     return "a list" if isinstance(value, list | tuple) else "an object"
-
-
-def _spent_restart(raw: Mapping[str, Any]) -> frozenset[str]:
-    """A restart that was carried out before Tidegate took over asks for nothing any more, yet stays in the
-    spec."""
-    if not isinstance(raw, Mapping):
-        return frozenset()
-    spec, status = raw.get("spec"), raw.get("status")
-    if isinstance(spec, Mapping) and isinstance(status, Mapping):
-        asked = spec.get("restartAt")
-        if asked is not None and asked == status.get("restartedAt"):
-            return frozenset({"restartAt"})
-    return frozenset()

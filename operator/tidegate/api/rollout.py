@@ -12,7 +12,7 @@ from typing import Final, Literal
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.analysis import ValueFromHash
-from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap, Time
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
@@ -240,6 +240,9 @@ class BlueGreenStrategy:
     """An analysis that must be successful before the active Service is switched."""
     post_promotion_analysis: RolloutAnalysis | None = None
     """An analysis after the switch. When it fails, the active Service is switched back."""
+    max_unavailable: IntOrString = "25%"
+    """Pods that may be missing during a restart by restartAt, as a number or a percentage (rounded down).
+    Default: 25%. At least one pod is restarted at a time."""
     scale_down_delay_seconds: Natural | None = None
     """How long the old version's pods stay after the switch. Default: 30."""
     scale_down_delay_revision_limit: Natural | None = None
@@ -300,6 +303,9 @@ class RolloutSpec:
     minReadySeconds. Time spent paused does not count."""
     progress_deadline_abort: Bool = False
     """Whether to abort an update that has exceeded progressDeadlineSeconds. Default: false."""
+    restart_at: Time | None = None
+    """Replace every pod that was created before this time, a few at once, by evicting it: disruption budgets are
+    kept. A time to come is waited for."""
     paused: Bool = False
     """Hold the update where it is. Scaling still works."""
     analysis: RunHistory = RunHistory()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tidegate.api.common import MAX_INT32, is_duration, percent_of
+from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
 from tidegate.api.pod_checks import check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
@@ -35,6 +35,8 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
     deadline, ready = spec.progress_deadline_seconds, spec.min_ready_seconds
     if deadline <= ready:
         yield Problem("spec.progressDeadlineSeconds", f"is {deadline}, must be more than minReadySeconds ({ready})")
+    if spec.restart_at is not None and not is_time(spec.restart_at):
+        yield Problem("spec.restartAt", f"{spec.restart_at!r} is not a time such as 2026-11-01T10:00:00Z")
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     if canary is not None and blue_green is not None:
         yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
@@ -123,24 +125,31 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
 
 
 def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
-    zeros = 0
-    for field, value in (("maxSurge", canary.max_surge), ("maxUnavailable", canary.max_unavailable)):
-        try:
-            percent = percent_of(value)
-        except ValueError as error:
-            yield Problem(f"{_CANARY}.{field}", str(error))
-            continue
-        number = int(value) if percent is None else percent
-        if number < 0:
-            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be 0 or more")
-        elif field == "maxUnavailable" and percent is not None and percent > 100:
-            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be at most 100%")
-        zeros += number == 0
-    if zeros == 2:
+    yield from _check_pods(f"{_CANARY}.maxSurge", canary.max_surge)
+    yield from _check_unavailable(f"{_CANARY}.maxUnavailable", canary.max_unavailable)
+    if all(str(value).rstrip("%").strip("0") == "" for value in (canary.max_surge, canary.max_unavailable)):
         yield Problem(
             f"{_CANARY}.maxSurge",
             "is 0 and so is maxUnavailable; raise one, or no pod could ever be replaced",
         )
+
+
+def _check_unavailable(at: str, value: int | str) -> Iterator[Problem]:
+    problems = list(_check_pods(at, value))
+    yield from problems
+    if not problems and (percent_of(value) or 0) > 100:
+        yield Problem(at, f"is {value}, must be at most 100%")
+
+
+def _check_pods(at: str, value: int | str) -> Iterator[Problem]:
+    """A number of pods or a percentage of them."""
+    try:
+        percent = percent_of(value)
+    except ValueError as error:
+        yield Problem(at, str(error))
+        return
+    if percent is None and int(value) < 0:
+        yield Problem(at, f"is {value}, must be 0 or more")
 
 
 def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
@@ -177,6 +186,7 @@ def _check_blue_green(blue_green: BlueGreenStrategy, history_limit: int) -> Iter
             f"{_BLUE_GREEN}.previewService",
             f"is {blue_green.preview_service!r}, the activeService too; the two versions need a Service each",
         )
+    yield from _check_unavailable(f"{_BLUE_GREEN}.maxUnavailable", blue_green.max_unavailable)
     limit = blue_green.scale_down_delay_revision_limit
     if limit is not None and limit > history_limit:
         yield Problem(

@@ -60,11 +60,6 @@ def when_empty(value: Any) -> bool:
     )
 
 
-def always(_value: Any) -> bool:
-    """For a field that changes only what another refused field would do."""
-    return True
-
-
 def when(*values: Any) -> Callable[[Any], bool]:
     """For a field with a default that is not empty. Told apart from True, which equals 1 in Python."""
     return lambda value: value is None or any(value == v and type(value) is type(v) for v in values)
@@ -79,7 +74,6 @@ _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes"
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     RolloutSpec: {
         "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
-        "restartAt": NotBuilt(never, "change an annotation of the pod template to restart its pods"),
         "rollbackWindow": _CONTENT,
     },
     CanaryStrategy: {
@@ -117,7 +111,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "previewReplicaCount": _REFUSED,
         "previewMetadata": _CONTENT,
         "activeMetadata": _CONTENT,
-        "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
@@ -171,11 +164,10 @@ def refusal(model: type, field: str, parent: str) -> str:
     return f"is not a field of {parent}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def without_harmless(model: type, raw: Any, spent: frozenset[str] = frozenset()) -> Any:
+def without_harmless(model: type, raw: Any) -> Any:
     """A copy of an object's JSON without nulls and without refused fields that ask for nothing.
 
-    `spent` names fields of the outermost object that ask for nothing any more. Only what the models know is
-    walked through, so an object of any depth is safe.
+    Only what the models know is walked through, so an object of any depth is safe.
     """
     if isinstance(raw, list):
         return [without_harmless(model, item) for item in raw]
@@ -184,7 +176,7 @@ def without_harmless(model: type, raw: Any, spent: frozenset[str] = frozenset())
     fields, refused = known_fields(model), not_built(model)
     kept: dict[str, Any] = {}
     for name, value in raw.items():
-        if value is None or name in spent or (name in refused and refused[name].harmless(value)):
+        if value is None or (name in refused and refused[name].harmless(value)):
             continue
         inner = fields.get(name)
         kept[name] = value if inner is None else without_harmless(inner, value)

@@ -8,13 +8,15 @@ loses nothing: the next reconcile decides the same from the same cluster.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
-from tidegate.cluster.errors import AlreadyExists
+from tidegate.cluster.errors import AlreadyExists, TooManyRequests
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Action, Key, Plan
+from tidegate.core.rollout import needs
 from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.world import World
 from tidegate.engine.controller import DONE, Outcome
@@ -22,6 +24,7 @@ from tidegate.engine.gather import Gatherer
 from tidegate.engine.writing import Writer, status_write
 
 _ROUNDS: Final = 30
+_BUDGET_PAUSE: Final = timedelta(seconds=30)
 
 
 class Restless(Exception):  # noqa: N818 - a finding, not a Python error
@@ -38,6 +41,8 @@ class Rollouts:
         self._now = now
         self._gatherer = Gatherer(now)
         self._held: dict[Key, datetime] = {}
+        # Until when disruption budgets are not asked again. Lost with the process, which then asks once more.
+        self._refused: dict[Key, datetime] = {}
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one Rollout as far as it can go now."""
@@ -47,7 +52,7 @@ class Rollouts:
             if world is None:
                 self._forget(key)
                 return DONE
-            plan = decide(world)
+            plan = decide(await self._complete(key, world))
             view.commit()
             if plan.actions:
                 await self._carry_out(key, world, plan.actions)
@@ -59,11 +64,26 @@ class Rollouts:
                 return Outcome(self._until(plan))
         raise Restless(f"{key} did not come to rest in {_ROUNDS} decisions")
 
+    async def _complete(self, key: Key, world: World) -> World:
+        """The world with what only this decision needs."""
+        if refused := self._refused.get(key):
+            if world.now >= refused:
+                del self._refused[key]
+            else:
+                world = replace(world, no_eviction_before=refused)
+        hashes = needs.pods_of(world)
+        return replace(world, pods=await self._writer.pods(key.namespace, hashes)) if hashes else world
+
     async def _carry_out(self, key: Key, world: World, actions: tuple[Action, ...]) -> None:
         for action in actions:
             write = action.write()
             try:
                 await self._writer.send(write, key)
+            except TooManyRequests:
+                if write.subresource != "eviction":
+                    raise
+                self._refused[key] = self._now() + _BUDGET_PAUSE
+                return
             except AlreadyExists:
                 self._name_was_taken(world, write.key)
                 return
@@ -99,6 +119,7 @@ class Rollouts:
         self._store.forget(key)
         self._gatherer.forget(key)
         self._held.pop(key, None)
+        self._refused.pop(key, None)
 
 
 def _earlier(first: float, second: float | None) -> float:

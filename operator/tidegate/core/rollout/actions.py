@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.core.plan import Event, Key, Write
-from tidegate.core.rollout.world import ReplicaSet, Run, Service
+from tidegate.core.rollout.world import Pod, ReplicaSet, Run, Service
 from tidegate.core.times import format_time
 
 
@@ -124,6 +124,27 @@ class DeleteReplicaSet:
     def write(self) -> Write:
         key = Key("ReplicaSet", self.namespace, self.replica_set.name)
         return Write("delete", key, uid=self.replica_set.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask for the end of a pod, so that its ReplicaSet replaces it. A disruption budget may refuse."""
+
+    namespace: str
+    pod: Pod
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": self.pod.name, "namespace": self.namespace},
+            "deleteOptions": {"preconditions": {"uid": self.pod.uid}},
+        }
+        return Write("create", Key("Pod", self.namespace, self.pod.name), body, subresource="eviction")
 
 
 @dataclass(frozen=True, slots=True)

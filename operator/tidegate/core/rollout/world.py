@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api import names
@@ -71,6 +71,46 @@ class ReplicaSet:
                 "",
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a ReplicaSet.
+
+    owner: the uid of its controller. ready_since: since when it has been ready; None while it is not.
+    """
+
+    name: str
+    uid: str
+    owner: str
+    created: datetime
+    ready_since: datetime | None
+    deleting: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Pod:
+        """Read a core/v1 Pod."""
+        meta, status = raw["metadata"], raw.get("status") or {}
+        ready: Mapping[str, Any] = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), {})
+        owners = (o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller"))
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            owner=next(owners, ""),
+            created=parse_time(meta["creationTimestamp"]),
+            ready_since=_moment(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+            deleting="deletionTimestamp" in meta,
+            labels=meta.get("labels") or {},
+            annotations=meta.get("annotations") or {},
+        )
+
+    def available(self, min_ready_seconds: int, now: datetime) -> bool:
+        """Whether it has been ready for so long."""
+        if self.deleting or self.ready_since is None:
+            return False
+        return self.ready_since + timedelta(seconds=min_ready_seconds) <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +181,9 @@ class World:
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
     templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
+    pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
+        of a cluster would cost more memory than everything else.
+    no_eviction_before: a disruption budget has refused; it is asked again then.
     """
 
     now: datetime
@@ -155,6 +198,8 @@ class World:
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
     templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    no_eviction_before: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -1,0 +1,13 @@
+"""What a decision needs to know beyond what the store keeps, so that it is only asked for then."""
+
+from __future__ import annotations
+
+from tidegate.core.rollout import restarts
+from tidegate.core.rollout.world import World
+
+
+def pods_of(world: World) -> frozenset[str]:
+    """The hashes of the ReplicaSets whose pods this decision is about; mostly none."""
+    if world.spec is None or world.problems or "deletionTimestamp" in world.rollout["metadata"]:
+        return frozenset()
+    return frozenset(rs.hash for rs in restarts.affected(world) if rs.hash)
