@@ -22,7 +22,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
     (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
     (parse_rollout, CANARY, "spec.workloadRef", {}),
-    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 3}),
     (parse_rollout, CANARY, f"{C}.antiAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {}}),
     (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {"role": "canary"}}),
     (parse_rollout, CANARY, f"{C}.stableMetadata", {"annotations": {"role": "stable"}}),
@@ -81,7 +80,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
     (parse_rollout, CANARY, "spec.workloadRef", None),
-    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 0}),
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", False),
     (parse_rollout, CANARY, f"{C}.canaryMetadata", {}),

@@ -167,6 +167,7 @@ PEOPLE = st.one_of(
     _moves("promote{}", ("",), _promote),
     _moves("promote in full{}", ("",), _promote_in_full),
     _moves("restart the pods in {} s", (0, 20), _restart),
+    _moves("rollbackWindow {}", (0, 1, 3), lambda s, n: s.spec(rollbackWindow={"revisions": n})),
     _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
 )
 PODS = st.one_of(

@@ -283,6 +283,15 @@ class RunHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RollbackWindow:
+    """How far back a version may be to be gone back to at once."""
+
+    revisions: Natural = 0
+    """Going back to a version is taken at once if fewer than so many others lie between it and the stable one, by
+    the age of their ReplicaSets. Default: 0, never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutSpec:
     """What should run, and how a new version of it takes over from the old one."""
 
@@ -303,6 +312,8 @@ class RolloutSpec:
     minReadySeconds. Time spent paused does not count."""
     progress_deadline_abort: Bool = False
     """Whether to abort an update that has exceeded progressDeadlineSeconds. Default: false."""
+    rollback_window: RollbackWindow | None = None
+    """Go back without steps, pauses and analyses where the earlier version is still a recent one."""
     restart_at: Time | None = None
     """Replace every pod that was created before this time, a few at once, by evicting it: disruption budgets are
     kept. A time to come is waited for."""

@@ -74,7 +74,6 @@ _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes"
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     RolloutSpec: {
         "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
-        "rollbackWindow": _CONTENT,
     },
     CanaryStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),

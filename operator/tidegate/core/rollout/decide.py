@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
-from tidegate.core.rollout import conditions, gates, restarts, revisions
+from tidegate.core.rollout import conditions, gates, restarts, revisions, rollback_window
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -53,6 +53,7 @@ def _decide(draft: Draft) -> None:
         report(draft)
         return
     begin(draft)
+    rollback_window.hasten(draft)
     obey(draft)
     if release.spec.progress_deadline_abort and not release.first and overdue(draft):
         # Written before anything is undone, for undoing is progress, and the deadline would seem kept again.
