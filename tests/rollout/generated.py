@@ -24,6 +24,12 @@ STEPS = st.one_of(
     st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),
     st.sampled_from(({"pause": {"duration": 5}}, {"pause": {"duration": "1m"}}, {"pause": {}}, {"analysis": ANALYSIS})),
 )
+ROLES: tuple[Obj | None, ...] = (
+    None,
+    {"labels": {"role": "new"}},
+    {"labels": {"role": "old"}, "annotations": {"for": "all"}},
+)
+METADATA = st.tuples(st.sampled_from(ROLES), st.sampled_from(ROLES))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -34,12 +40,15 @@ def _some(**fields: Any) -> Obj:
 @st.composite
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
+    metadata = draw(METADATA)
     steps = draw(st.lists(STEPS, max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     return canary(
         *steps,
         how=draw(st.sampled_from(("hosts", "subsets", "two"))),
         **_some(
+            canaryMetadata=metadata[0],
+            stableMetadata=metadata[1],
             scaleDownDelaySeconds=draw(DELAYS),
             abortScaleDownDelaySeconds=draw(DELAYS),
             scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
@@ -68,6 +77,8 @@ def blue_greens(draw: st.DrawFn) -> Obj:
     """A blue-green strategy."""
     strategy = blue_green(
         **_some(
+            previewMetadata=draw(st.sampled_from(ROLES)),
+            activeMetadata=draw(st.sampled_from(ROLES)),
             autoPromotionEnabled=draw(st.sampled_from((None, False))),
             autoPromotionSeconds=draw(st.sampled_from((None, 10))),
             prePromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),

@@ -51,6 +51,12 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         annotations = {}
         spec.pop("replicas", None)
         spec.pop("minReadySeconds", None)
+        for part in ("labels", "annotations"):  # Metadata of a role; the tests' are called so.
+            given = spec["template"].get("metadata", {}).get(part, {})
+            for name in ("role", "for"):
+                given.pop(name, None)
+            if not given:
+                spec["template"].get("metadata", {}).pop(part, None)
     elif kind == "Rollout":
         annotations.pop(names.REVISION, None)
         spec.pop("replicas", None)

@@ -245,6 +245,20 @@ class Stage:
         condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
         return {"metadata": metadata, "status": {"conditions": [condition]}}
 
+    def _patch_pod(self, write: Write) -> None:
+        assert isinstance(write.body, Mapping)
+        patch = {
+            part: write.body["metadata"][part] for part in ("labels", "annotations") if part in write.body["metadata"]
+        }
+        pod = next((p for pods in self.pods.values() for p in pods if p.name == write.key.name), None)
+        assert write.body["metadata"]["uid"] == f"uid-of-{write.key.name}"
+        self.writes.append(write)
+        if pod is not None:
+            changed = merge_patch(pod.metadata, patch)
+            if changed == pod.metadata:
+                raise Broken(f"A write that would change nothing is not made: {write}")
+            pod.metadata = changed
+
     def _evict(self, write: Write) -> bool:
         """The Eviction API: False when the disruption budget refuses."""
         assert isinstance(write.body, Mapping)
@@ -284,10 +298,15 @@ class Stage:
                 done_since_status = True
                 for action in plan.actions:
                     write = action.write()
+                    if crash_after is not None and write.key.kind == "Pod" and len(self.writes) - begun >= crash_after:
+                        return True
                     if write.subresource == "eviction":
                         self.writes.append(write)
                         if not self._evict(write):
                             break
+                        continue
+                    if write.key.kind == "Pod":
+                        self._patch_pod(write)
                         continue
                     if self._taken(write):
                         break
@@ -383,6 +402,8 @@ class Stage:
             settled = [pod for pod in ready if pod.ready_at + (spec.get("minReadySeconds") or 0) <= at + 1e-6]
             counts = {"replicas": len(pods), "readyReplicas": len(ready), "availableReplicas": len(settled)}
             status = {name: count for name, count in counts.items() if count or name == "replicas"}
+            if "observedGeneration" in (rs.get("status") or {}):
+                status["observedGeneration"] = rs["status"]["observedGeneration"]
             if status != rs.get("status"):
                 self._store({**rs, "status": status})
 

@@ -63,10 +63,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch, create, patch, delete]
-# Restarts by spec.restartAt: pods are only read while one is under way.
+# Restarts by spec.restartAt, and metadata of a role: pods are only read while one is under way or has changed.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list]
+  verbs: [get, list, patch]
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]

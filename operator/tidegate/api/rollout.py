@@ -178,6 +178,16 @@ class TrafficRouting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PodMetadata:
+    """Labels and annotations for pods while they have a role. They are patched in; nothing restarts."""
+
+    labels: StringMap | None = None
+    """Labels for the pods."""
+    annotations: StringMap | None = None
+    """Annotations for the pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStrategy:
     """Bring the new version up beside the old one and move traffic to it in steps."""
 
@@ -192,6 +202,10 @@ class CanaryStrategy:
     """What splits the traffic. Without it, a weight is approximated by the numbers of old and new pods."""
     analysis: BackgroundAnalysis | None = None
     """An analysis that runs beside the steps and aborts the update when it fails."""
+    canary_metadata: PodMetadata | None = None
+    """What the new version's pods bear until it is promoted."""
+    stable_metadata: PodMetadata | None = None
+    """What the stable version's pods bear."""
     max_surge: IntOrString = "25%"
     """Pods above the wanted number during an update, as a number or a percentage (rounded up). Default: 25%.
     Used without trafficRouting. May not be 0 when maxUnavailable is."""
@@ -240,6 +254,10 @@ class BlueGreenStrategy:
     """An analysis that must be successful before the active Service is switched."""
     post_promotion_analysis: RolloutAnalysis | None = None
     """An analysis after the switch. When it fails, the active Service is switched back."""
+    preview_metadata: PodMetadata | None = None
+    """What the new version's pods bear until it is promoted."""
+    active_metadata: PodMetadata | None = None
+    """What the stable version's pods bear."""
     max_unavailable: IntOrString = "25%"
     """Pods that may be missing during a restart by restartAt, as a number or a percentage (rounded down).
     Default: 25%. At least one pod is restarted at a time."""

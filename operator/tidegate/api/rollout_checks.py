@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
-from tidegate.api.pod_checks import check_pods
+from tidegate.api.pod_checks import check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
     IstioRouting,
+    LabelSelector,
     RolloutAnalysis,
     RolloutSpec,
 )
@@ -41,14 +42,18 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
     if canary is not None and blue_green is not None:
         yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
     elif canary is not None:
-        yield from _check_canary(canary)
+        yield from _check_canary(canary, spec.selector)
     elif blue_green is not None:
+        yield from check_pod_metadata(f"{_BLUE_GREEN}.previewMetadata", blue_green.preview_metadata, spec.selector)
+        yield from check_pod_metadata(f"{_BLUE_GREEN}.activeMetadata", blue_green.active_metadata, spec.selector)
         yield from _check_blue_green(blue_green, spec.revision_history_limit)
     else:
         yield Problem("spec.strategy", "has no strategy: give it canary or blueGreen")
 
 
-def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
+def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[Problem]:
+    yield from check_pod_metadata(f"{_CANARY}.canaryMetadata", canary.canary_metadata, selector)
+    yield from check_pod_metadata(f"{_CANARY}.stableMetadata", canary.stable_metadata, selector)
     yield from _check_canary_services(canary)
     if canary.traffic_routing is None:
         if canary.scale_down_delay_seconds is not None:

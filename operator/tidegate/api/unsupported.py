@@ -77,8 +77,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     CanaryStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
-        "canaryMetadata": _CONTENT,
-        "stableMetadata": _CONTENT,
         "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
         "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
@@ -108,8 +106,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     BlueGreenStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "previewReplicaCount": _REFUSED,
-        "previewMetadata": _CONTENT,
-        "activeMetadata": _CONTENT,
     },
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},

@@ -127,6 +127,63 @@ class DeleteReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DressReplicaSet:
+    """Change the metadata that a ReplicaSet's pods bear for their role. behind: what its pods may still have."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    changes: Mapping[str, Mapping[str, str | None]]
+    metadata: str | None
+    behind: str | None
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        marks: dict[str, str | None] = {names.EPHEMERAL_METADATA: self.metadata}
+        if self.behind or names.PODS_BEHIND in self.replica_set.annotations:
+            marks[names.PODS_BEHIND] = self.behind
+        body: dict[str, Any] = {"metadata": {"annotations": marks}}
+        if self.changes:
+            body["spec"] = {"template": {"metadata": {part: dict(values) for part, values in self.changes.items()}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, body)
+
+
+@dataclass(frozen=True, slots=True)
+class DressPod:
+    """Change the metadata that one pod bears for its role."""
+
+    namespace: str
+    pod: Pod
+    changes: Mapping[str, Mapping[str, str | None]]
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return _patch("Pod", self.namespace, self.pod, {"metadata": {p: dict(v) for p, v in self.changes.items()}})
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Take an annotation off a ReplicaSet."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    annotation: str
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        body: dict[str, Any] = {"metadata": {"annotations": {self.annotation: None}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, body)
+
+
+@dataclass(frozen=True, slots=True)
 class Evict:
     """Ask for the end of a pod, so that its ReplicaSet replaces it. A disruption budget may refuse."""
 
@@ -273,6 +330,6 @@ class MarkRollout:
         return Write("patch", self.key, body)
 
 
-def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run, body: dict[str, Any]) -> Write:
+def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run | Pod, body: dict[str, Any]) -> Write:
     body.setdefault("metadata", {})["uid"] = target.uid
     return Write("patch", Key(kind, namespace, target.name), body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.core.rollout import restarts
+from tidegate.core.rollout import metadata, restarts
 from tidegate.core.rollout.world import World
 
 
@@ -10,4 +10,5 @@ def pods_of(world: World) -> frozenset[str]:
     """The hashes of the ReplicaSets whose pods this decision is about; mostly none."""
     if world.spec is None or world.problems or "deletionTimestamp" in world.rollout["metadata"]:
         return frozenset()
-    return frozenset(rs.hash for rs in restarts.affected(world) if rs.hash)
+    sets = (*restarts.affected(world), *metadata.behind(world))
+    return frozenset(rs.hash for rs in sets if rs.hash)

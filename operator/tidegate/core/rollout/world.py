@@ -39,6 +39,8 @@ class ReplicaSet:
     annotations: Mapping[str, str]
     template: Mapping[str, Any]
     failure: str
+    observed: bool = True
+    """Whether the ReplicaSet controller has seen the present template; only kept where that matters."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> ReplicaSet:
@@ -62,6 +64,7 @@ class ReplicaSet:
             min_ready_seconds=int(spec.get("minReadySeconds") or 0),
             annotations=annotations,
             template=spec.get("template") or {},
+            observed=int(status.get("observedGeneration", meta.get("generation", 0))) >= meta.get("generation", 0),
             failure=next(
                 (
                     f"{condition.get('reason', '')}: {condition.get('message', '')}"
