@@ -22,7 +22,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
     (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
     (parse_rollout, CANARY, "spec.workloadRef", {}),
-    (parse_rollout, CANARY, f"{C}.antiAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {}}),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
     (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
@@ -53,7 +52,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualServices[1].tcpRoutes", [{"port": 5432}]),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", ["extra"]),
     (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", 1),
-    (parse_rollout, BLUE_GREEN, f"{B}.antiAffinity", {}),
     (parse_rollout, BLUE_GREEN, f"{B}.prePromotionAnalysis.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),

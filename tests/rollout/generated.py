@@ -48,6 +48,7 @@ def canaries(draw: st.DrawFn) -> Obj:
         how=draw(st.sampled_from(("hosts", "subsets", "two"))),
         **_some(
             canaryMetadata=metadata[0],
+            antiAffinity=draw(st.sampled_from((None, {"requiredDuringSchedulingIgnoredDuringExecution": {}}))),
             stableMetadata=metadata[1],
             scaleDownDelaySeconds=draw(DELAYS),
             abortScaleDownDelaySeconds=draw(DELAYS),

@@ -51,6 +51,7 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         annotations = {}
         spec.pop("replicas", None)
         spec.pop("minReadySeconds", None)
+        spec["template"]["spec"].pop("affinity", None)
         for part in ("labels", "annotations"):  # Metadata of a role; the tests' are called so.
             given = spec["template"].get("metadata", {}).get(part, {})
             for name in ("role", "for"):

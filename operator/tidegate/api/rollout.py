@@ -7,8 +7,9 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.analysis import ValueFromHash
@@ -188,6 +189,29 @@ class PodMetadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PreferredApart:
+    """Keep apart where that is possible."""
+
+    weight: Int
+    """How much the scheduler cares, from 1 to 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RequiredApart:
+    """Keep apart in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AntiAffinity:
+    """Keeps the new version's pods off the nodes of the stable version's. Exactly one field is set."""
+
+    preferred: Annotated[PreferredApart | None, Field(alias="preferredDuringSchedulingIgnoredDuringExecution")] = None
+    """Where that is possible."""
+    required: Annotated[RequiredApart | None, Field(alias="requiredDuringSchedulingIgnoredDuringExecution")] = None
+    """In any case: a new pod without such a node waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStrategy:
     """Bring the new version up beside the old one and move traffic to it in steps."""
 
@@ -202,6 +226,8 @@ class CanaryStrategy:
     """What splits the traffic. Without it, a weight is approximated by the numbers of old and new pods."""
     analysis: BackgroundAnalysis | None = None
     """An analysis that runs beside the steps and aborts the update when it fails."""
+    anti_affinity: AntiAffinity | None = None
+    """Keep the new version's pods off the nodes of the stable version's."""
     canary_metadata: PodMetadata | None = None
     """What the new version's pods bear until it is promoted."""
     stable_metadata: PodMetadata | None = None
@@ -254,6 +280,8 @@ class BlueGreenStrategy:
     """An analysis that must be successful before the active Service is switched."""
     post_promotion_analysis: RolloutAnalysis | None = None
     """An analysis after the switch. When it fails, the active Service is switched back."""
+    anti_affinity: AntiAffinity | None = None
+    """Keep the new version's pods off the nodes of the stable version's."""
     preview_metadata: PodMetadata | None = None
     """What the new version's pods bear until it is promoted."""
     active_metadata: PodMetadata | None = None

@@ -14,6 +14,7 @@ from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
 from tidegate.api.pod_checks import check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
+    AntiAffinity,
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
@@ -54,6 +55,7 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
 def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[Problem]:
     yield from check_pod_metadata(f"{_CANARY}.canaryMetadata", canary.canary_metadata, selector)
     yield from check_pod_metadata(f"{_CANARY}.stableMetadata", canary.stable_metadata, selector)
+    yield from _check_anti_affinity(f"{_CANARY}.antiAffinity", canary.anti_affinity)
     yield from _check_canary_services(canary)
     if canary.traffic_routing is None:
         if canary.scale_down_delay_seconds is not None:
@@ -139,6 +141,17 @@ def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
         )
 
 
+def _check_anti_affinity(at: str, given: AntiAffinity | None) -> Iterator[Problem]:
+    if given is None:
+        return
+    kinds = "preferredDuringSchedulingIgnoredDuringExecution and requiredDuringSchedulingIgnoredDuringExecution"
+    if (given.preferred is None) == (given.required is None):
+        yield Problem(at, f"must have exactly one of {kinds}")
+    if given.preferred is not None and not 1 <= given.preferred.weight <= 100:
+        path = f"{at}.preferredDuringSchedulingIgnoredDuringExecution.weight"
+        yield Problem(path, f"is {given.preferred.weight}, must be from 1 to 100")
+
+
 def _check_unavailable(at: str, value: int | str) -> Iterator[Problem]:
     problems = list(_check_pods(at, value))
     yield from problems
@@ -191,6 +204,7 @@ def _check_blue_green(blue_green: BlueGreenStrategy, history_limit: int) -> Iter
             f"{_BLUE_GREEN}.previewService",
             f"is {blue_green.preview_service!r}, the activeService too; the two versions need a Service each",
         )
+    yield from _check_anti_affinity(f"{_BLUE_GREEN}.antiAffinity", blue_green.anti_affinity)
     yield from _check_unavailable(f"{_BLUE_GREEN}.maxUnavailable", blue_green.max_unavailable)
     limit = blue_green.scale_down_delay_revision_limit
     if limit is not None and limit > history_limit:

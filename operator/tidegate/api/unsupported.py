@@ -76,7 +76,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
     },
     CanaryStrategy: {
-        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
         "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
@@ -104,7 +103,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
-        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "previewReplicaCount": _REFUSED,
     },
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},

@@ -151,6 +151,23 @@ class DressReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Avoid:
+    """Change the pods that a ReplicaSet's pods keep away from."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    terms: Mapping[str, list[Any] | None]
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        spec = {"template": {"spec": {"affinity": {"podAntiAffinity": dict(self.terms)}}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, {"spec": spec})
+
+
+@dataclass(frozen=True, slots=True)
 class DressPod:
     """Change the metadata that one pod bears for its role."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
-from tidegate.core.rollout import conditions, gates, metadata, restarts, revisions, rollback_window
+from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -66,6 +66,7 @@ def _decide(draft: Draft) -> None:
         decide_canary(draft)
     if not (draft.paused and release.new is None):
         revisions.number(draft)
+    affinity.follow(draft)
     metadata.follow(draft)
     restarts.follow(draft)
     gates.follow(draft)

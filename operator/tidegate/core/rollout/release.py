@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutSpec
 from tidegate.core.hashing import MalformedError, templates_equal
 from tidegate.core.plan import Action, Event, Key
-from tidegate.core.rollout.dress import borne, dressed
+from tidegate.core.rollout.dress import borne, dressed, without_rules
 from tidegate.core.rollout.world import ReplicaSet, World
 
 
@@ -101,10 +101,12 @@ class Release:
 def _same(template: Mapping[str, Any], rs: ReplicaSet) -> bool:
     """Whether a pod template means the same as a ReplicaSet's; one that can't be read is like no other.
 
-    What a role has added to the ReplicaSet's is added to the other too, so that it makes no difference.
+    What was put into the ReplicaSet's makes no difference: metadata of a role is put into the other too, and rules that
+    keep revisions apart are taken out of both.
     """
     try:
-        return templates_equal(dressed(template, borne(rs.annotations)), rs.template)
+        mine = without_rules(dressed(template, borne(rs.annotations)))
+        return templates_equal(mine, without_rules(rs.template))
     except MalformedError:
         return False
 

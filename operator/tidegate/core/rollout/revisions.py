@@ -16,6 +16,7 @@ from tidegate.core.rollout.actions import (
     Scale,
     SetDeadline,
 )
+from tidegate.core.rollout.affinity import apart, rules
 from tidegate.core.rollout.dress import dressed, written
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.world import ReplicaSet
@@ -161,7 +162,7 @@ def _body(release: Release, replicas: int) -> dict[str, Any]:
             "replicas": replicas,
             "minReadySeconds": release.spec.min_ready_seconds,
             "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), **mark}},
-            "template": dressed({**template, "metadata": {**own, "labels": labels}}, role),
+            "template": apart(dressed({**template, "metadata": {**own, "labels": labels}}, role), rules(release)),
         },
     }
 
