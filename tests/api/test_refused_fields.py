@@ -20,8 +20,6 @@ Parse = Callable[[Any], tuple[Any, Any]]
 
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
-    (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
-    (parse_rollout, CANARY, "spec.workloadRef", {}),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
     (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
@@ -73,7 +71,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
-    (parse_rollout, CANARY, "spec.workloadRef", None),
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", False),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 1),

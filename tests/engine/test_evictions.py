@@ -48,6 +48,10 @@ class Server:
         return [path for _, path, _ in self.asked if path.endswith("/eviction")]
 
 
+async def _nothing(_kind: str) -> None:
+    """Every kind is known."""
+
+
 def make(stage: Stage) -> tuple[Server, Rollouts, list[datetime]]:
     server, clock = Server(stage), [stage.now]
     client = Client(server)  # type: ignore[arg-type]
@@ -55,7 +59,7 @@ def make(stage: Stage) -> tuple[Server, Rollouts, list[datetime]]:
     for key, obj in stage.objects.items():
         store.apply(key.kind, "ADDED", orjson.loads(orjson.dumps(obj)))
     recorder = Recorder(client, instance="test")
-    return server, Rollouts(store, Writer(client, store), recorder, lambda: clock[0]), clock
+    return server, Rollouts(store, Writer(client, store), recorder, lambda: clock[0], _nothing), clock
 
 
 async def test_a_refused_eviction_is_left_alone_for_half_a_minute_and_the_status_still_written() -> None:

@@ -27,6 +27,7 @@ from tidegate.core.rollout.replicas import Bounds, carries
 from tidegate.core.rollout.world import Pod as WorldPod
 from tidegate.core.rollout.world import World
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 HASH: Final = names.POD_TEMPLATE_HASH
@@ -198,7 +199,12 @@ class Stage:
     # -- what `Gatherer` asks of a view
 
     def get(self, key: Key) -> Obj | None:
-        return self.objects.get(key)
+        obj = self.objects.get(Key("ReplicaSet", *key[1:]) if key.kind == LOOSE else key)
+        if obj is None or key.kind not in WATCHED_ON_DEMAND:
+            return obj
+        project = RULES[key.kind].project
+        assert project is not None
+        return project(orjson.loads(orjson.dumps(obj)))
 
     def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
         return [

@@ -63,6 +63,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch, create, patch, delete]
+# Workloads that a workloadRef names; a Deployment can be scaled down for its Rollout.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, patch]
+- apiGroups: [""]
+  resources: [podtemplates]
+  verbs: [get, list, watch]
 # Restarts by spec.restartAt, and metadata of a role: pods are only read while one is under way or has changed.
 - apiGroups: [""]
   resources: [pods]

@@ -18,8 +18,8 @@ from tidegate.api.analysis_checks import check_metrics, check_template
 from tidegate.api.analysis_status import AnalysisRunStatus
 from tidegate.api.common import MAX_INT32
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutSpec
-from tidegate.api.rollout_checks import check_rollout
+from tidegate.api.rollout import RolloutSpec, WorkloadRef
+from tidegate.api.rollout_checks import check_rollout, check_workload
 from tidegate.api.unsupported import known_fields, refusal, without_harmless
 
 T = TypeVar("T")
@@ -36,7 +36,16 @@ _WRONG_TYPE: Final = {
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> tuple[RolloutSpec | None, tuple[Problem, ...]]:
-    """Read the spec of a Rollout. There is a spec exactly if there are no problems."""
+    """Read the spec of a Rollout. There is a spec exactly if there are no problems.
+
+    With a workloadRef, template and selector have to be filled in; what is wrong with the reference itself is told
+    first, for nothing can be filled in then.
+    """
+    body = raw.get("spec") if isinstance(raw, Mapping) else None
+    if isinstance(body, Mapping) and isinstance(body.get("workloadRef"), Mapping):
+        ref, problems = _validate(WorkloadRef, body["workloadRef"], "spec.workloadRef")
+        if problems := problems or tuple(check_workload(ref) if ref else ()):
+            return None, problems
     return _parse(RolloutSpec, raw, check_rollout)
 
 

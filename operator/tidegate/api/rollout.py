@@ -18,6 +18,9 @@ from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, S
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
 
+WORKLOAD_KINDS: Final = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
+"""What a Rollout may take its template from, and the API version of each."""
+
 StepKind = Literal["setWeight", "pause", "analysis"]
 
 
@@ -329,6 +332,22 @@ class RunHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class WorkloadRef:
+    """A workload that has the pod template, in the Rollout's namespace."""
+
+    api_version: Str = ""
+    """apps/v1 for a Deployment or a ReplicaSet, v1 for a PodTemplate."""
+    kind: Str
+    """Deployment, ReplicaSet or PodTemplate."""
+    name: Str
+    """The workload's name."""
+    scale_down: Str = "never"
+    """What becomes of a Deployment's own pods when the Rollout's first version is up: never (they stay), onsuccess
+    (they go once it is healthy) or progressively (they go one by one as its pods come). Default: never. They come
+    back when the Rollout is deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RollbackWindow:
     """How far back a version may be to be gone back to at once."""
 
@@ -347,6 +366,9 @@ class RolloutSpec:
     """Which pods belong to the Rollout. Must match the template's labels. Can't be changed."""
     template: Opaque
     """The pods to create. A change of it starts an update."""
+    workload_ref: WorkloadRef | None = None
+    """Take template and selector from a workload instead: leave both out then. A change of its template starts an
+    update."""
     strategy: Strategy
     """How a new version takes over."""
     min_ready_seconds: Natural = 0

@@ -14,6 +14,7 @@ from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
 from tidegate.api.pod_checks import check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
+    WORKLOAD_KINDS,
     AntiAffinity,
     BlueGreenStrategy,
     CanaryStep,
@@ -22,6 +23,7 @@ from tidegate.api.rollout import (
     LabelSelector,
     RolloutAnalysis,
     RolloutSpec,
+    WorkloadRef,
 )
 
 _CANARY: Final = "spec.strategy.canary"
@@ -50,6 +52,21 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
         yield from _check_blue_green(blue_green, spec.revision_history_limit)
     else:
         yield Problem("spec.strategy", "has no strategy: give it canary or blueGreen")
+
+
+def check_workload(ref: WorkloadRef) -> Iterator[Problem]:
+    """Every problem of what a Rollout takes its template from."""
+    at = "spec.workloadRef"
+    version = WORKLOAD_KINDS.get(ref.kind)
+    if version is None:
+        yield Problem(f"{at}.kind", f"is {ref.kind!r}, must be one of {', '.join(WORKLOAD_KINDS)}")
+    elif ref.api_version not in ("", version):
+        yield Problem(f"{at}.apiVersion", f"is {ref.api_version!r}, must be {version} with kind {ref.kind}")
+    yield from _check_required_name(f"{at}.name", ref.name, "a workload")
+    if ref.scale_down not in ("never", "onsuccess", "progressively"):
+        yield Problem(f"{at}.scaleDown", f"is {ref.scale_down!r}, must be never, onsuccess or progressively")
+    elif ref.scale_down != "never" and ref.kind != "Deployment":
+        yield Problem(f"{at}.scaleDown", f"is {ref.scale_down}, which only a Deployment can be; leave it out")
 
 
 def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[Problem]:

@@ -29,7 +29,6 @@ from tidegate.api.rollout import (
     IstioDestinationRule,
     IstioVirtualService,
     RolloutAnalysis,
-    RolloutSpec,
     TrafficRouting,
 )
 
@@ -72,9 +71,6 @@ _ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
-    RolloutSpec: {
-        "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
-    },
     CanaryStrategy: {
         "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.cluster.rules import KindRules, Obj
+from tidegate.engine import workloads
 
 WATCHED_BY_SHELL: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 """The kinds that only people change; kopf watches these."""
@@ -88,4 +89,5 @@ RULES: Final[Mapping[str, KindRules]] = {
     "Service": KindRules(project=_service),
     "VirtualService": KindRules(project=_route),
     "DestinationRule": KindRules(project=_route),
+    **workloads.RULES,
 }

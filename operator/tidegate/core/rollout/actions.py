@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.core.plan import Event, Key, Write
-from tidegate.core.rollout.world import Pod, ReplicaSet, Run, Service
+from tidegate.core.rollout.world import Pod, ReplicaSet, Run, Service, Workload
 from tidegate.core.times import format_time
 
 
@@ -321,26 +321,76 @@ class DeleteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleWorkload:
+    """Give the Deployment that a Rollout stands in for fewer pods, or some of them back; note what it had."""
+
+    namespace: str
+    workload: Workload
+    replicas: int
+    before: int
+    rollout: str
+
+    @property
+    def event(self) -> Event:
+        return Event(
+            "ScalingDeployment", f"Scaled {self.workload.key} from {self.workload.replicas} to {self.replicas}"
+        )
+
+    def write(self) -> Write:
+        noted = {names.SCALED_DOWN_BY: self.rollout, names.REPLICAS_BEFORE: str(self.before)}
+        meta = {
+            "uid": self.workload.uid,
+            "resourceVersion": self.workload.version,
+            "labels": {names.SCALED_DOWN: "true"},
+            "annotations": noted,
+        }
+        return Write("patch", self.workload.key, {"metadata": meta, "spec": {"replicas": self.replicas}})
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Give a Deployment the pods back that it had before a Rollout stood in for it."""
+
+    namespace: str
+    workload: Workload
+
+    @property
+    def event(self) -> Event:
+        return Event(
+            "ScalingDeployment", f"Scaled {self.workload.key} back to {self.workload.before}: its Rollout is deleted"
+        )
+
+    def write(self) -> Write:
+        gone = {names.SCALED_DOWN_BY: None, names.REPLICAS_BEFORE: None}
+        meta = {"uid": self.workload.uid, "labels": {names.SCALED_DOWN: None}, "annotations": gone}
+        replicas = max(self.workload.before or 0, self.workload.replicas)
+        return Write("patch", self.workload.key, {"metadata": meta, "spec": {"replicas": replicas}})
+
+
+@dataclass(frozen=True, slots=True)
 class MarkRollout:
-    """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read."""
+    """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read.
+
+    workload_generation: that of the workload whose template this is about; empty without one.
+    """
 
     key: Key
     uid: str
     resource_version: str
     revision: int
     default_replicas: bool
+    workload_generation: str = ""
 
     @property
     def event(self) -> None:
         return None
 
     def write(self) -> Write:
+        marks = {names.REVISION: str(self.revision)}
+        if self.workload_generation:
+            marks[names.WORKLOAD_GENERATION] = self.workload_generation
         body: dict[str, Any] = {
-            "metadata": {
-                "uid": self.uid,
-                "resourceVersion": self.resource_version,
-                "annotations": {names.REVISION: str(self.revision)},
-            }
+            "metadata": {"uid": self.uid, "resourceVersion": self.resource_version, "annotations": marks}
         }
         if self.default_replicas:
             body["spec"] = {"replicas": 1}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
-from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window
+from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window, workload
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -27,11 +27,12 @@ _RUNNING_MAY_WAIT: Final = 3.0
 def decide(world: World) -> Plan:
     """Decide what to do for a Rollout now.
 
-    Nothing is planned for a Rollout that is being deleted: its owned objects go with it and its routes stay as they
-    are. One that can't be acted on gets a condition that says why, and nothing else changes.
+    A Rollout that is being deleted leaves its routes as they are, and its owned objects go with it; only a Deployment
+    that it stood in for gets its pods back. One that can't be acted on gets a condition that says why, and nothing
+    else changes.
     """
     if "deletionTimestamp" in world.rollout["metadata"]:
-        return Plan()
+        return Plan(actions=workload.give_back(world))
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
     draft = Draft(world, Release.assess(world, world.spec))
@@ -66,6 +67,7 @@ def _decide(draft: Draft) -> None:
         decide_canary(draft)
     if not (draft.paused and release.new is None):
         revisions.number(draft)
+    workload.follow(draft)
     affinity.follow(draft)
     metadata.follow(draft)
     restarts.follow(draft)

@@ -111,10 +111,13 @@ def number(draft: Draft) -> None:
     """Write the revision's number on its ReplicaSet when it came back or changed, and on the Rollout."""
     release, world = draft.release, draft.world
     meta = world.rollout["metadata"]
-    known = (meta.get("annotations") or {}).get(names.REVISION)
+    given = meta.get("annotations") or {}
     default = "replicas" not in world.rollout["spec"]
-    if known != str(release.revision) or default:
-        draft.do(MarkRollout(draft.key, world.uid, meta["resourceVersion"], release.revision, default_replicas=default))
+    generation = world.workload.generation if world.workload else ""
+    stale = generation and given.get(names.WORKLOAD_GENERATION) != generation
+    if given.get(names.REVISION) != str(release.revision) or default or stale:
+        version, revision = meta["resourceVersion"], release.revision
+        draft.do(MarkRollout(draft.key, world.uid, version, revision, default, workload_generation=generation))
     rs = release.new
     if rs is None:
         return

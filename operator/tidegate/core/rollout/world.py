@@ -14,6 +14,7 @@ from typing import Any
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
+from tidegate.core.plan import Key
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -117,6 +118,38 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """What a Rollout takes its template from.
+
+    before, by: how many pods it had when a Rollout scaled it down, and that Rollout's name; None and "" otherwise.
+    """
+
+    key: Key
+    uid: str
+    version: str
+    generation: str
+    replicas: int
+    before: int | None
+    by: str
+
+    @classmethod
+    def read(cls, key: Key, raw: Mapping[str, Any]) -> Workload:
+        """Read a Deployment, a ReplicaSet or a PodTemplate."""
+        meta = raw["metadata"]
+        annotations = meta.get("annotations") or {}
+        before = annotations.get(names.REPLICAS_BEFORE, "")
+        return cls(
+            key=key,
+            uid=meta["uid"],
+            version=meta["resourceVersion"],
+            generation=str(meta.get("generation", meta["resourceVersion"])),
+            replicas=int((raw.get("spec") or {}).get("replicas", 1)),
+            before=int(before) if before.isdigit() else None,
+            by=annotations.get(names.SCALED_DOWN_BY, ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A Service and the pod template hash that its selector asks for (empty when it asks for none)."""
 
@@ -176,7 +209,7 @@ class Run:
 class World:
     """Everything that one decision about a Rollout reads.
 
-    rollout: the raw object.
+    rollout: the raw object; with a workloadRef, template and selector of the workload are filled in.
     spec: its spec when it can be read, else None and `problems` say why.
     template_hash, step_hash: of the spec, by the contract's algorithm.
     name_taken: whether a ReplicaSet that is not ours has the name that the next one would get.
@@ -186,6 +219,7 @@ class World:
     templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
         of a cluster would cost more memory than everything else.
+    workload: what spec.workloadRef names.
     no_eviction_before: a disruption budget has refused; it is asked again then.
     """
 
@@ -202,6 +236,7 @@ class World:
     runs: tuple[Run, ...] = ()
     templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
+    workload: Workload | None = None
     no_eviction_before: datetime | None = None
 
     @property
