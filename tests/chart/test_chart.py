@@ -77,11 +77,18 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
     monkeypatch.setenv("POD_NAMESPACE", "ops")
 
     wide = read_settings(arguments(render(lab)))
+    one = read_settings(arguments(render(lab, "instanceId=team-a")))
     narrow = read_settings(
         arguments(render(lab, "namespaced=true", "prometheus=http://p:9090", "log.format=console", "log.level=debug"))
     )
 
     assert wide == Settings(identity="tidegate-0", lease_namespace="ops")
+    assert one == Settings(
+        identity="tidegate-0",
+        lease_namespace="ops",
+        instance_id="team-a",
+        lease_name="tidegate-controller-lock-team-a",
+    )
     assert narrow == Settings(
         identity="tidegate-0",
         lease_namespace="ops",

@@ -26,7 +26,7 @@ from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.controller import Controller, Outcome, Result
-from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
@@ -51,11 +51,13 @@ class Watching(Protocol):
 class EngineSettings:
     """How one process of the operator runs.
 
-    namespace: the one to work in; empty for all. lease: where leaders are elected; None works without election.
+    namespace: the one to work in; empty for all. instance_id: of the Rollouts and AnalysisRuns to look after; empty for
+    those that bear none. lease: where leaders are elected; None works without election.
     rate, burst: API requests a second, and at once.
     """
 
     namespace: str = ""
+    instance_id: str = ""
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
@@ -114,7 +116,10 @@ class Engine:
 
     def _informed(self) -> Sequence[tuple[str, str]]:
         by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
-        return (*by_shell, *WATCHED_BY_INFORMERS.items())
+        mine = names.INSTANCE_ID
+        ours = f"{mine}={self.settings.instance_id}" if self.settings.instance_id else f"!{mine}"
+        informed = ((kind, ours if kind in BY_INSTANCE else by) for kind, by in WATCHED_BY_INFORMERS.items())
+        return (*by_shell, *informed)
 
     async def refresh(self, kind: str) -> None:
         """List a kind that the shell watches, and forget what is no longer there."""
@@ -201,6 +206,8 @@ class Engine:
             found, _ = await self.client.list("Deployment", self.settings.namespace, f"{names.SCALED_DOWN}=true")
             for raw in found:
                 workload = Workload.read(Key("Deployment", raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
+                if not workload.by:
+                    continue
                 await self._rollouts.give_back(Key("Rollout", workload.key.namespace, workload.by), workload)
         except ClusterError as error:
             log.warning("can't look for Deployments whose Rollout is gone; they stay scaled down", error=str(error))

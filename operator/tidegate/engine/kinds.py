@@ -12,6 +12,10 @@ from tidegate.engine import workloads
 WATCHED_BY_SHELL: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 """The kinds that only people change; kopf watches these."""
 
+BY_INSTANCE: Final = frozenset({"Rollout", "AnalysisRun"})
+"""The kinds that belong to one of several controllers in a cluster, by a label; of these only ours are watched. What
+they own and what they name is theirs."""
+
 WATCHED_BY_INFORMERS: Final[Mapping[str, str]] = {
     "Rollout": "",
     "ReplicaSet": names.POD_TEMPLATE_HASH,

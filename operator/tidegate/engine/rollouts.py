@@ -93,8 +93,13 @@ class Rollouts:
             await self.give_back(key, Workload.read(where, found))
 
     async def give_back(self, key: Key, workload: Workload) -> None:
-        """Give a Deployment the pods back that the Rollout `key` has taken from it, if it has and is gone."""
-        if self._store.get(key) is None and workload.by == key.name != "" and workload.before is not None:
+        """Give a Deployment the pods back that the Rollout `key` has taken from it, if it has and is gone.
+
+        The server is asked, for the store does not have those of other instances either.
+        """
+        if workload.by != key.name or workload.before is None or self._store.get(key) is not None:
+            return
+        if not await self._writer.exists(key):
             await self._writer.send(GiveBack(key.namespace, workload).write(), key)
 
     async def _complete(self, key: Key, world: World) -> World:

@@ -72,6 +72,14 @@ class Writer:
         else:
             self._absorb(answer, author)
 
+    async def exists(self, key: Key) -> bool:
+        """Whether the server has the object, whoever's it is."""
+        try:
+            await self._client.get(key)
+        except NotFound:
+            return False
+        return True
+
     async def pods(self, namespace: str, hashes: frozenset[str]) -> tuple[Pod, ...]:
         """The pods of ReplicaSets by their hashes, as they are now."""
         selector = f"{names.POD_TEMPLATE_HASH} in ({','.join(sorted(hashes))})"
