@@ -103,6 +103,19 @@ def test_a_label_of_the_template_comes_back_with_the_promotion() -> None:
     assert roles(stage, "v2") == {("mine", None)}
 
 
+def test_a_version_that_comes_back_has_its_template_dressed_before_its_pods_come() -> None:
+    stage = deployed(blue_green(previewMetadata=CANARY, activeMetadata=CANARY, scaleDownDelaySeconds=0), replicas=1)
+    for image in ("v2", "v1", "v2"):
+        stage.image(image)
+        stage.play(0)
+    assert roles(stage, "v2") == {("canary", None)}
+    stage.settle()
+    assert roles(stage, "v2") == {("canary", None)}
+    lists = stage.pod_lists
+    stage.play(100)
+    assert stage.pod_lists == lists
+
+
 @pytest.mark.parametrize("writes", range(1, 10))
 def test_a_crash_between_the_replicaset_and_its_pods_leaves_no_pod_behind(writes: int) -> None:
     """With Argo Rollouts pods stay without: once its ReplicaSet is written, nobody comes back to them."""

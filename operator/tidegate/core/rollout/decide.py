@@ -61,6 +61,9 @@ def _decide(draft: Draft) -> None:
         abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
         report(draft)
         return
+    # Before the first pod comes from a template of an earlier role.
+    affinity.follow(draft)
+    metadata.prepare(draft)
     if release.spec.strategy.blue_green:
         decide_blue_green(draft)
     else:
@@ -68,7 +71,6 @@ def _decide(draft: Draft) -> None:
     if not (draft.paused and release.new is None):
         revisions.number(draft)
     workload.follow(draft)
-    affinity.follow(draft)
     metadata.follow(draft)
     restarts.follow(draft)
     gates.follow(draft)

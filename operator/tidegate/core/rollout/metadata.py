@@ -44,20 +44,36 @@ def behind(world: World) -> Iterator[ReplicaSet]:
             yield rs
 
 
+def prepare(draft: Draft) -> None:
+    """Bring the templates of revisions without pods to what their role asks for."""
+    for rs in _sets(draft.release):
+        if not rs.replicas and not rs.current:
+            _dress(draft, rs, None)
+
+
 def follow(draft: Draft) -> None:
-    """Bring every revision's metadata to what its role asks for."""
-    release, namespace = draft.release, draft.world.namespace
-    sets = {rs.uid: rs for rs in (release.new, release.stable, *release.others) if rs is not None}
+    """Bring the templates and the pods of the other revisions to what their role asks for."""
     late = tuple(behind(draft.world))
-    for rs in sets.values():
-        want, have = wanted(release, rs), borne(rs.annotations)
-        if want != have:
-            old = _both(read(rs.annotations.get(names.PODS_BEHIND)), have)
-            changes = _changes(release, rs, rs.template.get("metadata") or {}, want, have)
-            mark = orjson.dumps(old).decode() if rs.replicas or rs.current else None
-            draft.do(DressReplicaSet(namespace, rs, changes, written(want), mark))
-        elif rs in late:
-            _dress_pods(draft, rs, want)
+    for rs in _sets(draft.release):
+        old = _both(read(rs.annotations.get(names.PODS_BEHIND)), borne(rs.annotations))
+        dressing = (rs.replicas or rs.current) and _dress(draft, rs, orjson.dumps(old).decode())
+        if not dressing and rs in late:
+            _dress_pods(draft, rs, wanted(draft.release, rs))
+
+
+def _sets(release: Release) -> list[ReplicaSet]:
+    sets = {rs.uid: rs for rs in (release.new, release.stable, *release.others) if rs is not None}
+    return list(sets.values())
+
+
+def _dress(draft: Draft, rs: ReplicaSet, mark: str | None) -> bool:
+    """Change a template that is not as its role asks for. mark: what its pods may still have, if there are any."""
+    want, have = wanted(draft.release, rs), borne(rs.annotations)
+    if want == have:
+        return False
+    changes = _changes(draft.release, rs, rs.template.get("metadata") or {}, want, have)
+    draft.do(DressReplicaSet(draft.world.namespace, rs, changes, written(want), mark))
+    return True
 
 
 def _dress_pods(draft: Draft, rs: ReplicaSet, want: Metadata) -> None:
