@@ -146,3 +146,26 @@ def test_a_kept_workload_is_small_and_whole() -> None:
 
 def test_replicasets_of_rollouts_are_left_to_their_own_watch() -> None:
     assert WATCHED_ON_DEMAND[LOOSE] == f"!{names.POD_TEMPLATE_HASH}"
+
+
+@pytest.mark.parametrize("mode", ["onsuccess", "progressively"])
+async def test_killed_at_any_write_the_deployment_ends_the_same(mode: str) -> None:
+    """What always holds, 6: killed anywhere, same end."""
+    writes, number = 99, 0
+    while number < writes:
+        number += 1
+        for point in ("before", "unseen", "after"):
+            async with theatre(scaleDown=mode) as stage:
+                stage.deploy()
+                first = await stage.play(lambda: done(stage), crash=(number, point))
+                if not first.killed.is_set() or first.writes < number:
+                    writes = first.writes
+                await stage.play(lambda: done(stage))
+                found = stage.cluster.peek("Deployment", "shop")
+                assert found is not None
+                assert found["metadata"]["annotations"][names.REPLICAS_BEFORE] == "3", f"killed {point} write {number}"
+    assert number > 3
+
+
+def done(stage: Theatre) -> bool:
+    return phase(stage) == "Healthy" and size(stage) == 0
