@@ -20,13 +20,6 @@ Parse = Callable[[Any], tuple[Any, Any]]
 
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
-    (parse_rollout, CANARY, "spec.workloadRef", {"kind": "Deployment", "name": "shop"}),
-    (parse_rollout, CANARY, "spec.workloadRef", {}),
-    (parse_rollout, CANARY, "spec.restartAt", "2026-11-01T10:00:00Z"),
-    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 3}),
-    (parse_rollout, CANARY, f"{C}.antiAffinity", {"requiredDuringSchedulingIgnoredDuringExecution": {}}),
-    (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {"role": "canary"}}),
-    (parse_rollout, CANARY, f"{C}.stableMetadata", {"annotations": {"role": "stable"}}),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
     (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
@@ -57,9 +50,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualServices[1].tcpRoutes", [{"port": 5432}]),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", ["extra"]),
     (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", 1),
-    (parse_rollout, BLUE_GREEN, f"{B}.antiAffinity", {}),
-    (parse_rollout, BLUE_GREEN, f"{B}.previewMetadata", {"labels": {"a": "b"}}),
-    (parse_rollout, BLUE_GREEN, f"{B}.activeMetadata", {"labels": {"a": "b"}}),
     (parse_rollout, BLUE_GREEN, f"{B}.prePromotionAnalysis.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
@@ -81,12 +71,8 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
-    (parse_rollout, CANARY, "spec.workloadRef", None),
-    (parse_rollout, CANARY, "spec.rollbackWindow", {"revisions": 0}),
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", False),
-    (parse_rollout, CANARY, f"{C}.canaryMetadata", {}),
-    (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {}, "annotations": None}),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 1),
     (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 100}),
     (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
@@ -100,7 +86,6 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", []),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", []),
     (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", None),
-    (parse_rollout, BLUE_GREEN, f"{B}.maxUnavailable", "10%"),
     (parse_template, TEMPLATE, "spec.dryRun", []),
     (parse_template, TEMPLATE, "spec.templates", None),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom", {}),
@@ -127,14 +112,6 @@ def test_given_a_value_that_asks_for_nothing_then_it_is_accepted(
     spec, problems = parse(spoilt(valid, (path, value)))
     assert problems == ()
     assert spec == untouched
-
-
-def test_given_a_restart_that_was_carried_out_before_then_it_is_accepted() -> None:
-    asked = ("spec.restartAt", "2026-11-01T10:00:00Z")
-    done = {"restartedAt": "2026-11-01T10:00:00Z"}
-    assert parse_rollout(spoilt(CANARY, asked, ("status", done)))[1] == ()
-    later = {"restartedAt": "2026-10-01T10:00:00Z"}
-    assert [p.path for p in parse_rollout(spoilt(CANARY, asked, ("status", later)))[1]] == ["spec.restartAt"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from lab.paths import REPOSITORY
 from tidegate import __version__
 from tidegate.cluster.resources import RESOURCES, resource_of
 from tidegate.engine.kinds import WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.workloads import WATCHED_ON_DEMAND
 from tidegate.shell.settings import Settings, read_settings
 
 pytestmark = pytest.mark.lab
@@ -76,11 +77,18 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
     monkeypatch.setenv("POD_NAMESPACE", "ops")
 
     wide = read_settings(arguments(render(lab)))
+    one = read_settings(arguments(render(lab, "instanceId=team-a")))
     narrow = read_settings(
         arguments(render(lab, "namespaced=true", "prometheus=http://p:9090", "log.format=console", "log.level=debug"))
     )
 
     assert wide == Settings(identity="tidegate-0", lease_namespace="ops")
+    assert one == Settings(
+        identity="tidegate-0",
+        lease_namespace="ops",
+        instance_id="team-a",
+        lease_name="tidegate-controller-lock-team-a",
+    )
     assert narrow == Settings(
         identity="tidegate-0",
         lease_namespace="ops",
@@ -97,7 +105,7 @@ def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bo
     name = "tidegate-ops" if namespaced else "tidegate"
     granted = rights(one(objects, "ClusterRole", name)) | rights(one(objects, "Role"))
 
-    watched = {*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS}
+    watched = {*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS, *WATCHED_ON_DEMAND}
     needed = {(resource_of(kind).group, resource_of(kind).plural) for kind in watched}
     known = {(resource.group, resource.plural) for resource in RESOURCES.values()}
 
@@ -171,9 +179,9 @@ def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: L
         assert not may(lab, user, "create", "leases.coordination.k8s.io", "elsewhere")
         for denied in (
             "secrets",
-            "pods",
+            "pods/log",
             "configmaps",
-            "deployments.apps",
+            "statefulsets.apps",
             "customresourcedefinitions.apiextensions.k8s.io",
         ):
             assert not may(lab, user, "list", denied), denied

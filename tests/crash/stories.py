@@ -121,6 +121,19 @@ def blue_green(*, after: str = "bad") -> Theatre:
     return Theatre(rollout(strategy), objects, services=("app-active",))
 
 
+def roles() -> Theatre:
+    """A canary by numbers of pods, whose versions bear metadata of their role and keep off each other's nodes."""
+    strategy = {
+        "canary": {
+            "canaryMetadata": {"labels": {"role": "canary"}},
+            "stableMetadata": {"labels": {"role": "stable"}, "annotations": {"for": "all"}},
+            "antiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}},
+            "steps": [{"setWeight": 50}, {"pause": {"duration": "2s"}}],
+        }
+    }
+    return Theatre(rollout(strategy), [service("app")], services=("app",))
+
+
 def rolling() -> Theatre:
     """A plain rolling update without a router."""
     return Theatre(

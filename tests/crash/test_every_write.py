@@ -26,6 +26,7 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "blue-green promoted": (partial(stories.blue_green, after="good"), "Healthy"),
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
+    "metadata of a role": (stories.roles, "Healthy"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 

@@ -87,6 +87,7 @@ class Theatre:
         identity: str = "operator-0",
         lease: Key | None = None,
         watching: Watching | None = None,
+        instance_id: str = "",
     ) -> FakeTransport:
         """Run one process of the operator until the story is where it should be, or until it is killed."""
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
@@ -97,7 +98,7 @@ class Theatre:
         engine = Engine(
             transport,
             Providers({"prometheus": self.provider}),
-            EngineSettings(identity=identity, lease=lease, shell_watches=False),
+            EngineSettings(identity=identity, lease=lease, shell_watches=False, instance_id=instance_id),
             watching=watching,
             now=loop_clock,
             clock=asyncio.get_running_loop().time,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, service
 from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.core.plan import Key
+from tidegate.core.times import format_time
 
 IMAGES = ("v1", "v2", "v3")
 
@@ -23,6 +24,12 @@ STEPS = st.one_of(
     st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),
     st.sampled_from(({"pause": {"duration": 5}}, {"pause": {"duration": "1m"}}, {"pause": {}}, {"analysis": ANALYSIS})),
 )
+ROLES: tuple[Obj | None, ...] = (
+    None,
+    {"labels": {"role": "new"}},
+    {"labels": {"role": "old"}, "annotations": {"for": "all"}},
+)
+METADATA = st.tuples(st.sampled_from(ROLES), st.sampled_from(ROLES))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -33,12 +40,16 @@ def _some(**fields: Any) -> Obj:
 @st.composite
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
+    metadata = draw(METADATA)
     steps = draw(st.lists(STEPS, max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     return canary(
         *steps,
         how=draw(st.sampled_from(("hosts", "subsets", "two"))),
         **_some(
+            canaryMetadata=metadata[0],
+            antiAffinity=draw(st.sampled_from((None, {"requiredDuringSchedulingIgnoredDuringExecution": {}}))),
+            stableMetadata=metadata[1],
             scaleDownDelaySeconds=draw(DELAYS),
             abortScaleDownDelaySeconds=draw(DELAYS),
             scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
@@ -67,6 +78,8 @@ def blue_greens(draw: st.DrawFn) -> Obj:
     """A blue-green strategy."""
     strategy = blue_green(
         **_some(
+            previewMetadata=draw(st.sampled_from(ROLES)),
+            activeMetadata=draw(st.sampled_from(ROLES)),
             autoPromotionEnabled=draw(st.sampled_from((None, False))),
             autoPromotionSeconds=draw(st.sampled_from((None, 10))),
             prePromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
@@ -148,6 +161,10 @@ def _promote(stage: Stage, _: object) -> None:
         stage.user(currentStepIndex=min(stage.status["currentStepIndex"] + 1, len(steps)))
 
 
+def _restart(stage: Stage, after: float) -> None:
+    stage.spec(restartAt=format_time(stage.now + timedelta(seconds=after)))
+
+
 def _promote_in_full(stage: Stage, _: object) -> None:
     if stage.status.get("stableRS") != stage.status.get("currentPodHash"):
         stage.user(promoteFull=True)
@@ -161,6 +178,8 @@ PEOPLE = st.one_of(
     _moves("status.abort {}", (True, False), lambda stage, gone: stage.user(abort=gone)),
     _moves("promote{}", ("",), _promote),
     _moves("promote in full{}", ("",), _promote_in_full),
+    _moves("restart the pods in {} s", (0, 20), _restart),
+    _moves("rollbackWindow {}", (0, 1, 3), lambda s, n: s.spec(rollbackWindow={"revisions": n})),
     _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
 )
 PODS = st.one_of(

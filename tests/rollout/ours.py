@@ -51,8 +51,23 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         annotations = {}
         spec.pop("replicas", None)
         spec.pop("minReadySeconds", None)
+        spec["template"]["spec"].pop("affinity", None)
+        for part in ("labels", "annotations"):  # Metadata of a role; the tests' are called so.
+            given = spec["template"].get("metadata", {}).get(part, {})
+            for name in ("role", "for"):
+                given.pop(name, None)
+            if not given:
+                spec["template"].get("metadata", {}).pop(part, None)
     elif kind == "Rollout":
         annotations.pop(names.REVISION, None)
+        annotations.pop(names.WORKLOAD_GENERATION, None)
+        spec.pop("replicas", None)
+    elif kind == "Deployment":
+        for name in (names.SCALED_DOWN_BY, names.REPLICAS_BEFORE):
+            annotations.pop(name, None)
+        metadata.get("labels", {}).pop(names.SCALED_DOWN, None)
+        if not metadata.get("labels"):
+            metadata.pop("labels", None)
         spec.pop("replicas", None)
     elif kind == "AnalysisRun":
         spec.pop("terminate", None)

@@ -8,8 +8,8 @@ Objects are frozen: a decision that changes what it was given raises.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -21,10 +21,13 @@ from tests.rollout.ours import check_only_our_fields
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
 from tidegate.core.plan import Key, Plan, Write
+from tidegate.core.rollout import needs
 from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.replicas import Bounds, carries
+from tidegate.core.rollout.world import Pod as WorldPod
 from tidegate.core.rollout.world import World
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 HASH: Final = names.POD_TEMPLATE_HASH
@@ -50,6 +53,9 @@ class Pod:
 
     born: float
     ready_at: float
+    name: str = ""
+    gone_at: float | None = None
+    metadata: Obj = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ class Stage:
     boot: seconds from a pod's creation to ready, by image; None for never. Others take `default_boot`.
     verdicts: how runs end, by `rollout-type` label; the last one of a list repeats.
     strict: check every write against the invariants.
-    paths: the order of everything written, as (kind, name, what) for tests to read.
+    budget: available pods that a disruption budget insists on; None without one.
+    evicted: names of pods that were evicted. leaving: pods that are told to end, for 3 seconds yet, by ReplicaSet.
     """
 
     boot: dict[str, float | None] = field(default_factory=dict)
@@ -84,6 +91,11 @@ class Stage:
     plan: Plan = field(default_factory=Plan)
     decisions: int = 0
     foreign: set[Key] = field(default_factory=set)
+    budget: int | None = None
+    refused_until: datetime | None = None
+    evicted: list[str] = field(default_factory=list)
+    leaving: dict[str, list[Pod]] = field(default_factory=dict)
+    pod_lists: int = 0
     _serial: int = 0
     _stepped: bool = False
     _runs: dict[str, tuple[float | None, str]] = field(default_factory=dict)
@@ -187,7 +199,12 @@ class Stage:
     # -- what `Gatherer` asks of a view
 
     def get(self, key: Key) -> Obj | None:
-        return self.objects.get(key)
+        obj = self.objects.get(Key("ReplicaSet", *key[1:]) if key.kind == LOOSE else key)
+        if obj is None or key.kind not in WATCHED_ON_DEMAND:
+            return obj
+        project = RULES[key.kind].project
+        assert project is not None
+        return project(orjson.loads(orjson.dumps(obj)))
 
     def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
         return [
@@ -201,7 +218,71 @@ class Stage:
     def world(self) -> World:
         world = self._gatherer.rollout(self, ROLLOUT)  # type: ignore[arg-type]
         assert world is not None
+        if self.refused_until and self.now < self.refused_until:
+            world = replace(world, no_eviction_before=self.refused_until)
+        if hashes := needs.pods_of(world):
+            self.pod_lists += 1
+            world = replace(world, pods=tuple(WorldPod.read(raw) for raw in self.pod_objects(hashes)))
         return world
+
+    def pod_objects(self, hashes: Collection[str]) -> list[Obj]:
+        """What the API server lists of pods with these hashes."""
+        found = []
+        for key, rs in sorted(self.objects.items()):
+            if key.kind == "ReplicaSet" and rs["metadata"]["labels"].get(HASH) in hashes:
+                uid = rs["metadata"]["uid"]
+                found += [self._pod_object(rs, pod) for pod in (*self.pods.get(uid, ()), *self.leaving.get(uid, ()))]
+        return found
+
+    def _pod_object(self, rs: Obj, pod: Pod) -> Obj:
+        ready = pod.gone_at is None and pod.ready_at <= self._seconds() + 1e-6
+        owner = {"kind": "ReplicaSet", "name": rs["metadata"]["name"], "uid": rs["metadata"]["uid"], "controller": True}
+        metadata = {
+            **pod.metadata,
+            "name": pod.name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-of-{pod.name}",
+            "creationTimestamp": _stamp(START + timedelta(seconds=pod.born)),
+            "ownerReferences": [owner],
+        }
+        if pod.gone_at is not None:
+            metadata["deletionTimestamp"] = _stamp(START + timedelta(seconds=pod.gone_at))
+        since = _stamp(START + timedelta(seconds=pod.ready_at)) if ready else _stamp(self.now)
+        condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
+        return {"metadata": metadata, "status": {"conditions": [condition]}}
+
+    def _patch_pod(self, write: Write) -> None:
+        assert isinstance(write.body, Mapping)
+        patch = {
+            part: write.body["metadata"][part] for part in ("labels", "annotations") if part in write.body["metadata"]
+        }
+        pod = next((p for pods in self.pods.values() for p in pods if p.name == write.key.name), None)
+        assert write.body["metadata"]["uid"] == f"uid-of-{write.key.name}"
+        self.writes.append(write)
+        if pod is not None:
+            changed = merge_patch(pod.metadata, patch)
+            if changed == pod.metadata:
+                raise Broken(f"A write that would change nothing is not made: {write}")
+            pod.metadata = changed
+
+    def _evict(self, write: Write) -> bool:
+        """The Eviction API: False when the disruption budget refuses."""
+        assert isinstance(write.body, Mapping)
+        for uid, pods in self.pods.items():
+            pod = next((pod for pod in pods if pod.name == write.key.name), None)
+            if pod is None:
+                continue
+            assert write.body["deleteOptions"]["preconditions"]["uid"] == f"uid-of-{pod.name}"
+            ready = sum(each.ready_at <= self._seconds() + 1e-6 for all_ in self.pods.values() for each in all_)
+            if self.budget is not None and pod.ready_at <= self._seconds() + 1e-6 and ready <= self.budget:
+                self.refused_until = self.now + timedelta(seconds=30)
+                return False
+            pods.remove(pod)
+            pod.gone_at = self._seconds() + 3
+            self.leaving.setdefault(uid, []).append(pod)
+            self.evicted.append(pod.name)
+            self._replicaset_controller()
+        return True
 
     def decide(self) -> Plan:
         self.decisions += 1
@@ -223,6 +304,16 @@ class Stage:
                 done_since_status = True
                 for action in plan.actions:
                     write = action.write()
+                    if crash_after is not None and write.key.kind == "Pod" and len(self.writes) - begun >= crash_after:
+                        return True
+                    if write.subresource == "eviction":
+                        self.writes.append(write)
+                        if not self._evict(write):
+                            break
+                        continue
+                    if write.key.kind == "Pod":
+                        self._patch_pod(write)
+                        continue
                     if self._taken(write):
                         break
                     self._carry_out(write)
@@ -306,13 +397,19 @@ class Stage:
             boot = self.boot.get(_image(rs), self.default_boot)
             wanted = 0 if "deletionTimestamp" in rs["metadata"] else spec["replicas"]
             while len(pods) < wanted:
-                pods.append(Pod(at, math.inf if boot is None else at + boot))
+                self._serial += 1
+                name = f"{rs['metadata']['name']}-{self._serial}"
+                metadata = rs["spec"]["template"].get("metadata") or {}
+                pods.append(Pod(at, math.inf if boot is None else at + boot, name, metadata=dict(metadata)))
+            self.leaving[uid] = [pod for pod in self.leaving.get(uid, ()) if (pod.gone_at or 0) > at]
             pods.sort(key=lambda pod: (pod.ready_at, pod.born))
             del pods[wanted:]
             ready = [pod for pod in pods if pod.ready_at <= at + 1e-6]
             settled = [pod for pod in ready if pod.ready_at + (spec.get("minReadySeconds") or 0) <= at + 1e-6]
             counts = {"replicas": len(pods), "readyReplicas": len(ready), "availableReplicas": len(settled)}
             status = {name: count for name, count in counts.items() if count or name == "replicas"}
+            if "observedGeneration" in (rs.get("status") or {}):
+                status["observedGeneration"] = rs["status"]["observedGeneration"]
             if status != rs.get("status"):
                 self._store({**rs, "status": status})
 

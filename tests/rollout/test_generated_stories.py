@@ -49,11 +49,24 @@ def check_end(stage: Stage) -> None:
     assert stage.phase() == ("Healthy", ""), stage.status
     assert stage.sizes() == {image: wanted}
     assert stage.status["stableRS"] == stage.hash(image)
+    check_roles(stage, image)
     for key in stage.objects:
         if key.kind == "VirtualService":
             assert stage.weight(key.name) == 0
         if key.kind == "Service" and key.name != "app":
             assert stage.selects(key.name) == image, key.name
+
+
+def check_roles(stage: Stage, image: str) -> None:
+    """Every pod bears the stable version's metadata and nothing of another role, and no template but theirs does."""
+    (strategy,) = stage.rollout["spec"]["strategy"].values()
+    wanted = strategy.get("stableMetadata") or strategy.get("activeMetadata") or {}
+    for shown, rs in stage.sets().items():
+        role = wanted if shown == image else {}
+        pods = [pod.metadata for pod in stage.pods[rs["metadata"]["uid"]]]
+        for metadata in (rs["spec"]["template"]["metadata"], *pods):
+            assert (metadata.get("labels") or {}).get("role") == role.get("labels", {}).get("role")
+            assert (metadata.get("annotations") or {}).get("for") == role.get("annotations", {}).get("for")
 
 
 @FEW

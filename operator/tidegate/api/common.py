@@ -11,6 +11,7 @@ it out or by null, as everywhere in Kubernetes.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, Strict, WithJsonSchema
@@ -87,6 +88,14 @@ def is_duration(text: str) -> bool:
     if _DURATION.fullmatch(text) is None:
         return False
     return sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(text)) < _MAX_SECONDS
+
+
+def is_time(text: str) -> bool:
+    """Whether text is an RFC 3339 time, such as `2026-11-01T10:00:00Z`."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def int_of(value: int | str | None, default: int) -> int:

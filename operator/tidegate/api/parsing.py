@@ -18,8 +18,8 @@ from tidegate.api.analysis_checks import check_metrics, check_template
 from tidegate.api.analysis_status import AnalysisRunStatus
 from tidegate.api.common import MAX_INT32
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutSpec
-from tidegate.api.rollout_checks import check_rollout
+from tidegate.api.rollout import RolloutSpec, WorkloadRef
+from tidegate.api.rollout_checks import check_rollout, check_workload
 from tidegate.api.unsupported import known_fields, refusal, without_harmless
 
 T = TypeVar("T")
@@ -36,8 +36,17 @@ _WRONG_TYPE: Final = {
 
 
 def parse_rollout(raw: Mapping[str, Any]) -> tuple[RolloutSpec | None, tuple[Problem, ...]]:
-    """Read the spec of a Rollout. There is a spec exactly if there are no problems."""
-    return _parse(RolloutSpec, raw, check_rollout, _spent_restart(raw))
+    """Read the spec of a Rollout. There is a spec exactly if there are no problems.
+
+    With a workloadRef, template and selector have to be filled in; what is wrong with the reference itself is told
+    first, for nothing can be filled in then.
+    """
+    body = raw.get("spec") if isinstance(raw, Mapping) else None
+    if isinstance(body, Mapping) and isinstance(body.get("workloadRef"), Mapping):
+        ref, problems = _validate(WorkloadRef, body["workloadRef"], "spec.workloadRef")
+        if problems := problems or tuple(check_workload(ref) if ref else ()):
+            return None, problems
+    return _parse(RolloutSpec, raw, check_rollout)
 
 
 def parse_template(raw: Mapping[str, Any]) -> tuple[AnalysisTemplateSpec | None, tuple[Problem, ...]]:
@@ -77,20 +86,17 @@ def _parse(
     model: type[T],
     raw: Mapping[str, Any],
     check: Callable[[T], Iterable[Problem]],
-    spent: frozenset[str] = frozenset(),
 ) -> tuple[T | None, tuple[Problem, ...]]:
     body = raw.get("spec") if isinstance(raw, Mapping) else None
     if body is None:
         return None, (Problem("spec", "is required"),)
-    spec, problems = _validate(model, body, "spec", spent)
+    spec, problems = _validate(model, body, "spec")
     if spec is not None:
         problems = tuple(check(spec))
     return (None, problems) if problems else (spec, ())
 
 
-def _validate(
-    model: type[T], raw: Any, path: str, spent: frozenset[str] = frozenset()
-) -> tuple[T | None, tuple[Problem, ...]]:
+def _validate(model: type[T], raw: Any, path: str) -> tuple[T | None, tuple[Problem, ...]]:
     """The model of a JSON object, or what is wrong with its fields' names and types."""
     validator: SchemaValidator = model.__pydantic_validator__  # type: ignore[attr-defined]
     try:
@@ -98,7 +104,7 @@ def _validate(
     except ValidationError:
         pass  # perhaps only for something harmless; what remains without that is what to tell
     try:
-        return validator.validate_python(without_harmless(model, raw, spent), by_alias=True, by_name=False), ()
+        return validator.validate_python(without_harmless(model, raw), by_alias=True, by_name=False), ()
     except ValidationError as invalid:
         return None, tuple(_problem(model, path, error) for error in invalid.errors(include_url=False))
 
@@ -149,16 +155,3 @@ def _describe(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {value!r}" if len(value) <= 40 else f"the text {value[:40]!r}…"
     return "a list" if isinstance(value, list | tuple) else "an object"
-
-
-def _spent_restart(raw: Mapping[str, Any]) -> frozenset[str]:
-    """A restart that was carried out before Tidegate took over asks for nothing any more, yet stays in the
-    spec."""
-    if not isinstance(raw, Mapping):
-        return frozenset()
-    spec, status = raw.get("spec"), raw.get("status")
-    if isinstance(spec, Mapping) and isinstance(status, Mapping):
-        asked = spec.get("restartAt")
-        if asked is not None and asked == status.get("restartedAt"):
-            return frozenset({"restartAt"})
-    return frozenset()

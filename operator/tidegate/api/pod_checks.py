@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from tidegate.api.names import POD_TEMPLATE_HASH
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import LabelSelector
+from tidegate.api.rollout import LabelSelector, PodMetadata
 
 _LABEL_VALUE: Final = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY: Final = re.compile(
@@ -30,6 +31,22 @@ def check_pods(selector: LabelSelector, template: Mapping[str, Any]) -> Iterator
     yield from problems
     yield from _check_metadata(template.get("metadata"), None if problems else selector)
     yield from _check_pod(template.get("spec"))
+
+
+def check_pod_metadata(at: str, metadata: PodMetadata | None, selector: LabelSelector) -> Iterator[Problem]:
+    """Every problem of labels and annotations that pods bear for a role: their selector's labels are not theirs."""
+    if metadata is None:
+        return
+    fixed = {*(selector.match_labels or {}), *(r.key for r in selector.match_expressions), POD_TEMPLATE_HASH}
+    for key, value in (metadata.labels or {}).items():
+        yield from _check_label(f"{at}.labels[{key}]", key, value)
+        if key in fixed:
+            yield Problem(
+                f"{at}.labels[{key}]", "is a label that selects the Rollout's pods; it can't change with a role"
+            )
+    for key in metadata.annotations or {}:
+        if _LABEL_KEY.fullmatch(key) is None:
+            yield Problem(f"{at}.annotations[{key}]", f"{key!r} is not an annotation's key such as example.com/note")
 
 
 def _check_selector(selector: LabelSelector) -> Iterator[Problem]:

@@ -7,15 +7,19 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.analysis import ValueFromHash
-from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap, Time
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
+
+WORKLOAD_KINDS: Final = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
+"""What a Rollout may take its template from, and the API version of each."""
 
 StepKind = Literal["setWeight", "pause", "analysis"]
 
@@ -178,6 +182,39 @@ class TrafficRouting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PodMetadata:
+    """Labels and annotations for pods while they have a role. They are patched in; nothing restarts."""
+
+    labels: StringMap | None = None
+    """Labels for the pods."""
+    annotations: StringMap | None = None
+    """Annotations for the pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PreferredApart:
+    """Keep apart where that is possible."""
+
+    weight: Int
+    """How much the scheduler cares, from 1 to 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RequiredApart:
+    """Keep apart in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AntiAffinity:
+    """Keeps the new version's pods off the nodes of the stable version's. Exactly one field is set."""
+
+    preferred: Annotated[PreferredApart | None, Field(alias="preferredDuringSchedulingIgnoredDuringExecution")] = None
+    """Where that is possible."""
+    required: Annotated[RequiredApart | None, Field(alias="requiredDuringSchedulingIgnoredDuringExecution")] = None
+    """In any case: a new pod without such a node waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStrategy:
     """Bring the new version up beside the old one and move traffic to it in steps."""
 
@@ -192,6 +229,12 @@ class CanaryStrategy:
     """What splits the traffic. Without it, a weight is approximated by the numbers of old and new pods."""
     analysis: BackgroundAnalysis | None = None
     """An analysis that runs beside the steps and aborts the update when it fails."""
+    anti_affinity: AntiAffinity | None = None
+    """Keep the new version's pods off the nodes of the stable version's."""
+    canary_metadata: PodMetadata | None = None
+    """What the new version's pods bear until it is promoted."""
+    stable_metadata: PodMetadata | None = None
+    """What the stable version's pods bear."""
     max_surge: IntOrString = "25%"
     """Pods above the wanted number during an update, as a number or a percentage (rounded up). Default: 25%.
     Used without trafficRouting. May not be 0 when maxUnavailable is."""
@@ -240,6 +283,15 @@ class BlueGreenStrategy:
     """An analysis that must be successful before the active Service is switched."""
     post_promotion_analysis: RolloutAnalysis | None = None
     """An analysis after the switch. When it fails, the active Service is switched back."""
+    anti_affinity: AntiAffinity | None = None
+    """Keep the new version's pods off the nodes of the stable version's."""
+    preview_metadata: PodMetadata | None = None
+    """What the new version's pods bear until it is promoted."""
+    active_metadata: PodMetadata | None = None
+    """What the stable version's pods bear."""
+    max_unavailable: IntOrString = "25%"
+    """Pods that may be missing during a restart by restartAt, as a number or a percentage (rounded down).
+    Default: 25%. At least one pod is restarted at a time."""
     scale_down_delay_seconds: Natural | None = None
     """How long the old version's pods stay after the switch. Default: 30."""
     scale_down_delay_revision_limit: Natural | None = None
@@ -280,6 +332,31 @@ class RunHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class WorkloadRef:
+    """A workload that has the pod template, in the Rollout's namespace."""
+
+    api_version: Str = ""
+    """apps/v1 for a Deployment or a ReplicaSet, v1 for a PodTemplate."""
+    kind: Str
+    """Deployment, ReplicaSet or PodTemplate."""
+    name: Str
+    """The workload's name."""
+    scale_down: Str = "never"
+    """What becomes of a Deployment's own pods when the Rollout's first version is up: never (they stay), onsuccess
+    (they go once it is healthy) or progressively (they go one by one as its pods come). Default: never. They come
+    back when the Rollout is deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RollbackWindow:
+    """How far back a version may be to be gone back to at once."""
+
+    revisions: Natural = 0
+    """Going back to a version is taken at once if fewer than so many others lie between it and the stable one, by
+    the age of their ReplicaSets. Default: 0, never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutSpec:
     """What should run, and how a new version of it takes over from the old one."""
 
@@ -289,6 +366,9 @@ class RolloutSpec:
     """Which pods belong to the Rollout. Must match the template's labels. Can't be changed."""
     template: Opaque
     """The pods to create. A change of it starts an update."""
+    workload_ref: WorkloadRef | None = None
+    """Take template and selector from a workload instead: leave both out then. A change of its template starts an
+    update."""
     strategy: Strategy
     """How a new version takes over."""
     min_ready_seconds: Natural = 0
@@ -300,6 +380,11 @@ class RolloutSpec:
     minReadySeconds. Time spent paused does not count."""
     progress_deadline_abort: Bool = False
     """Whether to abort an update that has exceeded progressDeadlineSeconds. Default: false."""
+    rollback_window: RollbackWindow | None = None
+    """Go back without steps, pauses and analyses where the earlier version is still a recent one."""
+    restart_at: Time | None = None
+    """Replace every pod that was created before this time, a few at once, by evicting it: disruption budgets are
+    kept. A time to come is waited for."""
     paused: Bool = False
     """Hold the update where it is. Scaling still works."""
     analysis: RunHistory = RunHistory()

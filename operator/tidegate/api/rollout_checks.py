@@ -10,16 +10,20 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from tidegate.api.common import MAX_INT32, is_duration, percent_of
-from tidegate.api.pod_checks import check_pods
+from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
+from tidegate.api.pod_checks import check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
+    WORKLOAD_KINDS,
+    AntiAffinity,
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
     IstioRouting,
+    LabelSelector,
     RolloutAnalysis,
     RolloutSpec,
+    WorkloadRef,
 )
 
 _CANARY: Final = "spec.strategy.canary"
@@ -35,18 +39,40 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
     deadline, ready = spec.progress_deadline_seconds, spec.min_ready_seconds
     if deadline <= ready:
         yield Problem("spec.progressDeadlineSeconds", f"is {deadline}, must be more than minReadySeconds ({ready})")
+    if spec.restart_at is not None and not is_time(spec.restart_at):
+        yield Problem("spec.restartAt", f"{spec.restart_at!r} is not a time such as 2026-11-01T10:00:00Z")
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     if canary is not None and blue_green is not None:
         yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
     elif canary is not None:
-        yield from _check_canary(canary)
+        yield from _check_canary(canary, spec.selector)
     elif blue_green is not None:
+        yield from check_pod_metadata(f"{_BLUE_GREEN}.previewMetadata", blue_green.preview_metadata, spec.selector)
+        yield from check_pod_metadata(f"{_BLUE_GREEN}.activeMetadata", blue_green.active_metadata, spec.selector)
         yield from _check_blue_green(blue_green, spec.revision_history_limit)
     else:
         yield Problem("spec.strategy", "has no strategy: give it canary or blueGreen")
 
 
-def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
+def check_workload(ref: WorkloadRef) -> Iterator[Problem]:
+    """Every problem of what a Rollout takes its template from."""
+    at = "spec.workloadRef"
+    version = WORKLOAD_KINDS.get(ref.kind)
+    if version is None:
+        yield Problem(f"{at}.kind", f"is {ref.kind!r}, must be one of {', '.join(WORKLOAD_KINDS)}")
+    elif ref.api_version not in ("", version):
+        yield Problem(f"{at}.apiVersion", f"is {ref.api_version!r}, must be {version} with kind {ref.kind}")
+    yield from _check_required_name(f"{at}.name", ref.name, "a workload")
+    if ref.scale_down not in ("never", "onsuccess", "progressively"):
+        yield Problem(f"{at}.scaleDown", f"is {ref.scale_down!r}, must be never, onsuccess or progressively")
+    elif ref.scale_down != "never" and ref.kind != "Deployment":
+        yield Problem(f"{at}.scaleDown", f"is {ref.scale_down}, which only a Deployment can be; leave it out")
+
+
+def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[Problem]:
+    yield from check_pod_metadata(f"{_CANARY}.canaryMetadata", canary.canary_metadata, selector)
+    yield from check_pod_metadata(f"{_CANARY}.stableMetadata", canary.stable_metadata, selector)
+    yield from _check_anti_affinity(f"{_CANARY}.antiAffinity", canary.anti_affinity)
     yield from _check_canary_services(canary)
     if canary.traffic_routing is None:
         if canary.scale_down_delay_seconds is not None:
@@ -123,24 +149,42 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
 
 
 def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
-    zeros = 0
-    for field, value in (("maxSurge", canary.max_surge), ("maxUnavailable", canary.max_unavailable)):
-        try:
-            percent = percent_of(value)
-        except ValueError as error:
-            yield Problem(f"{_CANARY}.{field}", str(error))
-            continue
-        number = int(value) if percent is None else percent
-        if number < 0:
-            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be 0 or more")
-        elif field == "maxUnavailable" and percent is not None and percent > 100:
-            yield Problem(f"{_CANARY}.{field}", f"is {value}, must be at most 100%")
-        zeros += number == 0
-    if zeros == 2:
+    yield from _check_pods(f"{_CANARY}.maxSurge", canary.max_surge)
+    yield from _check_unavailable(f"{_CANARY}.maxUnavailable", canary.max_unavailable)
+    if all(str(value).rstrip("%").strip("0") == "" for value in (canary.max_surge, canary.max_unavailable)):
         yield Problem(
             f"{_CANARY}.maxSurge",
             "is 0 and so is maxUnavailable; raise one, or no pod could ever be replaced",
         )
+
+
+def _check_anti_affinity(at: str, given: AntiAffinity | None) -> Iterator[Problem]:
+    if given is None:
+        return
+    kinds = "preferredDuringSchedulingIgnoredDuringExecution and requiredDuringSchedulingIgnoredDuringExecution"
+    if (given.preferred is None) == (given.required is None):
+        yield Problem(at, f"must have exactly one of {kinds}")
+    if given.preferred is not None and not 1 <= given.preferred.weight <= 100:
+        path = f"{at}.preferredDuringSchedulingIgnoredDuringExecution.weight"
+        yield Problem(path, f"is {given.preferred.weight}, must be from 1 to 100")
+
+
+def _check_unavailable(at: str, value: int | str) -> Iterator[Problem]:
+    problems = list(_check_pods(at, value))
+    yield from problems
+    if not problems and (percent_of(value) or 0) > 100:
+        yield Problem(at, f"is {value}, must be at most 100%")
+
+
+def _check_pods(at: str, value: int | str) -> Iterator[Problem]:
+    """A number of pods or a percentage of them."""
+    try:
+        percent = percent_of(value)
+    except ValueError as error:
+        yield Problem(at, str(error))
+        return
+    if percent is None and int(value) < 0:
+        yield Problem(at, f"is {value}, must be 0 or more")
 
 
 def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
@@ -177,6 +221,8 @@ def _check_blue_green(blue_green: BlueGreenStrategy, history_limit: int) -> Iter
             f"{_BLUE_GREEN}.previewService",
             f"is {blue_green.preview_service!r}, the activeService too; the two versions need a Service each",
         )
+    yield from _check_anti_affinity(f"{_BLUE_GREEN}.antiAffinity", blue_green.anti_affinity)
+    yield from _check_unavailable(f"{_BLUE_GREEN}.maxUnavailable", blue_green.max_unavailable)
     limit = blue_green.scale_down_delay_revision_limit
     if limit is not None and limit > history_limit:
         yield Problem(

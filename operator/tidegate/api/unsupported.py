@@ -29,7 +29,6 @@ from tidegate.api.rollout import (
     IstioDestinationRule,
     IstioVirtualService,
     RolloutAnalysis,
-    RolloutSpec,
     TrafficRouting,
 )
 
@@ -60,11 +59,6 @@ def when_empty(value: Any) -> bool:
     )
 
 
-def always(_value: Any) -> bool:
-    """For a field that changes only what another refused field would do."""
-    return True
-
-
 def when(*values: Any) -> Callable[[Any], bool]:
     """For a field with a default that is not empty. Told apart from True, which equals 1 in Python."""
     return lambda value: value is None or any(value == v and type(value) is type(v) for v in values)
@@ -77,15 +71,7 @@ _ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
-    RolloutSpec: {
-        "workloadRef": NotBuilt(never, "put the pod template into spec.template and the selector into spec.selector"),
-        "restartAt": NotBuilt(never, "change an annotation of the pod template to restart its pods"),
-        "rollbackWindow": _CONTENT,
-    },
     CanaryStrategy: {
-        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
-        "canaryMetadata": _CONTENT,
-        "stableMetadata": _CONTENT,
         "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
         "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
@@ -113,11 +99,7 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
-        "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "previewReplicaCount": _REFUSED,
-        "previewMetadata": _CONTENT,
-        "activeMetadata": _CONTENT,
-        "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
@@ -171,11 +153,10 @@ def refusal(model: type, field: str, parent: str) -> str:
     return f"is not a field of {parent}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def without_harmless(model: type, raw: Any, spent: frozenset[str] = frozenset()) -> Any:
+def without_harmless(model: type, raw: Any) -> Any:
     """A copy of an object's JSON without nulls and without refused fields that ask for nothing.
 
-    `spent` names fields of the outermost object that ask for nothing any more. Only what the models know is
-    walked through, so an object of any depth is safe.
+    Only what the models know is walked through, so an object of any depth is safe.
     """
     if isinstance(raw, list):
         return [without_harmless(model, item) for item in raw]
@@ -184,7 +165,7 @@ def without_harmless(model: type, raw: Any, spent: frozenset[str] = frozenset())
     fields, refused = known_fields(model), not_built(model)
     kept: dict[str, Any] = {}
     for name, value in raw.items():
-        if value is None or name in spent or (name in refused and refused[name].harmless(value)):
+        if value is None or (name in refused and refused[name].harmless(value)):
             continue
         inner = fields.get(name)
         kept[name] = value if inner is None else without_harmless(inner, value)

@@ -100,8 +100,13 @@ class Client:
         resource = resource_of(write.key.kind)
         _, namespace, name = write.key
         if write.verb == "create":
-            method, path, content_type = "POST", resource.collection(namespace), "application/json"
-            body: Any = _typed(resource, write.body)
+            at = (
+                resource.path(namespace, name, write.subresource)
+                if write.subresource
+                else resource.collection(namespace)
+            )
+            method, path, content_type = "POST", at, "application/json"
+            body: Any = write.body if write.subresource else _typed(resource, write.body)
             query: Mapping[str, str] = _MANAGER
         elif write.verb == "patch":
             method, path = "PATCH", resource.path(namespace, name, write.subresource)
@@ -118,6 +123,8 @@ class Client:
             body=orjson.dumps(body, default=_plain),
             content_type=content_type,
             within=within,
+            # A disruption budget's refusal is an answer; to ask again at once would only hold up the caller.
+            patient=write.subresource != "eviction",
         )
         return _parsed(answer, write.verb, str(write.key))
 
@@ -227,6 +234,7 @@ class Client:
         content_type: str | None = None,
         accept: str | None = None,
         within: float | None = None,
+        patient: bool = True,
     ) -> Response:
         method, path = request
         exempt = kind in _NEVER_LIMITED
@@ -255,7 +263,7 @@ class Client:
             if 200 <= answer.status < 300:
                 return answer
             problem = error_from_answer(answer.status, answer.body, answer.headers, verb=verb, target=target)
-            if not isinstance(problem, TooManyRequests) or busy == _BUSY_RETRIES or exempt:
+            if not isinstance(problem, TooManyRequests) or busy == _BUSY_RETRIES or exempt or not patient:
                 raise problem
             await asyncio.sleep(min(_LONGEST_WAIT, problem.retry_after or 1.0))
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -52,6 +52,9 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("ClusterAnalysisTemplate", *_ARGO, "clusteranalysistemplates", namespaced=False),
         Resource("AnalysisRun", *_ARGO, "analysisruns"),
         Resource("ReplicaSet", "apps", "v1", "replicasets"),
+        Resource("LooseReplicaSet", "apps", "v1", "replicasets"),  # Those that are no Rollout's.
+        Resource("Deployment", "apps", "v1", "deployments"),
+        Resource("PodTemplate", "", "v1", "podtemplates"),
         Resource("Service", "", "v1", "services"),
         Resource("Pod", "", "v1", "pods"),
         Resource("Event", "", "v1", "events"),

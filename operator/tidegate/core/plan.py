@@ -32,14 +32,14 @@ class Write:
 
     `patch` says how `body` is to be read: a JSON merge patch (a mapping) or a JSON patch (a list of operations).
     Preconditions travel inside the body (`metadata.uid`, `metadata.resourceVersion`, or a JSON-patch `test`), for a
-    delete in `uid`.
+    delete in `uid`. An eviction is a create at its pod, and asks: a disruption budget may refuse it for now.
     """
 
     verb: Verb
     key: Key
     body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     patch: Literal["merge", "json"] = "merge"
-    subresource: Literal["", "status"] = ""
+    subresource: Literal["", "status", "eviction"] = ""
     uid: str = ""
 
 

@@ -14,7 +14,9 @@ from typing import Protocol
 
 import structlog
 
+from tidegate.api import names
 from tidegate.cluster.client import Client
+from tidegate.cluster.errors import ClusterError
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.informer import Informer
 from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming, boot_clock
@@ -22,11 +24,13 @@ from tidegate.cluster.limits import TokenBucket
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Key
+from tidegate.core.rollout.world import Workload
 from tidegate.engine.controller import Controller, Outcome, Result
-from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
+from tidegate.engine.workloads import OnDemand
 from tidegate.engine.writing import Writer
 from tidegate.providers.base import Providers
 
@@ -47,11 +51,13 @@ class Watching(Protocol):
 class EngineSettings:
     """How one process of the operator runs.
 
-    namespace: the one to work in; empty for all. lease: where leaders are elected; None works without election.
+    namespace: the one to work in; empty for all. instance_id: of the Rollouts and AnalysisRuns to look after; empty for
+    those that bear none. lease: where leaders are elected; None works without election.
     rate, burst: API requests a second, and at once.
     """
 
     namespace: str = ""
+    instance_id: str = ""
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
@@ -90,7 +96,9 @@ class Engine:
         )
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
-        rollouts = Rollouts(self.store, self._writer, self.recorder, now)
+        self._on_demand = OnDemand(self.client, self.store, settings.namespace)
+        rollouts = Rollouts(self.store, self._writer, self.recorder, now, self._on_demand.ensure)
+        self._rollouts = rollouts
         runs = Runs(self.store, self._writer, self.recorder, providers, now)
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
@@ -113,7 +121,10 @@ class Engine:
 
     def _informed(self) -> Sequence[tuple[str, str]]:
         by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
-        return (*by_shell, *WATCHED_BY_INFORMERS.items())
+        mine = names.INSTANCE_ID
+        ours = f"{mine}={self.settings.instance_id}" if self.settings.instance_id else f"!{mine}"
+        informed = ((kind, ours if kind in BY_INSTANCE else by) for kind, by in WATCHED_BY_INFORMERS.items())
+        return (*by_shell, *informed)
 
     async def refresh(self, kind: str) -> None:
         """List a kind that the shell watches, and forget what is no longer there."""
@@ -180,6 +191,7 @@ class Engine:
             await self.recorder.flush(within=2.0)
             for task in background:
                 task.cancel()
+        await self._on_demand.close()
         await self._providers.close()
 
     async def _start_work(self) -> None:
@@ -195,6 +207,19 @@ class Engine:
                 queue.add(key, low=True)
         await self.rollouts.start()
         await self.runs.start()
+        await self._give_back_orphans()
+
+    async def _give_back_orphans(self) -> None:
+        """Deployments whose Rollout was deleted while nobody led get their pods back."""
+        try:
+            found, _ = await self.client.list("Deployment", self.settings.namespace, f"{names.SCALED_DOWN}=true")
+            for raw in found:
+                workload = Workload.read(Key("Deployment", raw["metadata"]["namespace"], raw["metadata"]["name"]), raw)
+                if not workload.by:
+                    continue
+                await self._rollouts.give_back(Key("Rollout", workload.key.namespace, workload.by), workload)
+        except ClusterError as error:
+            log.warning("can't look for Deployments whose Rollout is gone; they stay scaled down", error=str(error))
 
     async def _stop_work(self) -> None:
         if self._working is not None:

@@ -19,8 +19,9 @@ from tidegate.cluster.store import View
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import Templates, analyses, check_analyses
-from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
+from tidegate.core.rollout.world import ReplicaSet, Run, Service, Workload, World
 from tidegate.core.traffic import Traffic
+from tidegate.engine.workloads import reference, unpacked
 from tidegate.routers.registry import router_for
 
 
@@ -34,6 +35,9 @@ class _Read:
     problems: tuple[Problem, ...]
     template_hash: str
     step_hash: str
+    workload: tuple[str, str] | None
+    taken: Mapping[str, Any]
+    """What the workload has filled in: template and selector."""
 
 
 class Gatherer:
@@ -59,7 +63,14 @@ class Gatherer:
         if raw is None:
             return None
         now = self._now()
-        read = self._spec(key, raw)
+        where = reference(raw)
+        found = view.get(where) if where else None
+        workload = Workload.read(where, found) if where and found else None
+        if "deletionTimestamp" in raw["metadata"]:
+            return World(now, raw, None, workload=workload)
+        read = self._spec(key, raw, found)
+        if read.taken:
+            raw = {**raw, "spec": {**raw["spec"], **read.taken}}
         if read.spec is None or read.problems:
             return World(now, raw, None, read.problems)
         uid = raw["metadata"]["uid"]
@@ -79,6 +90,7 @@ class Gatherer:
             traffic=_traffic(view, key, spec),
             runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
             templates=templates,
+            workload=workload,
         )
 
     def _check_analyses(self, key: Key, read: _Read, templates: Templates) -> tuple[Problem, ...]:
@@ -92,15 +104,41 @@ class Gatherer:
             known = self._checked[key] = (read, versions, check_analyses(read.spec, templates))
         return known[2]
 
-    def _spec(self, key: Key, raw: Mapping[str, Any]) -> _Read:
+    def _spec(self, key: Key, raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> _Read:
         generation = raw["metadata"].get("generation", 0)
         collisions = (raw.get("status") or {}).get("collisionCount")
+        meta = workload["metadata"] if workload else {}
+        source = (meta["uid"], str(meta.get("generation", meta["resourceVersion"]))) if workload else None
         read = self._specs.get(key)
-        if read is None or read.generation != generation or read.collisions != collisions:
-            spec, problems = parse_rollout(raw)
+        if read is None or (read.generation, read.collisions, read.workload) != (generation, collisions, source):
+            taken, missing = _taken(raw, workload)
+            spec, problems = (
+                (None, missing)
+                if missing
+                else parse_rollout({**raw, "spec": {**raw["spec"], **taken}} if taken else raw)
+            )
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
-            read = self._specs[key] = _Read(generation, collisions, spec, (*problems, *wrong), *hashes)
+            read = _Read(generation, collisions, spec, (*problems, *wrong), *hashes, source, taken)
+            self._specs[key] = read
         return read
+
+
+def _taken(raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
+    """What a Rollout takes from its workload; or why it can't."""
+    where = reference(raw)
+    if where is None:
+        return {}, ()
+    kind, spec = raw["spec"]["workloadRef"]["kind"], raw["spec"]
+    if ((spec.get("template") or {}).get("spec") or {}).get("containers"):
+        return {}, (Problem("spec.workloadRef", "is given and so is spec.template; keep one of them"),)
+    if workload is None:
+        return {}, (Problem("spec.workloadRef.name", f"{kind} {where.name} not found in namespace {where.namespace}"),)
+    parts = unpacked(workload)
+    if parts is None:
+        owner = next(o for o in workload["metadata"]["ownerReferences"] if o.get("controller"))
+        told = f"{kind} {where.name} belongs to {owner['kind']} {owner['name']}; name that instead"
+        return {}, (Problem("spec.workloadRef.name", told),)
+    return {**parts, "selector": spec.get("selector") or parts["selector"]}, ()
 
 
 def _hashes(

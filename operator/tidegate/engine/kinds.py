@@ -7,9 +7,14 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.cluster.rules import KindRules, Obj
+from tidegate.engine import workloads
 
 WATCHED_BY_SHELL: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 """The kinds that only people change; kopf watches these."""
+
+BY_INSTANCE: Final = frozenset({"Rollout", "AnalysisRun"})
+"""The kinds that belong to one of several controllers in a cluster, by a label; of these only ours are watched. What
+they own and what they name is theirs."""
 
 WATCHED_BY_INFORMERS: Final[Mapping[str, str]] = {
     "Rollout": "",
@@ -46,14 +51,20 @@ def _metadata(obj: Obj, annotations: bool = True) -> dict[str, Any]:
 def _replica_set(obj: Obj) -> Obj:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     failures = [c for c in status.get("conditions") or () if c.get("type") == "ReplicaFailure"]
+    metadata, seen = _metadata(obj), {}
+    if names.PODS_BEHIND in (metadata.get("annotations") or {}):
+        # Whether the controller has seen the template matters now; at other times it would only wake the Rollout.
+        metadata["generation"] = obj["metadata"].get("generation", 0)
+        seen = {"observedGeneration": status.get("observedGeneration", 0)}
     return {
         "apiVersion": obj["apiVersion"],
         "kind": obj["kind"],
-        "metadata": _metadata(obj),
+        "metadata": metadata,
         "spec": {field: spec[field] for field in ("replicas", "minReadySeconds", "template") if field in spec},
         "status": {
             **{field: status[field] for field in ("replicas", "readyReplicas", "availableReplicas") if field in status},
             **({"conditions": failures} if failures else {}),
+            **seen,
         },
     }
 
@@ -82,4 +93,5 @@ RULES: Final[Mapping[str, KindRules]] = {
     "Service": KindRules(project=_service),
     "VirtualService": KindRules(project=_route),
     "DestinationRule": KindRules(project=_route),
+    **workloads.RULES,
 }

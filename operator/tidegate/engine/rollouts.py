@@ -7,21 +7,26 @@ loses nothing: the next reconcile decides the same from the same cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
-from tidegate.cluster.errors import AlreadyExists
+from tidegate.cluster.errors import AlreadyExists, TooManyRequests
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Action, Key, Plan
+from tidegate.core.rollout import needs
+from tidegate.core.rollout.actions import GiveBack
 from tidegate.core.rollout.decide import decide
-from tidegate.core.rollout.world import World
+from tidegate.core.rollout.world import Workload, World
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.workloads import reference
 from tidegate.engine.writing import Writer, status_write
 
 _ROUNDS: Final = 30
+_BUDGET_PAUSE: Final = timedelta(seconds=30)
 
 
 class Restless(Exception):  # noqa: N818 - a finding, not a Python error
@@ -31,23 +36,37 @@ class Restless(Exception):  # noqa: N818 - a finding, not a Python error
 class Rollouts:
     """The reconcile function of Rollouts."""
 
-    def __init__(self, store: Store, writer: Writer, recorder: Recorder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        recorder: Recorder,
+        now: Callable[[], datetime],
+        ensure: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """ensure: have all of a kind known, which only some Rollouts need."""
         self._store = store
         self._writer = writer
         self._recorder = recorder
         self._now = now
+        self._ensure = ensure
+        self._workloads: dict[Key, Key] = {}
         self._gatherer = Gatherer(now)
         self._held: dict[Key, datetime] = {}
+        # Until when disruption budgets are not asked again. Lost with the process, which then asks once more.
+        self._refused: dict[Key, datetime] = {}
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one Rollout as far as it can go now."""
         for _ in range(_ROUNDS):
+            await self._know_workload(key)
             view = self._store.view(key)
             world = self._gatherer.rollout(view, key)
             if world is None:
+                await self._give_back(key)
                 self._forget(key)
                 return DONE
-            plan = decide(world)
+            plan = decide(await self._complete(key, world))
             view.commit()
             if plan.actions:
                 await self._carry_out(key, world, plan.actions)
@@ -59,11 +78,50 @@ class Rollouts:
                 return Outcome(self._until(plan))
         raise Restless(f"{key} did not come to rest in {_ROUNDS} decisions")
 
+    async def _know_workload(self, key: Key) -> None:
+        """Have the kind watched that the Rollout takes its template from, and remember which one it is."""
+        raw = self._store.get(key)
+        if raw is not None and (workload := reference(raw)):
+            await self._ensure(workload.kind)
+            self._workloads[key] = workload
+
+    async def _give_back(self, key: Key) -> None:
+        """The Rollout is gone: a Deployment that it stood in for gets its pods back."""
+        where = self._workloads.get(key)
+        found = self._store.get(where) if where else None
+        if where is not None and found is not None:
+            await self.give_back(key, Workload.read(where, found))
+
+    async def give_back(self, key: Key, workload: Workload) -> None:
+        """Give a Deployment the pods back that the Rollout `key` has taken from it, if it has and is gone.
+
+        The server is asked, for the store does not have those of other instances either.
+        """
+        if workload.by != key.name or workload.before is None or self._store.get(key) is not None:
+            return
+        if not await self._writer.exists(key):
+            await self._writer.send(GiveBack(key.namespace, workload).write(), key)
+
+    async def _complete(self, key: Key, world: World) -> World:
+        """The world with what only this decision needs."""
+        if refused := self._refused.get(key):
+            if world.now >= refused:
+                del self._refused[key]
+            else:
+                world = replace(world, no_eviction_before=refused)
+        hashes = needs.pods_of(world)
+        return replace(world, pods=await self._writer.pods(key.namespace, hashes)) if hashes else world
+
     async def _carry_out(self, key: Key, world: World, actions: tuple[Action, ...]) -> None:
         for action in actions:
             write = action.write()
             try:
                 await self._writer.send(write, key)
+            except TooManyRequests:
+                if write.subresource != "eviction":
+                    raise
+                self._refused[key] = self._now() + _BUDGET_PAUSE
+                return
             except AlreadyExists:
                 self._name_was_taken(world, write.key)
                 return
@@ -99,6 +157,8 @@ class Rollouts:
         self._store.forget(key)
         self._gatherer.forget(key)
         self._held.pop(key, None)
+        self._refused.pop(key, None)
+        self._workloads.pop(key, None)
 
 
 def _earlier(first: float, second: float | None) -> float:

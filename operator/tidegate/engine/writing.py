@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
+from tidegate.api import names
 from tidegate.cluster.errors import AlreadyExists, Conflict, Invalid, NotFound
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Key, Write
+from tidegate.core.rollout.world import Pod
 
 
 class WriteClient(Protocol):
-    """The two verbs that carrying out a plan needs."""
+    """The verbs that carrying out a plan needs."""
 
     async def get(self, key: Key) -> dict[str, Any]: ...
 
     async def send(self, write: Write) -> dict[str, Any]: ...
+
+    async def list(self, kind: str, namespace: str, label_selector: str) -> tuple[list[dict[str, Any]], str]: ...
 
 
 class Writer:
@@ -36,8 +41,12 @@ class Writer:
 
         A write to an object that is gone counts as done: whoever decided on it decides again. Raises Conflict, with
         the store brought up to date first, when the object had moved on; AlreadyExists when a name is taken; and
-        whatever else the client raises.
+        whatever else the client raises, such as TooManyRequests when a disruption budget refuses an eviction.
         """
+        if write.subresource == "eviction":
+            with suppress(NotFound, Conflict):  # Gone, or another pod of this name: not the one that was to go.
+                await self._client.send(write)
+            return
         try:
             answer = await self._client.send(write)
         except NotFound:
@@ -62,6 +71,20 @@ class Writer:
             self._drop(write.key, author)
         else:
             self._absorb(answer, author)
+
+    async def exists(self, key: Key) -> bool:
+        """Whether the server has the object, whoever's it is."""
+        try:
+            await self._client.get(key)
+        except NotFound:
+            return False
+        return True
+
+    async def pods(self, namespace: str, hashes: frozenset[str]) -> tuple[Pod, ...]:
+        """The pods of ReplicaSets by their hashes, as they are now."""
+        selector = f"{names.POD_TEMPLATE_HASH} in ({','.join(sorted(hashes))})"
+        raws, _ = await self._client.list("Pod", namespace, selector)
+        return tuple(map(Pod.read, raws))
 
     async def refresh(self, key: Key, author: Hashable) -> None:
         """Read one object from the server into the store."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tidegate.api.names import INSTANCE_ID
+
 _LEASE: Final = "tidegate-controller-lock"
+_INSTANCE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,7 @@ class Settings:
     """How the operator runs.
 
     namespace: the one to work in; empty for the whole cluster.
+    instance_id: of the Rollouts to look after: those with this label; empty for those without the label.
     lease_namespace: where the lease lies by which one of several replicas leads.
     leader_elect: whether to run for that lease; without it this process must be the only one.
     address, port: of /healthz, /readyz and /metrics.
@@ -24,6 +29,7 @@ class Settings:
     """
 
     namespace: str = ""
+    instance_id: str = ""
     lease_namespace: str = "default"
     lease_name: str = _LEASE
     leader_elect: bool = True
@@ -49,8 +55,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         parser.add_argument(f"--{name}", default=shown, type=kind, help=f"{text} (default: {preset!r}; ${variable})")
 
     flag("namespace", default.namespace, "the namespace to work in; empty for the whole cluster")
+    flag("instance-id", default.instance_id, f"look after objects whose label {INSTANCE_ID} is this, and no others")
     flag("lease-namespace", os.environ.get("POD_NAMESPACE", default.lease_namespace), "where the leader's lease lies")
-    flag("lease-name", default.lease_name, "the name of the leader's lease")
+    flag("lease-name", "", f"the name of the leader's lease; {_LEASE} unless given, and with an instance id -<id>")
     flag("address", default.address, "where /healthz, /readyz and /metrics are served")
     flag("port", default.port, "the port of /healthz, /readyz and /metrics; 0 for any free one")
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
@@ -67,5 +74,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     for name, allowed in (("log_format", ("json", "console")), ("log_level", ("debug", "info", "warning", "error"))):
         if given[name] not in allowed:
             parser.error(f"--{name.replace('_', '-')} must be one of {', '.join(allowed)}, not {given[name]!r}")
+    instance = given["instance_id"]
+    if instance and _INSTANCE.fullmatch(instance) is None:
+        parser.error(f"--instance-id must be up to 40 small letters, digits and '-', not {instance!r}")
+    # Each instance has a leader of its own; without a name of its own for the lease, only one of them would ever work.
+    given["lease_name"] = given["lease_name"] or (f"{_LEASE}-{instance}" if instance else _LEASE)
     given["identity"] = given["identity"] or f"{socket.gethostname()}-{os.getpid()}"
     return Settings(**given)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.core.plan import Event, Key, Write
-from tidegate.core.rollout.world import ReplicaSet, Run, Service
+from tidegate.core.rollout.world import Pod, ReplicaSet, Run, Service, Workload
 from tidegate.core.times import format_time
 
 
@@ -127,6 +127,101 @@ class DeleteReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DressReplicaSet:
+    """Change the metadata that a ReplicaSet's pods bear for their role. behind: what its pods may still have."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    changes: Mapping[str, Mapping[str, str | None]]
+    metadata: str | None
+    behind: str | None
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        marks: dict[str, str | None] = {names.EPHEMERAL_METADATA: self.metadata}
+        if self.behind or names.PODS_BEHIND in self.replica_set.annotations:
+            marks[names.PODS_BEHIND] = self.behind
+        body: dict[str, Any] = {"metadata": {"annotations": marks}}
+        if self.changes:
+            body["spec"] = {"template": {"metadata": {part: dict(values) for part, values in self.changes.items()}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Avoid:
+    """Change the pods that a ReplicaSet's pods keep away from."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    terms: Mapping[str, list[Any] | None]
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        spec = {"template": {"spec": {"affinity": {"podAntiAffinity": dict(self.terms)}}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, {"spec": spec})
+
+
+@dataclass(frozen=True, slots=True)
+class DressPod:
+    """Change the metadata that one pod bears for its role."""
+
+    namespace: str
+    pod: Pod
+    changes: Mapping[str, Mapping[str, str | None]]
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return _patch("Pod", self.namespace, self.pod, {"metadata": {p: dict(v) for p, v in self.changes.items()}})
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Take an annotation off a ReplicaSet."""
+
+    namespace: str
+    replica_set: ReplicaSet
+    annotation: str
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        body: dict[str, Any] = {"metadata": {"annotations": {self.annotation: None}}}
+        return _patch("ReplicaSet", self.namespace, self.replica_set, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask for the end of a pod, so that its ReplicaSet replaces it. A disruption budget may refuse."""
+
+    namespace: str
+    pod: Pod
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": self.pod.name, "namespace": self.namespace},
+            "deleteOptions": {"preconditions": {"uid": self.pod.uid}},
+        }
+        return Write("create", Key("Pod", self.namespace, self.pod.name), body, subresource="eviction")
+
+
+@dataclass(frozen=True, slots=True)
 class PointService:
     """Make a Service select the pods of one revision."""
 
@@ -226,32 +321,82 @@ class DeleteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleWorkload:
+    """Give the Deployment that a Rollout stands in for fewer pods, or some of them back; note what it had."""
+
+    namespace: str
+    workload: Workload
+    replicas: int
+    before: int
+    rollout: str
+
+    @property
+    def event(self) -> Event:
+        return Event(
+            "ScalingDeployment", f"Scaled {self.workload.key} from {self.workload.replicas} to {self.replicas}"
+        )
+
+    def write(self) -> Write:
+        noted = {names.SCALED_DOWN_BY: self.rollout, names.REPLICAS_BEFORE: str(self.before)}
+        meta = {
+            "uid": self.workload.uid,
+            "resourceVersion": self.workload.version,
+            "labels": {names.SCALED_DOWN: "true"},
+            "annotations": noted,
+        }
+        return Write("patch", self.workload.key, {"metadata": meta, "spec": {"replicas": self.replicas}})
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Give a Deployment the pods back that it had before a Rollout stood in for it."""
+
+    namespace: str
+    workload: Workload
+
+    @property
+    def event(self) -> Event:
+        return Event(
+            "ScalingDeployment", f"Scaled {self.workload.key} back to {self.workload.before}: its Rollout is deleted"
+        )
+
+    def write(self) -> Write:
+        gone = {names.SCALED_DOWN_BY: None, names.REPLICAS_BEFORE: None}
+        meta = {"uid": self.workload.uid, "labels": {names.SCALED_DOWN: None}, "annotations": gone}
+        replicas = max(self.workload.before or 0, self.workload.replicas)
+        return Write("patch", self.workload.key, {"metadata": meta, "spec": {"replicas": replicas}})
+
+
+@dataclass(frozen=True, slots=True)
 class MarkRollout:
-    """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read."""
+    """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read.
+
+    workload_generation: that of the workload whose template this is about; empty without one.
+    """
 
     key: Key
     uid: str
     resource_version: str
     revision: int
     default_replicas: bool
+    workload_generation: str = ""
 
     @property
     def event(self) -> None:
         return None
 
     def write(self) -> Write:
+        marks = {names.REVISION: str(self.revision)}
+        if self.workload_generation:
+            marks[names.WORKLOAD_GENERATION] = self.workload_generation
         body: dict[str, Any] = {
-            "metadata": {
-                "uid": self.uid,
-                "resourceVersion": self.resource_version,
-                "annotations": {names.REVISION: str(self.revision)},
-            }
+            "metadata": {"uid": self.uid, "resourceVersion": self.resource_version, "annotations": marks}
         }
         if self.default_replicas:
             body["spec"] = {"replicas": 1}
         return Write("patch", self.key, body)
 
 
-def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run, body: dict[str, Any]) -> Write:
+def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run | Pod, body: dict[str, Any]) -> Write:
     body.setdefault("metadata", {})["uid"] = target.uid
     return Write("patch", Key(kind, namespace, target.name), body)

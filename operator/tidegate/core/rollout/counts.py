@@ -16,6 +16,10 @@ def count(draft: Draft) -> None:
     release, status = draft.release, draft.status
     sets = _alive(draft)
     status["observedGeneration"] = str(draft.world.rollout["metadata"].get("generation", 0))
+    if draft.world.workload is not None:
+        status["workloadObservedGeneration"] = draft.world.workload.generation
+    else:
+        status.pop("workloadObservedGeneration", None)
     status.update(pods(draft))
     status["selector"] = _selector(draft)
     if release.spec.strategy.blue_green:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
-from tidegate.core.rollout import conditions, gates, revisions
+from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window, workload
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -27,11 +27,12 @@ _RUNNING_MAY_WAIT: Final = 3.0
 def decide(world: World) -> Plan:
     """Decide what to do for a Rollout now.
 
-    Nothing is planned for a Rollout that is being deleted: its owned objects go with it and its routes stay as they
-    are. One that can't be acted on gets a condition that says why, and nothing else changes.
+    A Rollout that is being deleted leaves its routes as they are, and its owned objects go with it; only a Deployment
+    that it stood in for gets its pods back. One that can't be acted on gets a condition that says why, and nothing
+    else changes.
     """
     if "deletionTimestamp" in world.rollout["metadata"]:
-        return Plan()
+        return Plan(actions=workload.give_back(world))
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
     draft = Draft(world, Release.assess(world, world.spec))
@@ -53,18 +54,25 @@ def _decide(draft: Draft) -> None:
         report(draft)
         return
     begin(draft)
+    rollback_window.hasten(draft)
     obey(draft)
     if release.spec.progress_deadline_abort and not release.first and overdue(draft):
         # Written before anything is undone, for undoing is progress, and the deadline would seem kept again.
         abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
         report(draft)
         return
+    # Before the first pod comes from a template of an earlier role.
+    affinity.follow(draft)
+    metadata.prepare(draft)
     if release.spec.strategy.blue_green:
         decide_blue_green(draft)
     else:
         decide_canary(draft)
     if not (draft.paused and release.new is None):
         revisions.number(draft)
+    workload.follow(draft)
+    metadata.follow(draft)
+    restarts.follow(draft)
     gates.follow(draft)
     gates.end_unneeded(draft)
     gates.forget_old(draft)

@@ -180,6 +180,8 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
     release, world = draft.release, draft.world
     selector = world.rollout["spec"]["selector"].get("matchLabels") or {}
     labels = {**selector, names.POD_TEMPLATE_HASH: release.hash, names.RUN_TYPE: gate.run_type}
+    if instance := (world.rollout["metadata"].get("labels") or {}).get(names.INSTANCE_ID):
+        labels[names.INSTANCE_ID] = instance  # Or the run would be another controller's.
     if gate.step is not None:
         labels[names.RUN_STEP_INDEX] = str(gate.step)
     body = run_body(

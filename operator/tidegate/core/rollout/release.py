@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutSpec
 from tidegate.core.hashing import MalformedError, templates_equal
 from tidegate.core.plan import Action, Event, Key
+from tidegate.core.rollout.dress import borne, dressed, without_rules
 from tidegate.core.rollout.world import ReplicaSet, World
 
 
@@ -38,7 +39,7 @@ class Release:
         new = next((rs for rs in alive if rs.hash == world.template_hash), None)
         if new is None and alive:
             template = spec.template
-            new = next((rs for rs in alive if rs.hash and _same(template, rs.template)), None)
+            new = next((rs for rs in alive if rs.hash and _same(template, rs)), None)
         stable_hash = world.status.get("stableRS") or ""
         stable = next((rs for rs in alive if stable_hash and rs.hash == stable_hash), None)
         others = sorted(
@@ -97,10 +98,15 @@ class Release:
         return self.stable.available if self.stable else 0
 
 
-def _same(template: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two pod templates mean the same; one that can't be read is like no other."""
+def _same(template: Mapping[str, Any], rs: ReplicaSet) -> bool:
+    """Whether a pod template means the same as a ReplicaSet's; one that can't be read is like no other.
+
+    What was put into the ReplicaSet's makes no difference: metadata of a role is put into the other too, and rules that
+    keep revisions apart are taken out of both.
+    """
     try:
-        return templates_equal(template, other)
+        mine = without_rules(dressed(template, borne(rs.annotations)))
+        return templates_equal(mine, without_rules(rs.template))
     except MalformedError:
         return False
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tidegate.api import names
-from tidegate.core.rollout import conditions
+from tidegate.core.rollout import conditions, restarts
 from tidegate.core.rollout.counts import count, pods
 from tidegate.core.rollout.release import Draft
 
@@ -62,12 +62,19 @@ def phase(draft: Draft) -> tuple[str, str]:
         return names.PAUSED, "manually paused"
     if status.get("pauseConditions"):
         return names.PAUSED, status["pauseConditions"][0]["reason"]
+    if _restarting(draft):
+        return names.PROGRESSING, "rollout is restarting"
     if status["updatedReplicas"] < release.replicas:
         return names.PROGRESSING, "more replicas need to be updated"
     if release.available < status["updatedReplicas"]:
         return names.PROGRESSING, "updated replicas are still becoming available"
     waiting = _blue_green_waits(draft) if release.spec.strategy.blue_green else _canary_waits(draft)
     return (names.PROGRESSING, waiting) if waiting else (names.HEALTHY, "")
+
+
+def _restarting(draft: Draft) -> bool:
+    done = draft.status.get("restartedAt") != draft.before.get("restartedAt")
+    return restarts.under_way(draft.world) and not done
 
 
 def _blue_green_waits(draft: Draft) -> str:
@@ -166,7 +173,7 @@ def _progressing(draft: Draft, held: conditions.Conditions, *, healthy: bool, pa
 def _at_rest(draft: Draft) -> bool:
     """Whether the phase would be Healthy, were there no aborts, pauses and deadlines."""
     probe: Mapping[str, Any] = draft.status
-    if draft.aborted or draft.paused or probe.get("pauseConditions"):
+    if draft.aborted or draft.paused or probe.get("pauseConditions") or _restarting(draft):
         return False
     release = draft.release
     if probe["updatedReplicas"] < release.replicas or release.available < probe["updatedReplicas"]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tidegate.api import names
+from tidegate.core.rollout import metadata
 from tidegate.core.rollout.actions import (
     CreateReplicaSet,
     DeleteReplicaSet,
@@ -15,6 +16,8 @@ from tidegate.core.rollout.actions import (
     Scale,
     SetDeadline,
 )
+from tidegate.core.rollout.affinity import apart, rules
+from tidegate.core.rollout.dress import dressed, written
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.world import ReplicaSet
 
@@ -25,6 +28,8 @@ _NOT_COPIED: Final = frozenset(
         names.REVISION_HISTORY,
         names.DESIRED_REPLICAS,
         names.WORKLOAD_GENERATION,
+        names.EPHEMERAL_METADATA,
+        names.PODS_BEHIND,
     }
 )
 
@@ -106,10 +111,13 @@ def number(draft: Draft) -> None:
     """Write the revision's number on its ReplicaSet when it came back or changed, and on the Rollout."""
     release, world = draft.release, draft.world
     meta = world.rollout["metadata"]
-    known = (meta.get("annotations") or {}).get(names.REVISION)
+    given = meta.get("annotations") or {}
     default = "replicas" not in world.rollout["spec"]
-    if known != str(release.revision) or default:
-        draft.do(MarkRollout(draft.key, world.uid, meta["resourceVersion"], release.revision, default_replicas=default))
+    generation = world.workload.generation if world.workload else ""
+    stale = generation and given.get(names.WORKLOAD_GENERATION) != generation
+    if given.get(names.REVISION) != str(release.revision) or default or stale:
+        version, revision = meta["resourceVersion"], release.revision
+        draft.do(MarkRollout(draft.key, world.uid, version, revision, default, workload_generation=generation))
     rs = release.new
     if rs is None:
         return
@@ -138,8 +146,10 @@ def _body(release: Release, replicas: int) -> dict[str, Any]:
     """A ReplicaSet for the present template, by the contract: named after the hash, selecting by it, owned."""
     world, template = release.world, release.spec.template
     mark = {names.POD_TEMPLATE_HASH: release.hash}
-    metadata = template.get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), **mark}
+    own = template.get("metadata") or {}
+    labels = {**(own.get("labels") or {}), **mark}
+    role = metadata.wanted(release, wanted(release))
+    noted = {names.EPHEMERAL_METADATA: text} if (text := written(role)) else {}
     selector = world.rollout["spec"]["selector"]
     return {
         "apiVersion": "apps/v1",
@@ -148,14 +158,14 @@ def _body(release: Release, replicas: int) -> dict[str, Any]:
             "name": f"{world.name}-{release.hash}",
             "namespace": world.namespace,
             "labels": labels,
-            "annotations": {**_annotations(release), names.DESIRED_REPLICAS: str(release.replicas)},
+            "annotations": {**_annotations(release), names.DESIRED_REPLICAS: str(release.replicas), **noted},
             "ownerReferences": [owner(world.rollout)],
         },
         "spec": {
             "replicas": replicas,
             "minReadySeconds": release.spec.min_ready_seconds,
             "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), **mark}},
-            "template": {**template, "metadata": {**metadata, "labels": labels}},
+            "template": apart(dressed({**template, "metadata": {**own, "labels": labels}}, role), rules(release)),
         },
     }
 

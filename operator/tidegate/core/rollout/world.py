@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
+from tidegate.core.plan import Key
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -39,6 +40,8 @@ class ReplicaSet:
     annotations: Mapping[str, str]
     template: Mapping[str, Any]
     failure: str
+    observed: bool = True
+    """Whether the ReplicaSet controller has seen the present template; only kept where that matters."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> ReplicaSet:
@@ -62,6 +65,7 @@ class ReplicaSet:
             min_ready_seconds=int(spec.get("minReadySeconds") or 0),
             annotations=annotations,
             template=spec.get("template") or {},
+            observed=int(status.get("observedGeneration", meta.get("generation", 0))) >= meta.get("generation", 0),
             failure=next(
                 (
                     f"{condition.get('reason', '')}: {condition.get('message', '')}"
@@ -70,6 +74,78 @@ class ReplicaSet:
                 ),
                 "",
             ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a ReplicaSet.
+
+    owner: the uid of its controller. ready_since: since when it has been ready; None while it is not.
+    """
+
+    name: str
+    uid: str
+    owner: str
+    created: datetime
+    ready_since: datetime | None
+    deleting: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Pod:
+        """Read a core/v1 Pod."""
+        meta, status = raw["metadata"], raw.get("status") or {}
+        ready: Mapping[str, Any] = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), {})
+        owners = (o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller"))
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            owner=next(owners, ""),
+            created=parse_time(meta["creationTimestamp"]),
+            ready_since=_moment(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+            deleting="deletionTimestamp" in meta,
+            labels=meta.get("labels") or {},
+            annotations=meta.get("annotations") or {},
+        )
+
+    def available(self, min_ready_seconds: int, now: datetime) -> bool:
+        """Whether it has been ready for so long."""
+        if self.deleting or self.ready_since is None:
+            return False
+        return self.ready_since + timedelta(seconds=min_ready_seconds) <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a Rollout takes its template from.
+
+    before, by: how many pods it had when a Rollout scaled it down, and that Rollout's name; None and "" otherwise.
+    """
+
+    key: Key
+    uid: str
+    version: str
+    generation: str
+    replicas: int
+    before: int | None
+    by: str
+
+    @classmethod
+    def read(cls, key: Key, raw: Mapping[str, Any]) -> Workload:
+        """Read a Deployment, a ReplicaSet or a PodTemplate."""
+        meta = raw["metadata"]
+        annotations = meta.get("annotations") or {}
+        before = annotations.get(names.REPLICAS_BEFORE, "")
+        return cls(
+            key=key,
+            uid=meta["uid"],
+            version=meta["resourceVersion"],
+            generation=str(meta.get("generation", meta["resourceVersion"])),
+            replicas=int((raw.get("spec") or {}).get("replicas", 1)),
+            before=int(before) if before.isdigit() else None,
+            by=annotations.get(names.SCALED_DOWN_BY, ""),
         )
 
 
@@ -133,7 +209,7 @@ class Run:
 class World:
     """Everything that one decision about a Rollout reads.
 
-    rollout: the raw object.
+    rollout: the raw object; with a workloadRef, template and selector of the workload are filled in.
     spec: its spec when it can be read, else None and `problems` say why.
     template_hash, step_hash: of the spec, by the contract's algorithm.
     name_taken: whether a ReplicaSet that is not ours has the name that the next one would get.
@@ -141,6 +217,10 @@ class World:
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
     templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
+    pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
+        of a cluster would cost more memory than everything else.
+    workload: what spec.workloadRef names.
+    no_eviction_before: a disruption budget has refused; it is asked again then.
     """
 
     now: datetime
@@ -155,6 +235,9 @@ class World:
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
     templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    workload: Workload | None = None
+    no_eviction_before: datetime | None = None
 
     @property
     def name(self) -> str:
