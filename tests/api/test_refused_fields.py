@@ -32,8 +32,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", True),
     (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 90}),
-    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {"weight": 10}),
-    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {}),
     (parse_rollout, CANARY, f"{C}.steps[0].experiment", {"templates": []}),
     (parse_rollout, CANARY, f"{C}.steps[0].setHeaderRoute", {"name": "testers"}),
     (parse_rollout, CANARY, f"{C}.steps[0].setMirrorRoute", {"name": "mirror"}),

@@ -23,6 +23,19 @@ STEPS = st.one_of(
     st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),
     st.sampled_from(({"pause": {"duration": 5}}, {"pause": {"duration": "1m"}}, {"pause": {}}, {"analysis": ANALYSIS})),
 )
+SCALES = st.builds(
+    lambda scale: {"setCanaryScale": scale},
+    st.sampled_from(
+        (
+            {"replicas": 0},
+            {"replicas": 1},
+            {"replicas": 3},
+            {"weight": 30},
+            {"weight": 100},
+            {"matchTrafficWeight": True},
+        )
+    ),
+)
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -33,7 +46,7 @@ def _some(**fields: Any) -> Obj:
 @st.composite
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
-    steps = draw(st.lists(STEPS, max_size=6))
+    steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES), max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     return canary(
         *steps,

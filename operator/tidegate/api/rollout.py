@@ -17,7 +17,7 @@ from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, S
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
 
-StepKind = Literal["setWeight", "pause", "analysis"]
+StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -111,11 +111,27 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetCanaryScale:
+    """How many pods the canary has from this step on, whatever its share of the traffic. Exactly one field is
+    set."""
+
+    replicas: Natural | None = None
+    """A number of pods."""
+    weight: Int | None = None
+    """A percentage of spec.replicas, from 0 to 100."""
+    match_traffic_weight: Bool = False
+    """As many as the canary's share of the traffic asks for, as without any setCanaryScale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
     set_weight: Int | None = None
     """The percentage of traffic that the canary gets, from 0 to 100."""
+    set_canary_scale: SetCanaryScale | None = None
+    """How many pods the canary has until the next setCanaryScale. Where its share of the traffic asks for
+    more, there are more. Only with trafficRouting."""
     pause: Pause | None = None
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
@@ -126,6 +142,8 @@ class CanaryStep:
         """Which of the fields is set."""
         if self.set_weight is not None:
             return "setWeight"
+        if self.set_canary_scale is not None:
+            return "setCanaryScale"
         return "pause" if self.pause is not None else "analysis"
 
 

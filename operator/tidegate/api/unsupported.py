@@ -93,7 +93,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     CanaryStep: {
         "experiment": _REFUSED,
-        "setCanaryScale": _REFUSED,
         "setHeaderRoute": _REFUSED,
         "setMirrorRoute": _REFUSED,
         "plugin": _REFUSED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidegate.core.rollout.aims import Aim
 from tidegate.core.rollout.pointing import referenced
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import Bounds, Ratio, needed, ratio, roll
@@ -10,7 +11,7 @@ from tidegate.core.rollout.shifting import observed
 from tidegate.core.rollout.world import ReplicaSet
 
 
-def at_weight(draft: Draft, weight: int) -> bool:
+def at_weight(draft: Draft, aim: Aim) -> bool:
     """Whether the canary has this weight: in the routes and in available pods, or in the ratio of pods."""
     release = draft.release
     if release.new is None:
@@ -19,11 +20,11 @@ def at_weight(draft: Draft, weight: int) -> bool:
     if traffic is not None:
         # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
         return not release.replicas or (
-            release.available >= needed(release.replicas, weight)
-            and traffic.observe().canary == weight
-            and not traffic.split(weight)
+            release.available >= _canary_pods(draft, aim)
+            and traffic.observe().canary == aim.weight
+            and not traffic.split(aim.weight)
         )
-    goal = _goal(draft, weight)
+    goal = _goal(draft, aim.weight)
     stable, held = (release.stable.replicas, _floor(draft, release.stable)) if release.stable else (0, 0)
     return (
         release.new.replicas == goal.canary
@@ -33,16 +34,22 @@ def at_weight(draft: Draft, weight: int) -> bool:
     )
 
 
-def size_update(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet for an update that stands at this weight."""
+def at_scale(draft: Draft, aim: Aim) -> bool:
+    """Whether as many canary pods are available as the step asks for."""
+    release = draft.release
+    return release.new is not None and release.available >= _canary_pods(draft, aim)
+
+
+def size_update(draft: Draft, aim: Aim) -> None:
+    """Size every ReplicaSet for an update that stands at this aim."""
     release = draft.release
     if draft.world.traffic is None:
-        _roll(draft, _goal(draft, weight))
+        _roll(draft, _goal(draft, aim.weight))
         return
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
     new = wanted(release)
-    pods = max(needed(release.replicas, weight), _in_use(draft, new))
+    pods = max(_canary_pods(draft, aim), _in_use(draft, new))
     if pods >= new.replicas or new.deadline is None or draft.reached(new.deadline):
         keep(draft, new, pods)  # Else it was stable a moment ago and has come back: its pods have their delay yet.
     retire_others(draft)
@@ -58,8 +65,8 @@ def gives_way(draft: Draft, weight: int) -> bool:
     return last and _goal(draft, weight).stable == 0 and release.available >= release.replicas - 1 > 0
 
 
-def size_held(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet while a person holds the update, at a step of this weight: it follows the Rollout's own
+def size_held(draft: Draft, aim: Aim) -> None:
+    """Size every ReplicaSet while a person holds the update, at a step of this aim: it follows the Rollout's own
     size, but brings no pods up for traffic that may not come yet."""
     release = draft.release
     if release.new is None:
@@ -71,7 +78,7 @@ def size_held(draft: Draft, weight: int) -> None:
     else:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
-        pods = min(release.new.replicas, needed(release.replicas, weight))
+        pods = min(release.new.replicas, _canary_pods(draft, aim))
         keep(draft, release.new, max(pods, _in_use(draft, release.new)))
         retire_others(draft)
 
@@ -111,6 +118,17 @@ def retire_others(draft: Draft) -> None:
         release.canary.scale_down_delay,
         release.canary.scale_down_delay_revision_limit,
     )
+
+
+def _canary_pods(draft: Draft, aim: Aim) -> int:
+    """How many pods the canary should have behind a router. A setCanaryScale gives it more than its weight asks for,
+    never fewer: traffic only goes where there is capacity, and a step whose weight too few pods can carry would wait
+    for ever."""
+    replicas, scale = draft.release.replicas, aim.scale
+    pods = needed(replicas, aim.weight)
+    if scale is None or not replicas:
+        return pods
+    return max(pods, needed(replicas, scale.weight or 0) if scale.replicas is None else scale.replicas)
 
 
 def _in_use(draft: Draft, rs: ReplicaSet) -> int:

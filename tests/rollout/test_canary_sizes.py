@@ -1,0 +1,170 @@
+"""How many pods canary and stable have behind a router, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.rollout.objects import canary, rollout
+from tests.rollout.stage import Stage, deployed
+from tidegate.api.parsing import parse_rollout
+
+HOLD = {"pause": {}}
+
+
+def at(stage: Stage, index: int) -> Stage:
+    """Resume pauses until the story stands still at this step."""
+    stage.play(60)
+    while stage.status["currentStepIndex"] < index:
+        stage.user(pauseConditions=None)
+        stage.play(60)
+    assert stage.status["currentStepIndex"] == index
+    return stage
+
+
+def update(*steps: dict[str, Any], replicas: int = 10, stage: Stage | None = None, **fields: Any) -> Stage:
+    """v2 on its way over these steps, not yet begun."""
+    stage = deployed(canary(*steps, **fields), replicas=replicas, stage=stage)
+    stage.image("v2")
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("scale", "pods"),
+    [
+        ({"replicas": 3}, 3),
+        ({"replicas": 12}, 12),
+        ({"replicas": 0}, 0),
+        ({"weight": 25}, 3),
+        ({"weight": 0}, 0),
+        ({"matchTrafficWeight": True}, 0),
+    ],
+)
+def test_given_a_canary_scale_then_the_canary_has_as_many_pods_without_any_traffic(
+    scale: dict[str, Any], pods: int
+) -> None:
+    stage = at(update({"setCanaryScale": scale}, HOLD), 1)
+
+    assert stage.sizes().get("v2", 0) == pods
+    assert stage.sizes()["v1"] == 10
+    assert stage.weight() == 0
+
+
+def test_given_a_canary_scale_then_it_holds_until_the_next_one() -> None:
+    steps = (
+        {"setCanaryScale": {"weight": 50}},
+        {"setWeight": 10},
+        HOLD,
+        {"setCanaryScale": {"matchTrafficWeight": True}},
+        {"setWeight": 20},
+        HOLD,
+        {"setCanaryScale": {"replicas": 4}},
+        HOLD,
+    )
+    stage = update(*steps)
+    seen = []
+    for index in (2, 5, 7):
+        at(stage, index)
+        seen.append((stage.weight(), stage.sizes()["v2"]))
+
+    assert seen == [(10, 5), (20, 2), (20, 4)]
+
+
+def test_given_a_scale_below_what_the_weight_needs_then_pods_come_up_for_the_weight() -> None:
+    """1. Traffic only goes where there is capacity; Argo Rollouts sends 50 % to one pod of ten here."""
+    stage = at(update({"setCanaryScale": {"replicas": 1}}, HOLD, {"setWeight": 50}, HOLD), 1)
+    assert stage.sizes()["v2"] == 1
+
+    at(stage, 3)
+
+    assert (stage.weight(), stage.sizes()["v2"]) == (50, 5)
+
+
+def test_given_a_scale_that_is_not_available_yet_then_the_step_waits() -> None:
+    stage = Stage(boot={"v2": 50.0})
+    update({"setCanaryScale": {"replicas": 2}}, HOLD, stage=stage).play(40)
+    assert stage.status["currentStepIndex"] == 0
+
+    stage.play(20)
+
+    assert stage.status["currentStepIndex"] == 1
+
+
+def test_given_a_lost_pod_of_the_scale_then_set_weight_waits_for_it() -> None:
+    stage = at(update({"setCanaryScale": {"replicas": 4}}, HOLD, {"setWeight": 10}, HOLD), 1)
+    stage.crash_pods("v2", 1, 40)
+
+    stage.user(pauseConditions=None)
+    stage.play(30)
+    assert (stage.weight(), stage.status["currentStepIndex"]) == (10, 2)
+
+    stage.play(30)
+    assert stage.status["currentStepIndex"] == 3
+
+
+def test_given_scales_up_and_down_in_a_row_then_each_is_reached_once() -> None:
+    """Progress is written down before pods that a step was found done by are taken away."""
+    scales = ({"replicas": 5}, {"replicas": 2}, {"replicas": 6})
+    stage = at(update(*({"setCanaryScale": scale} for scale in scales), HOLD), 3)
+
+    sizes = [
+        w.body["spec"]["replicas"]
+        for w in stage.writes
+        if w.key.kind == "ReplicaSet" and "replicas" in w.body.get("spec", {})  # type: ignore[union-attr]
+    ]
+    assert sizes == [5, 6]
+    assert stage.sizes()["v2"] == 6
+
+
+def test_given_a_scale_then_the_end_of_the_steps_and_an_abort_forget_it() -> None:
+    steps = ({"setCanaryScale": {"replicas": 2}}, HOLD)
+    done = at(update(*steps), 1)
+    done.user(pauseConditions=None)
+    done.settle()
+    assert done.sizes() == {"v2": 10}
+
+    given_up = at(update(*steps), 1)
+    given_up.user(abort=True)
+    given_up.settle()
+    assert given_up.sizes() == {"v1": 10}
+
+
+def test_given_promotion_in_full_then_no_scale_holds_it_back() -> None:
+    stage = at(update({"setCanaryScale": {"replicas": 1}}, HOLD), 1)
+
+    stage.user(promoteFull=True)
+    stage.settle()
+
+    assert stage.sizes() == {"v2": 10}
+
+
+def test_given_a_rollout_scaled_to_nothing_then_a_scale_brings_no_pods_up() -> None:
+    stage = deployed(canary({"setCanaryScale": {"replicas": 3}}, HOLD), replicas=2)
+    stage.spec(replicas=0)
+    stage.settle()
+
+    stage.image("v2")
+    stage.play(60)
+
+    assert stage.sizes() == {}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path", "message"),
+    [
+        (canary({"setCanaryScale": {}}), "steps[0].setCanaryScale", "has none of"),
+        (canary({"setCanaryScale": {"matchTrafficWeight": False}}), "steps[0].setCanaryScale", "has none of"),
+        (canary({"setCanaryScale": {"replicas": 1, "weight": 1}}), "steps[0].setCanaryScale", "has more than one of"),
+        (canary({"setCanaryScale": {"weight": 101}}), "steps[0].setCanaryScale.weight", "must be from 0 to 100"),
+        (canary({"setCanaryScale": {"replicas": -1}}), "steps[0].setCanaryScale.replicas", "must be 0 or more"),
+        (canary({"setCanaryScale": {"weight": 1}}, how="pods"), "steps[0].setCanaryScale", "with trafficRouting"),
+        (canary({"setCanaryScale": {"weight": 1}, "setWeight": 1}), "steps[0]", "more than one of"),
+    ],
+)
+def test_given_a_mistake_then_its_path_and_remedy_are_told(strategy: dict[str, Any], path: str, message: str) -> None:
+    spec, problems = parse_rollout(rollout(strategy))
+
+    assert spec is None
+    assert [problem.path for problem in problems] == [f"spec.strategy.canary.{path}"]
+    assert message in problems[0].message
