@@ -36,6 +36,8 @@ SCALES = st.builds(
         )
     ),
 )
+LEAST = st.sampled_from((None, None, 2, 3))
+THRESHOLDS = st.sampled_from((None, None, {"type": "Percent", "value": 60}, {"type": "Pod", "value": 1}))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -56,6 +58,8 @@ def canaries(draw: st.DrawFn) -> Obj:
             abortScaleDownDelaySeconds=draw(DELAYS),
             scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
             analysis=draw(st.sampled_from((None, {**ANALYSIS, "startingStep": start}))),
+            minPodsPerReplicaSet=draw(LEAST),
+            replicaProgressThreshold=draw(THRESHOLDS),
         ),
     )
 
@@ -71,6 +75,7 @@ def ratios(draw: st.DrawFn) -> Obj:
         how="pods",
         maxSurge=surge,
         maxUnavailable=unavailable,
+        **_some(replicaProgressThreshold=draw(THRESHOLDS)),
         **draw(st.sampled_from(({}, {"canaryService": "app-canary", "stableService": "app-stable"}))),
     )
 

@@ -151,6 +151,96 @@ def test_given_a_rollout_scaled_to_nothing_then_a_scale_brings_no_pods_up() -> N
 
 
 @pytest.mark.parametrize(
+    ("replicas", "least", "weight", "pods"),
+    [(10, 3, 10, 3), (10, 3, 50, 5), (2, 3, 10, 2), (10, 3, 0, 0), (10, 0, 10, 1)],
+)
+def test_given_the_fewest_pods_of_a_version_then_the_canary_has_none_or_as_many(
+    replicas: int, least: int, weight: int, pods: int
+) -> None:
+    """As far as spec.replicas goes."""
+    stage = at(update({"setWeight": weight}, HOLD, replicas=replicas, minPodsPerReplicaSet=least), 1)
+
+    assert stage.sizes().get("v2", 0) == pods
+    assert stage.weight() == weight
+
+
+def test_given_the_fewest_pods_then_a_scale_in_percent_heeds_it_and_one_in_pods_does_not() -> None:
+    steps = ({"setCanaryScale": {"weight": 10}}, HOLD, {"setCanaryScale": {"replicas": 1}}, HOLD)
+    stage = at(update(*steps, minPodsPerReplicaSet=3), 1)
+    assert stage.sizes()["v2"] == 3
+
+    assert at(stage, 3).sizes()["v2"] == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "lost", "weight", "index"),
+    [
+        (None, 1, 0, 0),
+        ({"type": "Percent", "value": 80}, 1, 40, 1),
+        ({"type": "Percent", "value": 80}, 2, 0, 0),
+        ({"type": "Pods", "value": 3}, 2, 30, 1),
+        ({"type": "Pod", "value": 3}, 3, 0, 0),
+        ({"type": "Pod", "value": 30}, 1, 0, 0),
+        ({"type": "Percent", "value": 0}, 4, 10, 1),
+        ({"type": "Percent", "value": 0}, 5, 0, 0),
+    ],
+)
+def test_given_a_threshold_then_a_step_counts_as_reached_with_as_many_pods_and_what_they_carry(
+    threshold: dict[str, Any] | None, lost: int, weight: int, index: int
+) -> None:
+    """1. Traffic only goes where there is capacity: 4 of 10 pods get 40 % of the traffic for a step of 50 %."""
+    fields = {} if threshold is None else {"replicaProgressThreshold": threshold}
+    stage = update({"setWeight": 50}, HOLD, **fields)
+    stage.reconcile()
+    stage.crash_pods("v2", lost)
+
+    stage.play(60)
+
+    assert (stage.weight(), stage.status["currentStepIndex"]) == (weight, index)
+    for pod in stage.pods[stage.sets()["v2"]["metadata"]["uid"]]:
+        pod.ready_at = min(pod.ready_at, 200)
+    stage.play(300)
+    assert (stage.weight(), stage.status["currentStepIndex"]) == (50, 1)
+
+
+def test_given_a_threshold_and_a_pod_that_is_lost_later_then_the_weight_stays() -> None:
+    stage = at(update({"setWeight": 50}, HOLD, replicaProgressThreshold={"type": "Percent", "value": 60}), 1)
+
+    stage.crash_pods("v2", 1)
+    stage.play(60)
+
+    assert stage.weight() == 50
+
+
+def test_given_a_threshold_then_the_promotion_still_waits_for_every_pod() -> None:
+    stage = update({"setWeight": 50}, replicaProgressThreshold={"type": "Percent", "value": 50})
+    stage.reconcile()
+    stage.crash_pods("v2", 1, 100)
+    stage.play(60)
+    assert stage.weight() == 90
+    assert stage.status["stableRS"] == stage.hash("v1")
+
+    stage.play(100)
+
+    assert stage.status["stableRS"] == stage.hash("v2")
+
+
+def test_given_a_threshold_without_a_router_then_it_counts_pods() -> None:
+    steps = ({"setWeight": 50}, HOLD)
+    threshold = {"type": "Percent", "value": 80}
+    reached = []
+    for fields in ({}, {"replicaProgressThreshold": threshold}):
+        stage = deployed(canary(*steps, how="pods", maxSurge=2, maxUnavailable=0, **fields), replicas=10)
+        stage.image("v2")
+        stage.reconcile()
+        stage.crash_pods("v2", 1)
+        stage.play(60)
+        reached.append(stage.status["currentStepIndex"])
+
+    assert reached == [0, 1]
+
+
+@pytest.mark.parametrize(
     ("strategy", "path", "message"),
     [
         (canary({"setCanaryScale": {}}), "steps[0].setCanaryScale", "has none of"),
@@ -160,6 +250,10 @@ def test_given_a_rollout_scaled_to_nothing_then_a_scale_brings_no_pods_up() -> N
         (canary({"setCanaryScale": {"replicas": -1}}), "steps[0].setCanaryScale.replicas", "must be 0 or more"),
         (canary({"setCanaryScale": {"weight": 1}}, how="pods"), "steps[0].setCanaryScale", "with trafficRouting"),
         (canary({"setCanaryScale": {"weight": 1}, "setWeight": 1}), "steps[0]", "more than one of"),
+        (canary(minPodsPerReplicaSet=-1), "minPodsPerReplicaSet", "must be 0 or more"),
+        (canary(replicaProgressThreshold={"type": "Percent"}), "replicaProgressThreshold.value", "is required"),
+        (canary(replicaProgressThreshold={"type": "Half", "value": 1}), "replicaProgressThreshold.type", "must be"),
+        (canary(replicaProgressThreshold={"value": 101}), "replicaProgressThreshold.value", "must be from 0 to 100"),
     ],
 )
 def test_given_a_mistake_then_its_path_and_remedy_are_told(strategy: dict[str, Any], path: str, message: str) -> None:

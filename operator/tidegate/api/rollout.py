@@ -196,6 +196,21 @@ class TrafficRouting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ReplicaProgressThreshold:
+    """How many of a step's canary pods must be available for the step to count as reached."""
+
+    type: Literal["Percent", "Pod", "Pods"] = "Percent"
+    """Whether the value is a percentage or a number of pods: Percent, or Pod (also Pods). Default: Percent."""
+    value: Natural
+    """The percentage, from 0 to 100, or the number of pods. At least one pod, and never more than all."""
+
+    def of(self, pods: int) -> int:
+        """How many of so many pods are enough."""
+        part = -(-pods * self.value // 100) if self.type == "Percent" else self.value
+        return min(pods, max(part, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStrategy:
     """Bring the new version up beside the old one and move traffic to it in steps."""
 
@@ -216,6 +231,12 @@ class CanaryStrategy:
     max_unavailable: IntOrString = "25%"
     """Pods that may be missing during an update, as a number or a percentage (rounded down). Default: 25%.
     Used without trafficRouting. May not be 0 when maxSurge is."""
+    min_pods_per_replica_set: Natural = 1
+    """The fewest pods of a version that has any, as far as spec.replicas goes. Default: 1. A setCanaryScale with
+    replicas may ask for fewer. Only with trafficRouting."""
+    replica_progress_threshold: ReplicaProgressThreshold | None = None
+    """How many of a step's canary pods must be available for the step to count as reached. Until they all are, the
+    canary gets the traffic that those available can carry. Default: all. The promotion always waits for all."""
     scale_down_delay_seconds: Natural | None = None
     """How long the old version's pods stay after the promotion. Default: 30. Only with trafficRouting."""
     scale_down_delay_revision_limit: Natural | None = None

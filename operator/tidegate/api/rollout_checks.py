@@ -60,6 +60,9 @@ def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
     else:
         yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
     yield from _check_surge(canary)
+    threshold = canary.replica_progress_threshold
+    if threshold is not None and threshold.type == "Percent" and threshold.value > 100:
+        yield Problem(f"{_CANARY}.replicaProgressThreshold.value", f"is {threshold.value}, must be from 0 to 100")
     for index, step in enumerate(canary.steps):
         yield from _check_step(step, f"{_CANARY}.steps[{index}]")
         if step.set_canary_scale is not None and canary.traffic_routing is None:

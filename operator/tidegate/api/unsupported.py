@@ -88,8 +88,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "stableMetadata": _CONTENT,
         "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
-        "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
-        "replicaProgressThreshold": NotBuilt(when({"type": "Percent", "value": 100})),
     },
     CanaryStep: {
         "experiment": _REFUSED,

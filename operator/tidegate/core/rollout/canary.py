@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
-from tidegate.core.rollout.aims import ALL, aim_at
+from tidegate.core.rollout.aims import ALL, Aim, aim_at
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import observed, reachable, shift
-from tidegate.core.rollout.sizing import at_weight, gives_way, size_alone, size_held, size_undone, size_update
+from tidegate.core.rollout.sizing import (
+    at_weight,
+    gives_way,
+    size_alone,
+    size_held,
+    size_undone,
+    size_update,
+    weight_now,
+)
 from tidegate.core.rollout.steps import KINDS
 from tidegate.core.rollout.world import ReplicaSet
 
@@ -126,7 +134,7 @@ def _advance(draft: Draft, index: int) -> None:
         return
     all_done = index >= len(steps) and release.available >= release.replicas
     if not all_done or (draft.world.traffic is not None and not at_weight(draft, ALL) and release.replicas):
-        _move(draft, new, aim.weight)
+        _move(draft, new, aim)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
     if point_ends(draft, canary=new, stable=new) or not release.replicas:
@@ -137,19 +145,22 @@ def _advance(draft: Draft, index: int) -> None:
         )
 
 
-def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
-    """Move traffic towards `weight`, once the canary's end stands for the new version."""
+def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
+    """Move traffic towards the aim, once the canary's end stands for the new version."""
     release = draft.release
-    point_ends(draft, stable=new if gives_way(draft, weight) else release.stable)
+    point_ends(draft, stable=new if gives_way(draft, aim.weight) else release.stable)
     now = observed(draft)
     stable_carries = carries(release.stable_available, release.replicas)
     if canary_stands_for(draft, new):
         if draft.world.traffic is not None:
-            shift(draft, reachable(weight, now, carries(release.available, release.replicas), stable_carries))
+            shift(
+                draft,
+                reachable(weight_now(draft, aim), now, carries(release.available, release.replicas), stable_carries),
+            )
     elif now:
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
         shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries))
-    elif weight and (new.available or draft.world.traffic is not None):
+    elif aim.weight and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
     elif draft.world.traffic is None:
         # Or a superseded version would keep its last pod for this Service, where the new one may need the room.

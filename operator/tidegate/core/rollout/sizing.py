@@ -5,31 +5,35 @@ from __future__ import annotations
 from tidegate.core.rollout.aims import Aim
 from tidegate.core.rollout.pointing import referenced
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.replicas import Bounds, Ratio, needed, ratio, roll
+from tidegate.core.rollout.replicas import Bounds, Ratio, carries, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
 from tidegate.core.rollout.shifting import observed
 from tidegate.core.rollout.world import ReplicaSet
 
 
 def at_weight(draft: Draft, aim: Aim) -> bool:
-    """Whether the canary has this weight: in the routes and in available pods, or in the ratio of pods."""
+    """Whether the canary has this weight: in the routes and in available pods, or in the ratio of pods. By a
+    replicaProgressThreshold fewer pods do, with the weight that they can carry."""
     release = draft.release
     if release.new is None:
         return False
     traffic = draft.world.traffic
     if traffic is not None:
         # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
+        weight = weight_now(draft, aim)
         return not release.replicas or (
-            release.available >= _canary_pods(draft, aim)
-            and traffic.observe().canary == aim.weight
-            and not traffic.split(aim.weight)
+            _enough(draft, _canary_pods(draft, aim))
+            and bool(weight) == bool(aim.weight)
+            and traffic.observe().canary == weight
+            and not traffic.split(weight)
         )
     goal = _goal(draft, aim.weight)
+    missing = max(goal.canary - release.available, 0)
     stable, held = (release.stable.replicas, _floor(draft, release.stable)) if release.stable else (0, 0)
     return (
         release.new.replicas == goal.canary
-        and release.available >= goal.canary
-        and goal.stable <= stable <= max(goal.stable, held)
+        and _enough(draft, goal.canary)
+        and goal.stable <= stable <= max(goal.stable + missing, held)
         and not any(rs.replicas for rs in release.others)
     )
 
@@ -37,7 +41,17 @@ def at_weight(draft: Draft, aim: Aim) -> bool:
 def at_scale(draft: Draft, aim: Aim) -> bool:
     """Whether as many canary pods are available as the step asks for."""
     release = draft.release
-    return release.new is not None and release.available >= _canary_pods(draft, aim)
+    return release.new is not None and _enough(draft, _canary_pods(draft, aim))
+
+
+def weight_now(draft: Draft, aim: Aim) -> int:
+    """The canary weight to go for now: the aim's, or by a replicaProgressThreshold as much of it as the available pods
+    can carry, once they are enough. It does not go back when a pod is lost on the way."""
+    release, now = draft.release, observed(draft)
+    if release.canary.replica_progress_threshold is None:
+        return aim.weight
+    carried = carries(release.available, release.replicas) if _enough(draft, _canary_pods(draft, aim)) else 0
+    return min(aim.weight, max(now, carried))
 
 
 def size_update(draft: Draft, aim: Aim) -> None:
@@ -49,7 +63,7 @@ def size_update(draft: Draft, aim: Aim) -> None:
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
     new = wanted(release)
-    pods = max(_canary_pods(draft, aim), _in_use(draft, new))
+    pods = max(_canary_pods(draft, aim), _in_use(draft, new, aim))
     if pods >= new.replicas or new.deadline is None or draft.reached(new.deadline):
         keep(draft, new, pods)  # Else it was stable a moment ago and has come back: its pods have their delay yet.
     retire_others(draft)
@@ -79,7 +93,7 @@ def size_held(draft: Draft, aim: Aim) -> None:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
         pods = min(release.new.replicas, _canary_pods(draft, aim))
-        keep(draft, release.new, max(pods, _in_use(draft, release.new)))
+        keep(draft, release.new, max(pods, _in_use(draft, release.new, aim)))
         retire_others(draft)
 
 
@@ -126,18 +140,34 @@ def _canary_pods(draft: Draft, aim: Aim) -> int:
     for ever."""
     replicas, scale = draft.release.replicas, aim.scale
     pods = needed(replicas, aim.weight)
-    if scale is None or not replicas:
-        return pods
-    return max(pods, needed(replicas, scale.weight or 0) if scale.replicas is None else scale.replicas)
+    if not replicas:
+        return 0
+    if scale is not None and scale.replicas is not None:
+        return max(pods, scale.replicas)
+    pods = max(pods, needed(replicas, scale.weight or 0) if scale else 0)
+    return max(pods, _least(draft, aim)) if pods else 0
 
 
-def _in_use(draft: Draft, rs: ReplicaSet) -> int:
-    """The fewest pods that the canary's end needs: what its traffic asks for, and the last one for those who come to
+def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim) -> int:
+    """The fewest pods that the canary's end needs: what its traffic asks for, and the last ones for those who come to
     it by another way, such as a testers' header route."""
     release = draft.release
     if rs.hash not in referenced(draft) or not release.replicas:
         return 0
-    return max(needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+    return max(needed(release.replicas, observed(draft)), min(rs.replicas, _least(draft, aim)))
+
+
+def _least(draft: Draft, aim: Aim) -> int:
+    """The fewest pods of a version that has any, behind a router: a scale in pods is exact."""
+    if aim.scale is not None and aim.scale.replicas is not None:
+        return 1
+    return max(min(draft.release.canary.min_pods_per_replica_set, draft.release.replicas), 1)
+
+
+def _enough(draft: Draft, pods: int) -> bool:
+    """Whether the canary has so many pods available, or the part of them that the threshold asks for."""
+    threshold = draft.release.canary.replica_progress_threshold
+    return draft.release.available >= (pods if threshold is None else threshold.of(pods))
 
 
 def _goal(draft: Draft, weight: int) -> Ratio:
