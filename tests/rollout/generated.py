@@ -50,11 +50,13 @@ def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
     steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES), max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
+    dynamic = draw(st.sampled_from((None, None, True)))
     return canary(
         *steps,
         how=draw(st.sampled_from(("hosts", "subsets", "two"))),
         **_some(
-            scaleDownDelaySeconds=draw(DELAYS),
+            scaleDownDelaySeconds=None if dynamic else draw(DELAYS),
+            dynamicStableScale=dynamic,
             abortScaleDownDelaySeconds=draw(DELAYS),
             scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
             analysis=draw(st.sampled_from((None, {**ANALYSIS, "startingStep": start}))),

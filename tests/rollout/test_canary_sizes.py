@@ -16,9 +16,10 @@ HOLD = {"pause": {}}
 def at(stage: Stage, index: int) -> Stage:
     """Resume pauses until the story stands still at this step."""
     stage.play(60)
-    while stage.status["currentStepIndex"] < index:
-        stage.user(pauseConditions=None)
-        stage.play(60)
+    for _ in range(index):
+        if stage.status["currentStepIndex"] < index:
+            stage.user(pauseConditions=None)
+            stage.play(60)
     assert stage.status["currentStepIndex"] == index
     return stage
 
@@ -240,6 +241,139 @@ def test_given_a_threshold_without_a_router_then_it_counts_pods() -> None:
     assert reached == [0, 1]
 
 
+RAMP = ({"setWeight": 20}, HOLD, {"setWeight": 60}, HOLD)
+
+
+def walk(stage: Stage) -> list[tuple[int, int, int]]:
+    """What a watcher sees: each (weight, stable pods, canary pods) that differed from the one before."""
+    seen: list[tuple[int, int, int]] = []
+    for _ in range(200):
+        found = stage.weight(), stage.sizes().get("v1", 0), stage.sizes().get("v2", 0)
+        if not seen or seen[-1] != found:
+            seen.append(found)
+        stage.play(0.5)
+    return seen
+
+
+def test_given_a_dynamic_stable_scale_then_stable_shrinks_as_the_weight_moves() -> None:
+    stage = update(*RAMP, dynamicStableScale=True)
+    seen = []
+    for index in (1, 3):
+        at(stage, index)
+        seen.append((stage.weight(), stage.sizes()))
+
+    assert seen == [(20, {"v1": 8, "v2": 2}), (60, {"v1": 4, "v2": 6})]
+    stage.user(pauseConditions=None)
+    stage.play(10)
+    assert stage.sizes() == {"v1": 1, "v2": 10}, "the last pod has its delay after the promotion"
+    stage.settle()
+    assert stage.sizes() == {"v2": 10}
+
+
+def test_given_a_weight_that_goes_back_then_stable_comes_up_before_its_traffic() -> None:
+    """1. Traffic only goes where there is capacity: checked on the way back."""
+    stage = at(update({"setWeight": 60}, HOLD, {"setWeight": 20}, HOLD, dynamicStableScale=True), 1)
+    stage.boot["v1"] = 30.0
+
+    stage.user(pauseConditions=None)
+    stage.play(20)
+    assert (stage.weight(), stage.sizes()) == (60, {"v1": 8, "v2": 6})
+
+    stage.play(60)
+    assert (stage.weight(), stage.sizes()) == (20, {"v1": 8, "v2": 2})
+
+
+def test_given_the_fewest_pods_of_a_version_then_stable_keeps_as_many() -> None:
+    stage = at(update({"setWeight": 90}, HOLD, dynamicStableScale=True, minPodsPerReplicaSet=3), 1)
+
+    assert stage.sizes() == {"v1": 3, "v2": 9}
+
+
+@pytest.mark.parametrize("room", [11, 12, 20])
+def test_given_an_abort_with_a_dynamic_scale_then_the_weight_walks_back_to_nothing(room: int) -> None:
+    """Argo Rollouts #4841, #4898: an abort with dynamicStableScale that never reaches 0, or waits for room that only
+    the canary's own pods can give."""
+    stage = at(update(*RAMP, dynamicStableScale=True), 3)
+
+    stage.room = room
+    stage.user(abort=True)
+    seen = walk(stage)
+
+    weights = [weight for weight, _, _ in seen]
+    assert weights == sorted(weights, reverse=True)
+    assert seen[-1] == (0, 10, 0)
+    if room == 11:
+        assert len(set(weights)) > 4, "as stable's pods become available, not all at once"
+
+
+def test_given_an_abort_and_a_delay_of_its_own_then_the_canary_keeps_its_pods_for_it() -> None:
+    stage = at(update(*RAMP, dynamicStableScale=True, abortScaleDownDelaySeconds=50), 3)
+
+    stage.user(abort=True)
+    stage.play(40)
+    assert (stage.weight(), stage.sizes()) == (0, {"v1": 10, "v2": 6})
+
+    stage.settle()
+    assert stage.sizes() == {"v1": 10}
+
+
+def test_given_no_dynamic_scale_then_an_abort_moves_all_traffic_at_once() -> None:
+    stage = at(update(*RAMP), 3)
+
+    stage.user(abort=True)
+    stage.reconcile()
+
+    assert (stage.weight(), stage.sizes()) == (0, {"v1": 10, "v2": 6})
+
+
+@pytest.mark.parametrize("image", ["v1", "v3"])
+def test_given_another_template_in_the_middle_and_little_room_then_it_gets_through(image: str) -> None:
+    stage = at(update(*RAMP, dynamicStableScale=True), 3)
+
+    stage.room = 11
+    stage.image(image)
+    stage.play(60)
+    assert (stage.weight(), stage.sizes()["v1"]) == (0, 10), "v2 has given way"
+    stage.room = None
+    stage.user(promoteFull=True)
+    stage.settle()
+
+    assert stage.phase() == ("Healthy", "")
+    assert stage.sizes() == {image: 10}
+
+
+def test_given_a_canary_that_dies_then_stable_comes_up_in_full() -> None:
+    stage = at(update(*RAMP, dynamicStableScale=True), 3)
+
+    stage.crash_pods("v2", 99)
+    stage.boot["v2"] = None
+    stage.play(30)
+
+    assert stage.weight() == 0
+    assert stage.sizes()["v1"] == 10
+
+
+def test_given_a_held_update_then_stable_keeps_what_its_traffic_needs() -> None:
+    stage = at(update(*RAMP, dynamicStableScale=True), 3)
+
+    stage.spec(paused=True, replicas=20)
+    stage.play(60)
+    assert stage.sizes() == {"v1": 8, "v2": 12}
+    assert stage.weight() == 60
+
+
+def test_given_a_route_that_somebody_reset_then_stable_does_not_shrink_on_what_another_route_says() -> None:
+    stage = at(update({"setWeight": 20}, HOLD, {"setWeight": 60}, HOLD, how="two", dynamicStableScale=True), 1)
+    edits = [{"op": "replace", "path": f"/spec/http/0/route/{at_}/weight", "value": 100 - 100 * at_} for at_ in (0, 1)]
+    key = next(key for key in stage.objects if key.kind == "VirtualService" and key.name == "other")
+
+    stage.edit(key, edits)
+    stage.user(pauseConditions=None)
+    stage.play(60)
+
+    assert (stage.weight(), stage.weight("other"), stage.sizes()) == (60, 60, {"v1": 4, "v2": 6})
+
+
 @pytest.mark.parametrize(
     ("strategy", "path", "message"),
     [
@@ -250,6 +384,8 @@ def test_given_a_threshold_without_a_router_then_it_counts_pods() -> None:
         (canary({"setCanaryScale": {"replicas": -1}}), "steps[0].setCanaryScale.replicas", "must be 0 or more"),
         (canary({"setCanaryScale": {"weight": 1}}, how="pods"), "steps[0].setCanaryScale", "with trafficRouting"),
         (canary({"setCanaryScale": {"weight": 1}, "setWeight": 1}), "steps[0]", "more than one of"),
+        (canary(dynamicStableScale=True, scaleDownDelaySeconds=5), "dynamicStableScale", "scaleDownDelaySeconds"),
+        (canary(dynamicStableScale=True, how="pods"), "dynamicStableScale", "with trafficRouting"),
         (canary(minPodsPerReplicaSet=-1), "minPodsPerReplicaSet", "must be 0 or more"),
         (canary(replicaProgressThreshold={"type": "Percent"}), "replicaProgressThreshold.value", "is required"),
         (canary(replicaProgressThreshold={"type": "Half", "value": 1}), "replicaProgressThreshold.type", "must be"),

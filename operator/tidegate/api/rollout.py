@@ -231,6 +231,11 @@ class CanaryStrategy:
     max_unavailable: IntOrString = "25%"
     """Pods that may be missing during an update, as a number or a percentage (rounded down). Default: 25%.
     Used without trafficRouting. May not be 0 when maxSurge is."""
+    dynamic_stable_scale: Bool = False
+    """Whether the old version's pods become fewer as its share of the traffic does. On an abort they come up again and
+    get the traffic as they become available, and the canary's pods go as theirs leaves, unless
+    abortScaleDownDelaySeconds is given. Default: false, so that an abort is done at once. Only with trafficRouting, and
+    not with scaleDownDelaySeconds."""
     min_pods_per_replica_set: Natural = 1
     """The fewest pods of a version that has any, as far as spec.replicas goes. Default: 1. A setCanaryScale with
     replicas may ask for fewer. Only with trafficRouting."""

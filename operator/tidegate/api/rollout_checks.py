@@ -60,6 +60,8 @@ def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
     else:
         yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
     yield from _check_surge(canary)
+    if canary.dynamic_stable_scale:
+        yield from _check_dynamic_scale(canary, f"{_CANARY}.dynamicStableScale")
     threshold = canary.replica_progress_threshold
     if threshold is not None and threshold.type == "Percent" and threshold.value > 100:
         yield Problem(f"{_CANARY}.replicaProgressThreshold.value", f"is {threshold.value}, must be from 0 to 100")
@@ -79,6 +81,15 @@ def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
                 f"{_CANARY}.analysis.startingStep",
                 f"is {start}, but the last step has index {last}: the analysis would never start",
             )
+
+
+def _check_dynamic_scale(canary: CanaryStrategy, at: str) -> Iterator[Problem]:
+    if canary.traffic_routing is None:
+        yield Problem(at, "is only possible with trafficRouting: without it the stable pods follow the weight anyway")
+    elif canary.scale_down_delay_seconds is not None:
+        yield Problem(
+            at, "is not possible with scaleDownDelaySeconds, which keeps all stable pods up; leave one of them out"
+        )
 
 
 def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:

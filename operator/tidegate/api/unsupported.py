@@ -86,7 +86,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "canaryMetadata": _CONTENT,
         "stableMetadata": _CONTENT,
-        "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
     },
     CanaryStep: {

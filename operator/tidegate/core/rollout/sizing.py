@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.core.rollout.aims import Aim
-from tidegate.core.rollout.pointing import referenced
+from tidegate.core.rollout.pointing import canary_end, canary_end_carries, canary_stands_for, referenced, stable_end
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import Bounds, Ratio, carries, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
@@ -60,12 +60,13 @@ def size_update(draft: Draft, aim: Aim) -> None:
     if draft.world.traffic is None:
         _roll(draft, _goal(draft, aim.weight))
         return
-    if release.stable is not None:
-        keep(draft, release.stable, release.replicas)
     new = wanted(release)
+    # A version before it at the canary's end has to lose all of its traffic first, and stable has to take that.
+    _size_stable(draft, aim.weight if canary_stands_for(draft, new) else 0)
     pods = max(_canary_pods(draft, aim), _in_use(draft, new, aim))
     if pods >= new.replicas or new.deadline is None or draft.reached(new.deadline):
         keep(draft, new, pods)  # Else it was stable a moment ago and has come back: its pods have their delay yet.
+    _drain_others(draft)
     retire_others(draft)
 
 
@@ -83,15 +84,16 @@ def size_held(draft: Draft, aim: Aim) -> None:
     """Size every ReplicaSet while a person holds the update, at a step of this aim: it follows the Rollout's own
     size, but brings no pods up for traffic that may not come yet."""
     release = draft.release
-    if release.new is None:
+    if release.new is None and draft.world.traffic is None:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
+    elif release.new is None:
+        _size_stable(draft, observed(draft))
     elif draft.world.traffic is None:
         canary = min(release.new.replicas, release.replicas)
         _roll(draft, Ratio(canary, release.replicas - canary))
     else:
-        if release.stable is not None:
-            keep(draft, release.stable, release.replicas)
+        _size_stable(draft, observed(draft))
         pods = min(release.new.replicas, _canary_pods(draft, aim))
         keep(draft, release.new, max(pods, _in_use(draft, release.new, aim)))
         retire_others(draft)
@@ -103,8 +105,10 @@ def size_undone(draft: Draft, *, traffic_gone: bool) -> None:
     if draft.world.traffic is None:
         _roll(draft, _goal(draft, 0))
         return
-    if release.stable is not None:
-        keep(draft, release.stable, release.replicas)
+    _size_stable(draft, 0)
+    _drain_others(draft)
+    if release.new is not None and release.canary.abort_scale_down_delay_seconds is None:
+        _drain(draft, release.new)
     if traffic_gone:
         if release.new is not None and release.new.hash not in referenced(draft):
             retire(draft, release.new, release.canary.abort_scale_down_delay)
@@ -118,6 +122,7 @@ def size_alone(draft: Draft) -> None:
         _roll(draft, Ratio(release.replicas, 0))
         return
     keep(draft, wanted(release), release.replicas)
+    _drain_others(draft)
     if release.available >= release.replicas:
         retire_others(draft)
 
@@ -132,6 +137,38 @@ def retire_others(draft: Draft) -> None:
         release.canary.scale_down_delay,
         release.canary.scale_down_delay_revision_limit,
     )
+
+
+def _size_stable(draft: Draft, weight: int) -> None:
+    """Give stable its pods behind a router: all of them, or by dynamicStableScale those for what is not the canary's,
+    now and at this weight.
+
+    They go only after their traffic has, in every route, and come before it does: see peers' deadlocks on an abort.
+    """
+    release, now = draft.release, observed(draft)
+    stable, pods = release.stable, release.replicas
+    if stable is None:
+        return
+    if release.canary.dynamic_stable_scale and canary_end_carries(draft, now):
+        pods = max(needed(pods, 100 - min(weight, now)), min(stable.replicas, _least(draft, Aim(0))))
+        assert draft.world.traffic is not None
+        if draft.world.traffic.split(now):
+            pods = max(pods, stable.replicas)  # Some route still gives stable more than this.
+    keep(draft, stable, min(pods, release.replicas))
+
+
+def _drain_others(draft: Draft) -> None:
+    for rs in draft.release.others:
+        _drain(draft, rs)
+
+
+def _drain(draft: Draft, rs: ReplicaSet) -> None:
+    """Let the pods at the canary's end go as its traffic does, where stable may need their room to take it back."""
+    if draft.world.traffic is None or not draft.release.canary.dynamic_stable_scale:
+        return
+    pods = _in_use(draft, rs, Aim(0))
+    if pods < rs.replicas and rs.hash == canary_end(draft) != stable_end(draft):
+        resize(draft, rs, pods)
 
 
 def _canary_pods(draft: Draft, aim: Aim) -> int:
