@@ -89,6 +89,7 @@ def blue_greens(draw: st.DrawFn) -> Obj:
         **_some(
             autoPromotionEnabled=draw(st.sampled_from((None, False))),
             autoPromotionSeconds=draw(st.sampled_from((None, 10))),
+            previewReplicaCount=draw(st.sampled_from((None, None, 0, 1, 4))),
             prePromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
             postPromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
             scaleDownDelaySeconds=draw(DELAYS),

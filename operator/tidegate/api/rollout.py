@@ -274,6 +274,9 @@ class BlueGreenStrategy:
     """The Service that users reach. Tidegate points it at the promoted version."""
     preview_service: Str = ""
     """A Service that Tidegate points at the new version before it is promoted."""
+    preview_replica_count: Natural | None = None
+    """How many pods the new version has until everything before the switch is behind: it is scaled up in full right
+    before that. Default: all of them from the beginning."""
     auto_promotion_enabled: Bool = True
     """Whether the new version is promoted as soon as it is ready. Default: true. When false, until somebody
     promotes."""

@@ -110,7 +110,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
-        "previewReplicaCount": _REFUSED,
         "previewMetadata": _CONTENT,
         "activeMetadata": _CONTENT,
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone

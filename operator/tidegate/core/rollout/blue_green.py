@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
@@ -10,6 +11,9 @@ from tidegate.core.rollout.lifecycle import abort, promote
 from tidegate.core.rollout.pointing import point_service, referenced
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.revisions import keep, retire, retire_all, wanted
+
+_CHECKPOINT: Final = "scaleUpPreviewCheckPoint"
+"""In the status: everything before the flip is behind, and the new version grows from its preview to its full size."""
 
 
 def decide_blue_green(draft: Draft) -> None:
@@ -58,7 +62,8 @@ def _advance(draft: Draft) -> None:
     release, strategy = draft.release, draft.release.blue_green
     _hold_stable(draft)
     new = wanted(release)
-    keep(draft, new, release.replicas)
+    pods = _pods_before_the_flip(draft)
+    keep(draft, new, pods)
     _retire_others(draft)
     if release.new is None:
         return
@@ -66,14 +71,29 @@ def _advance(draft: Draft) -> None:
         point_service(draft, strategy.preview_service, new)
     if active_hash(draft) == new.hash:
         _confirm(draft)
-    elif release.available >= release.replicas and not draft.paused and _may_flip(draft):
-        point_service(draft, strategy.active_service, new)
+    elif release.available >= pods and not draft.paused and _may_flip(draft):
+        if pods != release.replicas:
+            # Written down before it is acted on: the verdicts and pauses behind must not be asked again meanwhile.
+            pauses.release(draft)
+            draft.blue_green[_CHECKPOINT] = True
+        elif release.available >= release.replicas:
+            point_service(draft, strategy.active_service, new)
+
+
+def _pods_before_the_flip(draft: Draft) -> int:
+    """How many pods the new version has: only those of the preview until nothing but their number is in the way."""
+    release, count = draft.release, draft.release.blue_green.preview_replica_count
+    if count is None or not release.replicas or draft.status.get("promoteFull") or draft.blue_green.get(_CHECKPOINT):
+        return release.replicas
+    if active_hash(draft) == release.hash:
+        return release.replicas
+    return max(count, min(wanted(release).replicas, 1))  # The last pod of one that is up may be previewed.
 
 
 def _may_flip(draft: Draft) -> bool:
     """Whether the analysis before the flip and the pause before it are both behind."""
     strategy = draft.release.blue_green
-    if draft.status.get("promoteFull"):
+    if draft.status.get("promoteFull") or draft.blue_green.get(_CHECKPOINT):
         return True
     if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
         draft.waiting = True
