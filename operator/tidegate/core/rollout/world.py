@@ -40,6 +40,11 @@ class ReplicaSet:
     template: Mapping[str, Any]
     failure: str
 
+    @property
+    def just_stable(self) -> bool:
+        """Whether it was stable until a moment ago and is still up for a way back."""
+        return bool(self.replicas and self.deadline and names.WAS_STABLE in self.annotations)
+
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> ReplicaSet:
         """Read an apps/v1 ReplicaSet. `available` never counts more pods than are still asked for."""
