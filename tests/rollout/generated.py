@@ -70,7 +70,12 @@ def canaries(draw: st.DrawFn) -> Obj:
 def ratios(draw: st.DrawFn) -> Obj:
     """A canary without a router: the ratio of pods is the weight. Without steps it is a rolling update."""
     surge, unavailable = draw(
-        st.sampled_from((("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (2, 1), ("100%", 0), ("1%", "1%"), (0, "30%")))
+        st.sampled_from(
+            (
+                *(("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (2, 1), ("100%", 0), ("1%", "1%"), (0, "30%")),
+                *(("0%", "9%"), ("0%", "49%"), (0, "100%"), ("150%", "0%"), ("20", "20"), (7, 7)),
+            )
+        )
     )
     return canary(
         *draw(st.lists(STEPS, max_size=5)),
