@@ -20,13 +20,7 @@ Parse = Callable[[Any], tuple[Any, Any]]
 
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
-    (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
     (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
-    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
-    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", True),
-    (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 90}),
-    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {"weight": 10}),
-    (parse_rollout, CANARY, f"{C}.steps[0].setCanaryScale", {}),
     (parse_rollout, CANARY, f"{C}.steps[0].experiment", {"templates": []}),
     (parse_rollout, CANARY, f"{C}.steps[0].setHeaderRoute", {"name": "testers"}),
     (parse_rollout, CANARY, f"{C}.steps[0].setMirrorRoute", {"name": "mirror"}),
@@ -49,7 +43,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", [{"port": 443}]),
     (parse_rollout, CANARY, f"{I}.virtualServices[1].tcpRoutes", [{"port": 5432}]),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", ["extra"]),
-    (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", 1),
     (parse_rollout, BLUE_GREEN, f"{B}.prePromotionAnalysis.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.dryRun", [{"metricName": "*"}]),
     (parse_template, TEMPLATE, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
@@ -72,9 +65,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
-    (parse_rollout, CANARY, f"{C}.dynamicStableScale", False),
-    (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 1),
-    (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 100}),
     (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
     (parse_rollout, CANARY, f"{C}.analysis.dryRun", []),
     (parse_rollout, CANARY, f"{C}.analysis.analysisRunMetadata", {}),
@@ -85,7 +75,6 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.virtualService", None),
     (parse_rollout, CANARY, f"{I}.virtualServices[0].tlsRoutes", []),
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", []),
-    (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", None),
     (parse_template, TEMPLATE, "spec.dryRun", []),
     (parse_template, TEMPLATE, "spec.templates", None),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom", {}),

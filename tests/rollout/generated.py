@@ -30,6 +30,21 @@ ROLES: tuple[Obj | None, ...] = (
     {"labels": {"role": "old"}, "annotations": {"for": "all"}},
 )
 METADATA = st.tuples(st.sampled_from(ROLES), st.sampled_from(ROLES))
+SCALES = st.builds(
+    lambda scale: {"setCanaryScale": scale},
+    st.sampled_from(
+        (
+            {"replicas": 0},
+            {"replicas": 1},
+            {"replicas": 3},
+            {"weight": 30},
+            {"weight": 100},
+            {"matchTrafficWeight": True},
+        )
+    ),
+)
+LEAST = st.sampled_from((None, None, 2, 3))
+THRESHOLDS = st.sampled_from((None, None, {"type": "Percent", "value": 60}, {"type": "Pod", "value": 1}))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -41,8 +56,9 @@ def _some(**fields: Any) -> Obj:
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
     metadata = draw(METADATA)
-    steps = draw(st.lists(STEPS, max_size=6))
+    steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES), max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
+    dynamic = draw(st.sampled_from((None, None, True)))
     return canary(
         *steps,
         how=draw(st.sampled_from(("hosts", "subsets", "two"))),
@@ -50,10 +66,13 @@ def canaries(draw: st.DrawFn) -> Obj:
             canaryMetadata=metadata[0],
             antiAffinity=draw(st.sampled_from((None, {"requiredDuringSchedulingIgnoredDuringExecution": {}}))),
             stableMetadata=metadata[1],
-            scaleDownDelaySeconds=draw(DELAYS),
+            scaleDownDelaySeconds=None if dynamic else draw(DELAYS),
+            dynamicStableScale=dynamic,
             abortScaleDownDelaySeconds=draw(DELAYS),
             scaleDownDelayRevisionLimit=draw(st.sampled_from((None, None, 0, 1))),
             analysis=draw(st.sampled_from((None, {**ANALYSIS, "startingStep": start}))),
+            minPodsPerReplicaSet=draw(LEAST),
+            replicaProgressThreshold=draw(THRESHOLDS),
         ),
     )
 
@@ -62,13 +81,19 @@ def canaries(draw: st.DrawFn) -> Obj:
 def ratios(draw: st.DrawFn) -> Obj:
     """A canary without a router: the ratio of pods is the weight. Without steps it is a rolling update."""
     surge, unavailable = draw(
-        st.sampled_from((("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (2, 1), ("100%", 0), ("1%", "1%"), (0, "30%")))
+        st.sampled_from(
+            (
+                *(("25%", "25%"), (1, 0), (0, 1), ("50%", 0), (2, 1), ("100%", 0), ("1%", "1%"), (0, "30%")),
+                *(("0%", "9%"), ("0%", "49%"), (0, "100%"), ("150%", "0%"), ("20", "20"), (7, 7)),
+            )
+        )
     )
     return canary(
         *draw(st.lists(STEPS, max_size=5)),
         how="pods",
         maxSurge=surge,
         maxUnavailable=unavailable,
+        **_some(replicaProgressThreshold=draw(THRESHOLDS)),
         **draw(st.sampled_from(({}, {"canaryService": "app-canary", "stableService": "app-stable"}))),
     )
 
@@ -82,6 +107,7 @@ def blue_greens(draw: st.DrawFn) -> Obj:
             activeMetadata=draw(st.sampled_from(ROLES)),
             autoPromotionEnabled=draw(st.sampled_from((None, False))),
             autoPromotionSeconds=draw(st.sampled_from((None, 10))),
+            previewReplicaCount=draw(st.sampled_from((None, None, 0, 1, 4))),
             prePromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
             postPromotionAnalysis=draw(st.sampled_from((None, ANALYSIS))),
             scaleDownDelaySeconds=draw(DELAYS),

@@ -72,6 +72,7 @@ class Stage:
 
     boot: seconds from a pod's creation to ready, by image; None for never. Others take `default_boot`.
     verdicts: how runs end, by `rollout-type` label; the last one of a list repeats.
+    room: how many pods the cluster has room for; None for any number. Others wait until some go.
     strict: check every write against the invariants.
     budget: available pods that a disruption budget insists on; None without one.
     evicted: names of pods that were evicted. leaving: pods that are told to end, for 3 seconds yet, by ReplicaSet.
@@ -80,6 +81,7 @@ class Stage:
     boot: dict[str, float | None] = field(default_factory=dict)
     default_boot: float = 2.0
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
+    room: int | None = None
     strict: bool = True
     twice: bool = False
     now: datetime = START
@@ -389,21 +391,23 @@ class Stage:
     def _replicaset_controller(self) -> None:
         """Pods for every ReplicaSet, and its counts, at once."""
         at = self._seconds()
-        for key, rs in list(self.objects.items()):
-            if key.kind != "ReplicaSet":
-                continue
-            uid, spec = rs["metadata"]["uid"], rs["spec"]
+        sets = [(key, rs) for key, rs in self.objects.items() if key.kind == "ReplicaSet"]
+        wanted_of = {key: 0 if "deletionTimestamp" in rs["metadata"] else rs["spec"]["replicas"] for key, rs in sets}
+        for key, rs in sets:  # Pods go first, so that others find their room.
+            uid = rs["metadata"]["uid"]
             pods = self.pods.setdefault(uid, [])
-            boot = self.boot.get(_image(rs), self.default_boot)
-            wanted = 0 if "deletionTimestamp" in rs["metadata"] else spec["replicas"]
-            while len(pods) < wanted:
-                self._serial += 1
-                name = f"{rs['metadata']['name']}-{self._serial}"
-                metadata = rs["spec"]["template"].get("metadata") or {}
-                pods.append(Pod(at, math.inf if boot is None else at + boot, name, metadata=dict(metadata)))
             self.leaving[uid] = [pod for pod in self.leaving.get(uid, ()) if (pod.gone_at or 0) > at]
             pods.sort(key=lambda pod: (pod.ready_at, pod.born))
-            del pods[wanted:]
+            del pods[wanted_of[key] :]
+        for key, rs in sets:
+            uid, spec, wanted = rs["metadata"]["uid"], rs["spec"], wanted_of[key]
+            pods = self.pods[uid]
+            boot = self.boot.get(_image(rs), self.default_boot)
+            while len(pods) < wanted and (self.room is None or sum(map(len, self.pods.values())) < self.room):
+                self._serial += 1
+                name = f"{rs['metadata']['name']}-{self._serial}"
+                metadata = spec["template"].get("metadata") or {}
+                pods.append(Pod(at, math.inf if boot is None else at + boot, name, metadata=dict(metadata)))
             ready = [pod for pod in pods if pod.ready_at <= at + 1e-6]
             settled = [pod for pod in ready if pod.ready_at + (spec.get("minReadySeconds") or 0) <= at + 1e-6]
             counts = {"replicas": len(pods), "readyReplicas": len(ready), "availableReplicas": len(settled)}

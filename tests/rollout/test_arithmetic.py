@@ -158,6 +158,11 @@ def test_with_pods_that_become_available_every_roll_arrives(
         (0, "5%", 10, (0, 1)),
         (2, 1, 10, (2, 1)),
         ("0%", 0, 3, (0, 1)),
+        ("0%", "9%", 10, (0, 1)),
+        ("0%", "30%", 3, (0, 1)),
+        ("1%", "1%", 10, (1, 0)),
+        ("25", "25", 10, (3, 2)),
+        ("150%", "100%", 4, (6, 4)),
     ],
 )
 def test_bounds_are_rounded_as_deployments_round_them(

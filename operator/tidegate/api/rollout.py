@@ -21,7 +21,7 @@ DEFAULT_SCALE_DOWN_DELAY: Final = 30
 WORKLOAD_KINDS: Final = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
 """What a Rollout may take its template from, and the API version of each."""
 
-StepKind = Literal["setWeight", "pause", "analysis"]
+StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -115,11 +115,27 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetCanaryScale:
+    """How many pods the canary has from this step on, whatever its share of the traffic. Exactly one field is
+    set."""
+
+    replicas: Natural | None = None
+    """A number of pods."""
+    weight: Int | None = None
+    """A percentage of spec.replicas, from 0 to 100."""
+    match_traffic_weight: Bool = False
+    """As many as the canary's share of the traffic asks for, as without any setCanaryScale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
     set_weight: Int | None = None
     """The percentage of traffic that the canary gets, from 0 to 100."""
+    set_canary_scale: SetCanaryScale | None = None
+    """How many pods the canary has until the next setCanaryScale. Where its share of the traffic asks for
+    more, there are more. Only with trafficRouting."""
     pause: Pause | None = None
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
@@ -130,6 +146,8 @@ class CanaryStep:
         """Which of the fields is set."""
         if self.set_weight is not None:
             return "setWeight"
+        if self.set_canary_scale is not None:
+            return "setCanaryScale"
         return "pause" if self.pause is not None else "analysis"
 
 
@@ -205,6 +223,21 @@ class RequiredApart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ReplicaProgressThreshold:
+    """How many of a step's canary pods must be available for the step to count as reached."""
+
+    type: Literal["Percent", "Pod", "Pods"] = "Percent"
+    """Whether the value is a percentage or a number of pods: Percent, or Pod (also Pods). Default: Percent."""
+    value: Natural
+    """The percentage, from 0 to 100, or the number of pods. At least one pod, and never more than all."""
+
+    def of(self, pods: int) -> int:
+        """How many of so many pods are enough."""
+        part = -(-pods * self.value // 100) if self.type == "Percent" else self.value
+        return min(pods, max(part, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AntiAffinity:
     """Keeps the new version's pods off the nodes of the stable version's. Exactly one field is set."""
 
@@ -241,6 +274,17 @@ class CanaryStrategy:
     max_unavailable: IntOrString = "25%"
     """Pods that may be missing during an update, as a number or a percentage (rounded down). Default: 25%.
     Used without trafficRouting. May not be 0 when maxSurge is."""
+    dynamic_stable_scale: Bool = False
+    """Whether the old version's pods become fewer as its share of the traffic does. On an abort they come up again and
+    get the traffic as they become available, and the canary's pods go as theirs leaves, unless
+    abortScaleDownDelaySeconds is given. Default: false, so that an abort is done at once. Only with trafficRouting, and
+    not with scaleDownDelaySeconds."""
+    min_pods_per_replica_set: Natural = 1
+    """The fewest pods of a version that has any, as far as spec.replicas goes. Default: 1. A setCanaryScale with
+    replicas may ask for fewer. Only with trafficRouting."""
+    replica_progress_threshold: ReplicaProgressThreshold | None = None
+    """How many of a step's canary pods must be available for the step to count as reached. Until they all are, the
+    canary gets the traffic that those available can carry. Default: all. The promotion always waits for all."""
     scale_down_delay_seconds: Natural | None = None
     """How long the old version's pods stay after the promotion. Default: 30. Only with trafficRouting."""
     scale_down_delay_revision_limit: Natural | None = None
@@ -273,6 +317,9 @@ class BlueGreenStrategy:
     """The Service that users reach. Tidegate points it at the promoted version."""
     preview_service: Str = ""
     """A Service that Tidegate points at the new version before it is promoted."""
+    preview_replica_count: Natural | None = None
+    """How many pods the new version has until everything before the switch is behind: it is scaled up in full right
+    before that. Default: all of them from the beginning."""
     auto_promotion_enabled: Bool = True
     """Whether the new version is promoted as soon as it is ready. Default: true. When false, until somebody
     promotes."""

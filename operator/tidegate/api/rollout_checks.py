@@ -23,12 +23,13 @@ from tidegate.api.rollout import (
     LabelSelector,
     RolloutAnalysis,
     RolloutSpec,
+    SetCanaryScale,
     WorkloadRef,
 )
 
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
-_STEP_KINDS: Final = "setWeight, pause, analysis"
+_STEP_KINDS: Final = "setWeight, setCanaryScale, pause, analysis"
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 
@@ -85,8 +86,18 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
     else:
         yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
     yield from _check_surge(canary)
+    if canary.dynamic_stable_scale:
+        yield from _check_dynamic_scale(canary, f"{_CANARY}.dynamicStableScale")
+    threshold = canary.replica_progress_threshold
+    if threshold is not None and threshold.type == "Percent" and threshold.value > 100:
+        yield Problem(f"{_CANARY}.replicaProgressThreshold.value", f"is {threshold.value}, must be from 0 to 100")
     for index, step in enumerate(canary.steps):
         yield from _check_step(step, f"{_CANARY}.steps[{index}]")
+        if step.set_canary_scale is not None and canary.traffic_routing is None:
+            yield Problem(
+                f"{_CANARY}.steps[{index}].setCanaryScale",
+                "is only possible with trafficRouting: without it the number of canary pods is the weight",
+            )
     if canary.analysis is not None:
         yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
         last = max(len(canary.steps) - 1, 0)
@@ -96,6 +107,15 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
                 f"{_CANARY}.analysis.startingStep",
                 f"is {start}, but the last step has index {last}: the analysis would never start",
             )
+
+
+def _check_dynamic_scale(canary: CanaryStrategy, at: str) -> Iterator[Problem]:
+    if canary.traffic_routing is None:
+        yield Problem(at, "is only possible with trafficRouting: without it the stable pods follow the weight anyway")
+    elif canary.scale_down_delay_seconds is not None:
+        yield Problem(
+            at, "is not possible with scaleDownDelaySeconds, which keeps all stable pods up; leave one of them out"
+        )
 
 
 def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
@@ -188,17 +208,28 @@ def _check_pods(at: str, value: int | str) -> Iterator[Problem]:
 
 
 def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
-    given = (step.set_weight is not None) + (step.pause is not None) + (step.analysis is not None)
+    given = sum(part is not None for part in (step.set_weight, step.set_canary_scale, step.pause, step.analysis))
     if given == 0:
         yield Problem(at, f"has no kind: give it one of {_STEP_KINDS} (an endless pause is `pause: {{}}`)")
     elif given > 1:
         yield Problem(at, f"has more than one of {_STEP_KINDS}; make each a step of its own")
     if step.set_weight is not None and not 0 <= step.set_weight <= 100:
         yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to 100")
+    if step.set_canary_scale is not None:
+        yield from _check_scale(step.set_canary_scale, f"{at}.setCanaryScale")
     if step.pause is not None and step.pause.duration is not None:
         yield from _check_pause(step.pause.duration, f"{at}.pause.duration")
     if step.analysis is not None:
         yield from _check_analysis(step.analysis, f"{at}.analysis")
+
+
+def _check_scale(scale: SetCanaryScale, at: str) -> Iterator[Problem]:
+    given = (scale.replicas is not None) + (scale.weight is not None) + scale.match_traffic_weight
+    if given != 1:
+        found = "has none" if given == 0 else "has more than one"
+        yield Problem(at, f"{found} of replicas, weight, matchTrafficWeight: true; give it exactly one")
+    if scale.weight is not None and not 0 <= scale.weight <= 100:
+        yield Problem(f"{at}.weight", f"is {scale.weight}, must be from 0 to 100")
 
 
 def _check_pause(duration: int | str, at: str) -> Iterator[Problem]:

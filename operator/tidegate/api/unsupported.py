@@ -72,14 +72,10 @@ _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes"
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     CanaryStrategy: {
-        "dynamicStableScale": _CONTENT,
         "pingPong": NotBuilt(never, "use canaryService and stableService"),
-        "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
-        "replicaProgressThreshold": NotBuilt(when({"type": "Percent", "value": 100})),
     },
     CanaryStep: {
         "experiment": _REFUSED,
-        "setCanaryScale": _REFUSED,
         "setHeaderRoute": _REFUSED,
         "setMirrorRoute": _REFUSED,
         "plugin": _REFUSED,
@@ -98,9 +94,7 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
-    BlueGreenStrategy: {
-        "previewReplicaCount": _REFUSED,
-    },
+    BlueGreenStrategy: {},
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
     AnalysisTemplateSpec: {

@@ -54,7 +54,7 @@ class Scale:
     def write(self) -> Write:
         annotations: dict[str, str | None] = {names.DESIRED_REPLICAS: str(self.desired)}
         if self.replica_set.deadline and not self.keep_deadline:
-            annotations[names.SCALE_DOWN_DEADLINE] = None
+            annotations |= _off_the_list(self.replica_set)
         return _patch(
             "ReplicaSet",
             self.namespace,
@@ -65,24 +65,24 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class SetDeadline:
-    """Say when a ReplicaSet that nobody needs goes down; None takes it off the list."""
+    """Say when a ReplicaSet that nobody needs goes down, and whether it was stable; None takes it off the list."""
 
     namespace: str
     replica_set: ReplicaSet
     deadline: datetime | None
+    was_stable: bool = False
 
     @property
     def event(self) -> None:
         return None
 
     def write(self) -> Write:
-        value = format_time(self.deadline) if self.deadline else None
-        return _patch(
-            "ReplicaSet",
-            self.namespace,
-            self.replica_set,
-            {"metadata": {"annotations": {names.SCALE_DOWN_DEADLINE: value}}},
-        )
+        annotations = _off_the_list(self.replica_set)
+        if self.deadline:
+            annotations[names.SCALE_DOWN_DEADLINE] = format_time(self.deadline)
+            if self.was_stable:
+                annotations[names.WAS_STABLE] = "true"
+        return _patch("ReplicaSet", self.namespace, self.replica_set, {"metadata": {"annotations": annotations}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +395,11 @@ class MarkRollout:
         if self.default_replicas:
             body["spec"] = {"replicas": 1}
         return Write("patch", self.key, body)
+
+
+def _off_the_list(replica_set: ReplicaSet) -> dict[str, str | None]:
+    present = (names.SCALE_DOWN_DEADLINE, names.WAS_STABLE)
+    return {name: None for name in present if name in replica_set.annotations}
 
 
 def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run | Pod, body: dict[str, Any]) -> Write:

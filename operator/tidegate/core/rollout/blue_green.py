@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
 from tidegate.core.rollout.lifecycle import abort, promote
 from tidegate.core.rollout.pointing import point_service, referenced
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.revisions import keep, retire, retire_all, wanted
+from tidegate.core.rollout.revisions import give_notice, keep, resize, retire, retire_all, wanted
+
+_CHECKPOINT: Final = "scaleUpPreviewCheckPoint"
+"""In the status: everything before the flip is behind, and the new version grows from its preview to its full size."""
 
 
 def decide_blue_green(draft: Draft) -> None:
@@ -56,9 +60,16 @@ def _settle(draft: Draft) -> None:
 def _advance(draft: Draft) -> None:
     """Take the update one safe move further."""
     release, strategy = draft.release, draft.release.blue_green
-    _hold_stable(draft)
     new = wanted(release)
-    keep(draft, new, release.replicas)
+    pods = _pods_before_the_flip(draft)
+    if active_hash(draft) != new.hash:
+        _hold_stable(draft)
+    elif release.stable is not None:
+        resize(draft, release.stable, release.replicas, keep_deadline=True)  # See _leave.
+    if new.just_stable:
+        resize(draft, new, pods, keep_deadline=True)  # What is on it is the reason to flip at once.
+    else:
+        keep(draft, new, pods)
     _retire_others(draft)
     if release.new is None:
         return
@@ -66,14 +77,29 @@ def _advance(draft: Draft) -> None:
         point_service(draft, strategy.preview_service, new)
     if active_hash(draft) == new.hash:
         _confirm(draft)
-    elif release.available >= release.replicas and not draft.paused and _may_flip(draft):
-        point_service(draft, strategy.active_service, new)
+    elif release.available >= pods and not draft.paused and _may_flip(draft):
+        if pods != release.replicas:
+            # Written down before it is acted on: the verdicts and pauses behind must not be asked again meanwhile.
+            pauses.release(draft)
+            draft.blue_green[_CHECKPOINT] = True
+        elif release.available >= release.replicas:
+            point_service(draft, strategy.active_service, new)
+
+
+def _pods_before_the_flip(draft: Draft) -> int:
+    """How many pods the new version has: only those of the preview until nothing but their number is in the way."""
+    release, count = draft.release, draft.release.blue_green.preview_replica_count
+    if count is None or not release.replicas or _nothing_more_to_ask(draft):
+        return release.replicas
+    if active_hash(draft) == release.hash:
+        return release.replicas
+    return max(count, min(wanted(release).replicas, 1))  # The last pod of one that is up may be previewed.
 
 
 def _may_flip(draft: Draft) -> bool:
     """Whether the analysis before the flip and the pause before it are both behind."""
     strategy = draft.release.blue_green
-    if draft.status.get("promoteFull"):
+    if _nothing_more_to_ask(draft):
         return True
     if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
         draft.waiting = True
@@ -84,6 +110,14 @@ def _may_flip(draft: Draft) -> bool:
     waited = _pause_over(draft)
     draft.waiting = not (passed and waited)
     return passed and waited
+
+
+def _nothing_more_to_ask(draft: Draft) -> bool:
+    """Whether neither pause nor analysis is between the new version and its flip. A version that comes back while it
+    is still up, and was stable a moment ago, has passed them: users wait for the way back."""
+    return bool(
+        draft.status.get("promoteFull") or draft.blue_green.get(_CHECKPOINT) or wanted(draft.release).just_stable
+    )
 
 
 def _pause_over(draft: Draft) -> bool:
@@ -100,13 +134,31 @@ def _confirm(draft: Draft) -> None:
     analysis = draft.release.blue_green.post_promotion_analysis
     if pauses.condition(draft, names.PAUSE_BLUE_GREEN):
         pauses.release(draft)
-    in_full = draft.status.get("promoteFull")
-    if analysis is not None and not in_full:
+    in_full, back = draft.status.get("promoteFull"), wanted(draft.release).just_stable
+    if analysis is not None and not in_full and not back:
         held = pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
         if held or not gates.ask(draft, gates.POST_PROMOTION, analysis):
             draft.waiting = True
             return
-    promote(draft, "Full promotion requested" if in_full else "Completed blue-green update")
+    if not _leave(draft):
+        return
+    if back:
+        promote(draft, "Went back to a version that was still up")
+    else:
+        promote(draft, "Full promotion requested" if in_full else "Completed blue-green update")
+
+
+def _leave(draft: Draft) -> bool:
+    """Whether the version that users have left is marked as one to go back to at once. Its deadline is written before
+    it stops being stable: afterwards nobody could tell it from a preview that was never promoted."""
+    stable, strategy = draft.release.stable, draft.release.blue_green
+    delay = 0 if strategy.scale_down_delay_revision_limit == 0 else strategy.scale_down_delay
+    if stable is None or not stable.replicas or not delay or stable.just_stable:
+        return True
+    if stable.hash in referenced(draft):
+        return True
+    give_notice(draft, stable, delay, was_stable=True)
+    return False
 
 
 def _undo(draft: Draft) -> None:
@@ -123,6 +175,8 @@ def _undo(draft: Draft) -> None:
         previewed = _hash(draft, strategy.preview_service) == new.hash
         if previewed and new.deadline is not None and draft.reached(new.deadline):
             point_service(draft, strategy.preview_service, stable)
+        elif new.just_stable:
+            keep(draft, new, new.replicas)  # It was given up, so it is nothing to go back to at once.
         else:
             retire(draft, new, strategy.abort_scale_down_delay)
     _retire_others(draft)

@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
+from tidegate.core.rollout.aims import ALL, Aim, aim_at
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import observed, reachable, shift
-from tidegate.core.rollout.sizing import at_weight, gives_way, size_alone, size_held, size_undone, size_update
-from tidegate.core.rollout.steps import KINDS, weight_at
+from tidegate.core.rollout.sizing import (
+    at_weight,
+    gives_way,
+    size_alone,
+    size_held,
+    size_undone,
+    size_update,
+    weight_now,
+)
+from tidegate.core.rollout.steps import KINDS
 from tidegate.core.rollout.world import ReplicaSet
 
 
@@ -34,13 +43,13 @@ def decide_canary(draft: Draft) -> None:
         _ask_background(draft)
     if draft.paused:
         steps = draft.release.canary.steps
-        size_held(draft, 100 if draft.status.get("promoteFull") else weight_at(steps, step_index(draft)))
+        size_held(draft, ALL if draft.status.get("promoteFull") else aim_at(steps, step_index(draft)))
         return
     start = step_index(draft)
     index = _walk(draft)
     if not begun:
         _ask_background(draft)
-    if not _leaves_a_weight(draft, start, index):
+    if not _leaves_an_aim(draft, start, index):
         _advance(draft, index)
 
 
@@ -74,8 +83,8 @@ def _ask_background(draft: Draft) -> None:
         gates.ask(draft, gates.BACKGROUND, analysis)
 
 
-def _leaves_a_weight(draft: Draft, start: int, index: int) -> bool:
-    """Whether what comes now would undo what a step in between was found done by, its weight.
+def _leaves_an_aim(draft: Draft, start: int, index: int) -> bool:
+    """Whether what comes now would undo what a step in between was found done by, its weight or its pods.
 
     Such progress is written down before anything is done, or the next look would find that step not done, go back to
     its weight, find it done, and so on.
@@ -83,8 +92,12 @@ def _leaves_a_weight(draft: Draft, start: int, index: int) -> bool:
     steps = draft.release.canary.steps
     if draft.status.get("promoteFull"):
         return False
-    passed = (step.set_weight for step in steps[start:index] if step.set_weight is not None)
-    return any(weight != weight_at(steps, index) for weight in passed)
+    now = aim_at(steps, index)
+    passed = [(step.kind, aim_at(steps, at)) for at, step in enumerate(steps[start:index], start)]
+    return any(
+        (kind == "setWeight" and aim.weight != now.weight) or (kind == "setCanaryScale" and aim.scale != now.scale)
+        for kind, aim in passed
+    )
 
 
 def _walk(draft: Draft) -> int:
@@ -99,7 +112,7 @@ def _walk(draft: Draft) -> int:
         return index
     while index < len(steps):
         step = steps[index]
-        draft.waiting = step.kind != "setWeight"
+        draft.waiting = step.kind not in ("setWeight", "setCanaryScale")
         if not KINDS[step.kind](draft, step, index):
             break
         index += 1
@@ -114,14 +127,14 @@ def _advance(draft: Draft, index: int) -> None:
     """Bring pods, ends and traffic to what the step asks for; promote when the last step is behind."""
     release = draft.release
     steps = release.canary.steps
-    weight = weight_at(steps, index)
-    size_update(draft, weight)
+    aim = aim_at(steps, index)
+    size_update(draft, aim)
     new = release.new
     if new is None:
         return
     all_done = index >= len(steps) and release.available >= release.replicas
-    if not all_done or (draft.world.traffic is not None and not at_weight(draft, 100) and release.replicas):
-        _move(draft, new, weight)
+    if not all_done or (draft.world.traffic is not None and not at_weight(draft, ALL) and release.replicas):
+        _move(draft, new, aim)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
     if point_ends(draft, canary=new, stable=new) or not release.replicas:
@@ -132,19 +145,22 @@ def _advance(draft: Draft, index: int) -> None:
         )
 
 
-def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
-    """Move traffic towards `weight`, once the canary's end stands for the new version."""
+def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
+    """Move traffic towards the aim, once the canary's end stands for the new version."""
     release = draft.release
-    point_ends(draft, stable=new if gives_way(draft, weight) else release.stable)
+    point_ends(draft, stable=new if gives_way(draft, aim.weight) else release.stable)
     now = observed(draft)
     stable_carries = carries(release.stable_available, release.replicas)
     if canary_stands_for(draft, new):
         if draft.world.traffic is not None:
-            shift(draft, reachable(weight, now, carries(release.available, release.replicas), stable_carries))
+            shift(
+                draft,
+                reachable(weight_now(draft, aim), now, carries(release.available, release.replicas), stable_carries),
+            )
     elif now:
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
         shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries))
-    elif weight and (new.available or draft.world.traffic is not None):
+    elif aim.weight and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
     elif draft.world.traffic is None:
         # Or a superseded version would keep its last pod for this Service, where the new one may need the room.

@@ -23,10 +23,12 @@ def count(draft: Draft) -> None:
     status.update(pods(draft))
     status["selector"] = _selector(draft)
     if release.spec.strategy.blue_green:
+        # An autoscaler sees those that users reach: the preview's idle pods would halve what it measures. Until there
+        # are any, it sees all.
         active = _count_blue_green(draft, sets)
-        status["HPAReplicas"] = active.current if active else 0
+        status["HPAReplicas"] = active.current if active else status["replicas"]
         if active:
-            status["selector"] += f",{names.POD_TEMPLATE_HASH}={active.hash}"
+            status["selector"] = _selector(draft, active.hash)
     else:
         status["HPAReplicas"] = status["replicas"]
         _weigh(draft)
@@ -88,10 +90,11 @@ def _weigh(draft: Draft) -> None:
     }
 
 
-def _selector(draft: Draft) -> str:
-    """The label selector in the text form that the scale subresource needs."""
+def _selector(draft: Draft, hash_: str = "") -> str:
+    """The label selector in the text form that the scale subresource needs, of one revision's pods or of all."""
     selector = draft.release.spec.selector
-    parts = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
+    labels = {**(selector.match_labels or {}), **({names.POD_TEMPLATE_HASH: hash_} if hash_ else {})}
+    parts = [f"{key}={value}" for key, value in sorted(labels.items())]
     for requirement in selector.match_expressions:
         values = f" ({','.join(requirement.values)})" if requirement.values else ""
         match requirement.operator:

@@ -93,6 +93,7 @@ def promote(draft: Draft, why: str) -> None:
     draft.status.pop("pauseConditions", None)
     draft.status.pop("controllerPause", None)
     set_step_index(draft, step_count(draft))
+    draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
     draft.canary.pop("currentStepAnalysisRunStatus", None)
     draft.canary.pop("currentBackgroundAnalysisRunStatus", None)
     draft.say(
@@ -104,7 +105,7 @@ def promote(draft: Draft, why: str) -> None:
 def _start_over(draft: Draft) -> None:
     for slot in _CANARY_SLOTS:
         draft.canary.pop(slot, None)
-    for slot in _BLUE_GREEN_SLOTS:
+    for slot in (*_BLUE_GREEN_SLOTS, "scaleUpPreviewCheckPoint"):
         draft.blue_green.pop(slot, None)
     for field in ("abortedAt", "pauseConditions", "controllerPause"):
         draft.status.pop(field, None)

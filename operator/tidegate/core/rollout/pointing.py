@@ -44,12 +44,22 @@ def canary_stands_for(draft: Draft, target: ReplicaSet) -> bool:
     return selected is None or selected.canary == target.hash
 
 
+def canary_end(draft: Draft) -> str:
+    """The revision that the canary's traffic goes to; empty where its end selects none."""
+    selected = draft.world.traffic.selected() if draft.world.traffic else None
+    return selected.canary if selected else _service_hash(draft, draft.release.canary.canary_service)
+
+
+def stable_end(draft: Draft) -> str:
+    """The revision that stable's traffic goes to; empty where its end selects none."""
+    selected = draft.world.traffic.selected() if draft.world.traffic else None
+    return selected.stable if selected else _service_hash(draft, draft.release.canary.stable_service)
+
+
 def canary_end_carries(draft: Draft, weight: int) -> int:
     """The greatest weight that the revision at the canary's end can carry, whichever it is; at least `weight` where
     that end selects no revision, so that nothing is known of its pods."""
-    selected = draft.world.traffic.selected() if draft.world.traffic else None
-    service = draft.world.services.get(draft.release.canary.canary_service)
-    hash_ = selected.canary if selected else service.hash if service else ""
+    hash_ = canary_end(draft)
     if not hash_:
         return weight
     available = sum(rs.available for rs in draft.world.replica_sets if rs.hash == hash_ and not rs.deleting)
@@ -63,6 +73,11 @@ def referenced(draft: Draft) -> frozenset[str]:
     if selected is not None:
         hashes |= {selected.canary, selected.stable}
     return frozenset(hashes - {""})
+
+
+def _service_hash(draft: Draft, name: str) -> str:
+    service = draft.world.services.get(name) if name else None
+    return service.hash if service else ""
 
 
 def _point_subsets(draft: Draft, canary: ReplicaSet | None, stable: ReplicaSet | None) -> bool:

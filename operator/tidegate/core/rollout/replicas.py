@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
+from tidegate.api.common import pods_of
 from tidegate.core.rollout.world import ReplicaSet
 
 
@@ -26,14 +26,6 @@ def carries(available: int, replicas: int) -> int:
     return min(100, 100 * available // replicas) if replicas else 100
 
 
-def percent_or_count(value: int | str, whole: int, *, up: bool) -> int:
-    """Resolve an IntOrString such as `2` or `25%` against `whole`, rounding up or down."""
-    if isinstance(value, str) and value.endswith("%"):
-        part = whole * float(value[:-1]) / 100
-        return ceil(part) if up else int(part)
-    return int(value)
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How far a change of pods may stray from the wanted number: so many more, so many fewer."""
@@ -47,8 +39,8 @@ class Bounds:
 
         When both come to nothing, one pod may be unavailable, or no change could ever begin (as Deployments do it).
         """
-        surge = percent_or_count(max_surge, replicas, up=True)
-        unavailable = percent_or_count(max_unavailable, replicas, up=False)
+        surge = pods_of(max_surge, replicas, round_up=True)
+        unavailable = pods_of(max_unavailable, replicas, round_up=False)
         return cls(surge, max(unavailable, 0 if surge else 1))
 
 

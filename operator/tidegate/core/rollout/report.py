@@ -194,5 +194,5 @@ def _progressed(draft: Draft) -> bool:
     before, after = draft.before, {**draft.status, **(counted := pods(draft))}
     if any(before.get(field) != after.get(field) for field in (*_PROGRESS, *counted)):
         return True
-    parts = (("canary", "weights"), ("blueGreen", "activeSelector"))
+    parts = (("canary", "weights"), ("blueGreen", "activeSelector"), ("blueGreen", "scaleUpPreviewCheckPoint"))
     return any((before.get(part) or {}).get(field) != (after.get(part) or {}).get(field) for part, field in parts)

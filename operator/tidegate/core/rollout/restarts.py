@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from tidegate.api.common import pods_of
 from tidegate.core.rollout.actions import Evict
 from tidegate.core.rollout.release import Draft, Release
-from tidegate.core.rollout.replicas import percent_or_count
 from tidegate.core.rollout.world import Pod, ReplicaSet, World
 from tidegate.core.times import parse_time
 
@@ -89,4 +89,4 @@ def _available(draft: Draft, rs: ReplicaSet, pod: Pod) -> bool:
 def _max_unavailable(release: Release) -> int:
     strategy = release.spec.strategy
     given = strategy.blue_green.max_unavailable if strategy.blue_green else release.canary.max_unavailable
-    return percent_or_count(given, release.replicas, up=False)
+    return pods_of(given, release.replicas, round_up=False)

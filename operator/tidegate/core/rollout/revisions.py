@@ -30,6 +30,7 @@ _NOT_COPIED: Final = frozenset(
         names.WORKLOAD_GENERATION,
         names.EPHEMERAL_METADATA,
         names.PODS_BEHIND,
+        names.WAS_STABLE,
     }
 )
 
@@ -57,7 +58,7 @@ def wanted(release: Release) -> ReplicaSet:
     )
 
 
-def resize(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
+def resize(draft: Draft, rs: ReplicaSet, replicas: int, *, keep_deadline: bool = False) -> None:
     """Bring a ReplicaSet to this size, creating it at that size if it is not there.
 
     One that is still shrinking does not grow before that has been counted: its status would have pods that are going
@@ -67,7 +68,7 @@ def resize(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
     if not rs.uid:
         draft.do(CreateReplicaSet(draft.world.namespace, _body(release, replicas)))
     elif rs.replicas != replicas and not (rs.replicas < replicas and rs.replicas < rs.current):
-        draft.do(Scale(draft.world.namespace, rs, replicas, release.replicas))
+        draft.do(Scale(draft.world.namespace, rs, replicas, release.replicas, keep_deadline))
 
 
 def keep(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
@@ -75,6 +76,14 @@ def keep(draft: Draft, rs: ReplicaSet, replicas: int) -> None:
     resize(draft, rs, replicas)
     if rs.deadline and rs.replicas == replicas:
         draft.do(SetDeadline(draft.world.namespace, rs, None))
+
+
+def give_notice(draft: Draft, rs: ReplicaSet, delay: int, *, was_stable: bool = False) -> None:
+    """Write on a ReplicaSet that nobody needs that it goes down in `delay` seconds."""
+    # Written in whole seconds: rounded up, or the pods would go before their delay is over.
+    deadline = (draft.world.now + timedelta(seconds=delay, microseconds=999_999)).replace(microsecond=0)
+    draft.do(SetDeadline(draft.world.namespace, rs, deadline, was_stable))
+    draft.wake_at(deadline)
 
 
 def retire(draft: Draft, rs: ReplicaSet, delay: int | None) -> None:
@@ -85,10 +94,7 @@ def retire(draft: Draft, rs: ReplicaSet, delay: int | None) -> None:
     if not rs.replicas or delay is None:
         return
     if rs.deadline is None and delay:
-        # Written in whole seconds: rounded up, or the pods would go before their delay is over.
-        deadline = (draft.world.now + timedelta(seconds=delay, microseconds=999_999)).replace(microsecond=0)
-        draft.do(SetDeadline(draft.world.namespace, rs, deadline))
-        draft.wake_at(deadline)
+        give_notice(draft, rs, delay)
     elif rs.deadline is None or draft.reached(rs.deadline):
         resize(draft, rs, 0)
 

@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from tidegate.core.rollout.pointing import referenced
+from tidegate.core.rollout.aims import Aim
+from tidegate.core.rollout.pointing import canary_end, canary_end_carries, canary_stands_for, referenced, stable_end
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.replicas import Bounds, Ratio, needed, ratio, roll
+from tidegate.core.rollout.replicas import Bounds, Ratio, carries, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
 from tidegate.core.rollout.shifting import observed
 from tidegate.core.rollout.world import ReplicaSet
 
 
-def at_weight(draft: Draft, weight: int) -> bool:
-    """Whether the canary has this weight: in the routes and in available pods, or in the ratio of pods."""
+def at_weight(draft: Draft, aim: Aim) -> bool:
+    """Whether the canary has this weight: in the routes and in available pods, or in the ratio of pods. By a
+    replicaProgressThreshold fewer pods do, with the weight that they can carry."""
     release = draft.release
     if release.new is None:
         return False
     traffic = draft.world.traffic
     if traffic is not None:
         # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
+        weight = weight_now(draft, aim)
         return not release.replicas or (
-            release.available >= needed(release.replicas, weight)
+            _enough(draft, _canary_pods(draft, aim))
+            and bool(weight) == bool(aim.weight)
             and traffic.observe().canary == weight
             and not traffic.split(weight)
         )
-    goal = _goal(draft, weight)
+    goal = _goal(draft, aim.weight)
+    missing = max(goal.canary - release.available, 0)
     stable, held = (release.stable.replicas, _floor(draft, release.stable)) if release.stable else (0, 0)
     return (
         release.new.replicas == goal.canary
-        and release.available >= goal.canary
-        and goal.stable <= stable <= max(goal.stable, held)
+        and _enough(draft, goal.canary)
+        and goal.stable <= stable <= max(goal.stable + missing, held)
         and not any(rs.replicas for rs in release.others)
     )
 
 
-def size_update(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet for an update that stands at this weight."""
+def at_scale(draft: Draft, aim: Aim) -> bool:
+    """Whether as many canary pods are available as the step asks for."""
+    release = draft.release
+    return release.new is not None and _enough(draft, _canary_pods(draft, aim))
+
+
+def weight_now(draft: Draft, aim: Aim) -> int:
+    """The canary weight to go for now: the aim's, or by a replicaProgressThreshold as much of it as the available pods
+    can carry, once they are enough. It does not go back when a pod is lost on the way."""
+    release, now = draft.release, observed(draft)
+    if release.canary.replica_progress_threshold is None:
+        return aim.weight
+    carried = carries(release.available, release.replicas) if _enough(draft, _canary_pods(draft, aim)) else 0
+    return min(aim.weight, max(now, carried))
+
+
+def size_update(draft: Draft, aim: Aim) -> None:
+    """Size every ReplicaSet for an update that stands at this aim."""
     release = draft.release
     if draft.world.traffic is None:
-        _roll(draft, _goal(draft, weight))
+        _roll(draft, _goal(draft, aim.weight))
         return
-    if release.stable is not None:
-        keep(draft, release.stable, release.replicas)
-    _size_canary(draft, wanted(release), needed(release.replicas, weight))
+    new = wanted(release)
+    # A version before it at the canary's end has to lose all of its traffic first, and stable has to take that.
+    _size_stable(draft, aim.weight if canary_stands_for(draft, new) else 0)
+    _size_canary(draft, new, _canary_pods(draft, aim), aim)
+    _drain_others(draft)
     retire_others(draft)
 
 
@@ -55,21 +78,21 @@ def gives_way(draft: Draft, weight: int) -> bool:
     return last and _goal(draft, weight).stable == 0 and release.available >= release.replicas - 1 > 0
 
 
-def size_held(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet while a person holds the update, at a step of this weight: it follows the Rollout's own
+def size_held(draft: Draft, aim: Aim) -> None:
+    """Size every ReplicaSet while a person holds the update, at a step of this aim: it follows the Rollout's own
     size, but brings no pods up for traffic that may not come yet."""
     release = draft.release
-    if release.new is None:
+    if release.new is None and draft.world.traffic is None:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
+    elif release.new is None:
+        _size_stable(draft, observed(draft))
     elif draft.world.traffic is None:
         canary = min(release.new.replicas, release.replicas)
         _roll(draft, Ratio(canary, release.replicas - canary))
     else:
-        if release.stable is not None:
-            keep(draft, release.stable, release.replicas)
-        pods = min(release.new.replicas, needed(release.replicas, weight))
-        _size_canary(draft, release.new, pods)
+        _size_stable(draft, observed(draft))
+        _size_canary(draft, release.new, min(release.new.replicas, _canary_pods(draft, aim)), aim)
         retire_others(draft)
 
 
@@ -79,8 +102,10 @@ def size_undone(draft: Draft, *, traffic_gone: bool) -> None:
     if draft.world.traffic is None:
         _roll(draft, _goal(draft, 0))
         return
-    if release.stable is not None:
-        keep(draft, release.stable, release.replicas)
+    _size_stable(draft, 0)
+    _drain_others(draft)
+    if release.new is not None and release.canary.abort_scale_down_delay_seconds is None:
+        _drain(draft, release.new)
     if traffic_gone:
         if release.new is not None and release.new.hash not in referenced(draft):
             retire(draft, release.new, release.canary.abort_scale_down_delay)
@@ -94,6 +119,7 @@ def size_alone(draft: Draft) -> None:
         _roll(draft, Ratio(release.replicas, 0))
         return
     keep(draft, wanted(release), release.replicas)
+    _drain_others(draft)
     if release.available >= release.replicas:
         retire_others(draft)
 
@@ -110,15 +136,80 @@ def retire_others(draft: Draft) -> None:
     )
 
 
-def _size_canary(draft: Draft, rs: ReplicaSet, pods: int) -> None:
-    """Bring the canary to so many pods: more where its end stands for it and has more traffic, and never without the
-    last one then, for those who come to it by another way, such as a testers' header route."""
-    release = draft.release
-    if rs.hash in referenced(draft) and release.replicas:
-        pods = max(pods, needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+def _size_canary(draft: Draft, rs: ReplicaSet, pods: int, aim: Aim) -> None:
+    """Bring the canary to so many pods, or to those that its end needs."""
+    pods = max(pods, _in_use(draft, rs, aim))
     if pods < rs.replicas and rs.deadline is not None and not draft.reached(rs.deadline):
         return  # It was stable a moment ago and has come back: its pods have their delay yet.
     keep(draft, rs, pods)
+
+
+def _size_stable(draft: Draft, weight: int) -> None:
+    """Give stable its pods behind a router: all of them, or by dynamicStableScale those for what is not the canary's,
+    now and at this weight.
+
+    They go only after their traffic has, in every route, and come before it does: see peers' deadlocks on an abort.
+    """
+    release, now = draft.release, observed(draft)
+    stable, pods = release.stable, release.replicas
+    if stable is None:
+        return
+    if release.canary.dynamic_stable_scale and canary_end_carries(draft, now):
+        pods = max(needed(pods, 100 - min(weight, now)), min(stable.replicas, _least(draft, Aim(0))))
+        assert draft.world.traffic is not None
+        if draft.world.traffic.split(now):
+            pods = max(pods, stable.replicas)  # Some route still gives stable more than this.
+    keep(draft, stable, min(pods, release.replicas))
+
+
+def _drain_others(draft: Draft) -> None:
+    for rs in draft.release.others:
+        _drain(draft, rs)
+
+
+def _drain(draft: Draft, rs: ReplicaSet) -> None:
+    """Let the pods at the canary's end go as its traffic does, where stable may need their room to take it back."""
+    if draft.world.traffic is None or not draft.release.canary.dynamic_stable_scale:
+        return
+    pods = _in_use(draft, rs, Aim(0))
+    if pods < rs.replicas and rs.hash == canary_end(draft) != stable_end(draft):
+        resize(draft, rs, pods)
+
+
+def _canary_pods(draft: Draft, aim: Aim) -> int:
+    """How many pods the canary should have behind a router. A setCanaryScale gives it more than its weight asks for,
+    never fewer: traffic only goes where there is capacity, and a step whose weight too few pods can carry would wait
+    for ever."""
+    replicas, scale = draft.release.replicas, aim.scale
+    pods = needed(replicas, aim.weight)
+    if not replicas:
+        return 0
+    if scale is not None and scale.replicas is not None:
+        return max(pods, scale.replicas)
+    pods = max(pods, needed(replicas, scale.weight or 0) if scale else 0)
+    return max(pods, _least(draft, aim)) if pods else 0
+
+
+def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim) -> int:
+    """The fewest pods that the canary's end needs: what its traffic asks for, and the last ones for those who come to
+    it by another way, such as a testers' header route."""
+    release = draft.release
+    if rs.hash not in referenced(draft) or not release.replicas:
+        return 0
+    return max(needed(release.replicas, observed(draft)), min(rs.replicas, _least(draft, aim)))
+
+
+def _least(draft: Draft, aim: Aim) -> int:
+    """The fewest pods of a version that has any, behind a router: a scale in pods is exact."""
+    if aim.scale is not None and aim.scale.replicas is not None:
+        return 1
+    return max(min(draft.release.canary.min_pods_per_replica_set, draft.release.replicas), 1)
+
+
+def _enough(draft: Draft, pods: int) -> bool:
+    """Whether the canary has so many pods available, or the part of them that the threshold asks for."""
+    threshold = draft.release.canary.replica_progress_threshold
+    return draft.release.available >= (pods if threshold is None else threshold.of(pods))
 
 
 def _goal(draft: Draft, weight: int) -> Ratio:

@@ -43,6 +43,11 @@ class ReplicaSet:
     observed: bool = True
     """Whether the ReplicaSet controller has seen the present template; only kept where that matters."""
 
+    @property
+    def just_stable(self) -> bool:
+        """Whether it was stable until a moment ago and is still up for a way back."""
+        return bool(self.replicas and self.deadline and names.WAS_STABLE in self.annotations)
+
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> ReplicaSet:
         """Read an apps/v1 ReplicaSet. `available` never counts more pods than are still asked for."""

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.api.rollout import CanaryStep
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.steps import analysis, pause, set_weight
+from tidegate.core.rollout.steps import analysis, pause, set_canary_scale, set_weight
 
 KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], bool]]] = {
     # Each says whether its step, the one at this index, is done.
     "setWeight": set_weight.ask,
+    "setCanaryScale": set_canary_scale.ask,
     "pause": pause.ask,
     "analysis": analysis.ask,
 }
-
-
-def weight_at(steps: Sequence[CanaryStep], index: int) -> int:
-    """The canary weight in force at a step: that of the last setWeight up to it; all of it past the last step."""
-    if index >= len(steps):
-        return 100
-    given = (step.set_weight for step in reversed(steps[: index + 1]))
-    return next((weight for weight in given if weight is not None), 0)

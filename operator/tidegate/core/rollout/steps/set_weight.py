@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tidegate.api.rollout import CanaryStep
 from tidegate.core.rollout import sizing
+from tidegate.core.rollout.aims import aim_at
 from tidegate.core.rollout.release import Draft
 
 
 def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     """Done when the routes show the weight, or the pods stand in that ratio and are available."""
-    assert step.set_weight is not None
-    return sizing.at_weight(draft, step.set_weight)
+    return sizing.at_weight(draft, aim_at(draft.release.canary.steps, index))
