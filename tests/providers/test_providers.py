@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from tidegate.api.analysis import MetricProvider
 from tidegate.core.analysis.world import Measure, Reading
-from tidegate.providers.base import Providers
+from tidegate.providers.base import NOBODY, Asker, Providers
 from tidegate.providers.registry import PROVIDERS, ProviderSettings, open_providers
 
 
@@ -26,7 +26,7 @@ class Scripted:
         self.behaviour = behaviour
         self.seen: list[tuple[Mapping[str, Any], float]] = []
 
-    async def measure(self, spec: Mapping[str, Any], *, seconds: float) -> Reading:
+    async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         self.seen.append((spec, seconds))
         if isinstance(self.behaviour, Exception):
             raise self.behaviour
@@ -63,6 +63,8 @@ async def test_a_defect_of_a_provider_is_an_error_that_tells_no_secrets_and_is_l
 
     assert reading.error == "scripted failed with a defect of its own (RuntimeError)"
     assert [entry["event"] for entry in logs] == ["provider failed"]
+    assert "hunter2" not in str(logs)
+    assert logs[0]["at"][-1].startswith("test_providers.py:")
 
 
 async def test_an_unknown_provider_is_an_error() -> None:

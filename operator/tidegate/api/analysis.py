@@ -13,11 +13,40 @@ from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Str, int_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class FieldRef:
+    """A field of the Rollout."""
+
+    field_path: Str
+    """Where the field stands, such as metadata.name, metadata.labels['app'] or spec.template.spec.nodeName."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class ValueFromHash:
-    """An argument's value, taken from one of the Rollout's versions."""
+    """An argument's value, taken from the Rollout."""
 
     pod_template_hash_value: Literal["Stable", "Latest"] | None = None
     """The pod template hash of the stable or of the latest version: Stable or Latest."""
+    field_ref: FieldRef | None = None
+    """A field of the Rollout, as it is when the run is created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SecretKeyRef:
+    """One entry of a Secret."""
+
+    name: Str
+    """The name of a Secret in the run's namespace."""
+    key: Str
+    """Which of the Secret's entries to take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ValueFrom:
+    """Where an argument's value comes from."""
+
+    secret_key_ref: SecretKeyRef | None = None
+    """An entry of a Secret, read for each measurement. It may be used within provider only, and is shown
+    nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -28,6 +57,13 @@ class Argument:
     """The argument's name. Queries and conditions use it as {{args.name}}."""
     value: Str | None = None
     """The argument's value. A template without it leaves it to the Rollout."""
+    value_from: ValueFrom | None = None
+    """Where the value comes from instead."""
+
+    @property
+    def secret(self) -> SecretKeyRef | None:
+        """The entry of a Secret that the value is, if it is one."""
+        return self.value_from.secret_key_ref if self.value_from is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -46,6 +46,13 @@ def _check_arguments(args: Sequence[Argument], path: str) -> Iterator[Problem]:
     for index, arg in enumerate(args):
         if not arg.name:
             yield Problem(f"{path}[{index}].name", "is required")
+        if arg.secret is not None:
+            at = f"{path}[{index}].valueFrom.secretKeyRef"
+            if arg.value is not None:
+                yield Problem(at, "stands beside value; keep one of the two")
+            for field, value in (("name", arg.secret.name), ("key", arg.secret.key)):
+                if not value:
+                    yield Problem(f"{at}.{field}", "is required")
 
 
 def _check_limits(metric: Metric, at: str) -> Iterator[Problem]:

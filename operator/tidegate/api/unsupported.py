@@ -17,10 +17,9 @@ from typing import Any, Final, get_args
 from tidegate.api.analysis import (
     AnalysisRunSpec,
     AnalysisTemplateSpec,
-    Argument,
     MetricProvider,
     PrometheusMetric,
-    ValueFromHash,
+    ValueFrom,
 )
 from tidegate.api.rollout import (
     BlueGreenStrategy,
@@ -120,14 +119,13 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
     RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
-    ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
+    ValueFrom: {"fieldRef": NotBuilt(never, "name the field in the args of the Rollout's analysis")},
     AnalysisTemplateSpec: {
         "dryRun": _CONTENT,
         "measurementRetention": _CONTENT,
         "templates": NotBuilt(when_empty, "name each template in the Rollout"),
     },
     AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
-    Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
     MetricProvider: {
         "kayenta": _ONLY_PROMETHEUS,
         "web": _ONLY_PROMETHEUS,

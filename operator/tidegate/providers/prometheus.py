@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import OnQuery
+from tidegate.providers.base import NOBODY, Asker, OnQuery
 from tidegate.providers.prometheus_answers import AnswerError, explain, public_address, read_answer
 from tidegate.providers.threads import DaemonPool
 
@@ -68,7 +68,7 @@ class Prometheus:
         self._connections: OrderedDict[_Server, _Connection] = OrderedDict()
         self._in_flight: dict[_Question, asyncio.Task[Reading]] = {}
 
-    async def measure(self, spec: Mapping[str, Any], *, seconds: float) -> Reading:
+    async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask an instant query. A vector reads as a list of floats, a scalar as a float."""
         address = str(spec.get("address") or self._default_address).strip().rstrip("/")
         query = str(spec.get("query") or "")

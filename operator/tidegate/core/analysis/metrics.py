@@ -7,16 +7,17 @@ same checks as a fresh one. Conditions are compiled once per text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from tidegate.api import analysis as api
+from tidegate.api.analysis import SecretKeyRef
 from tidegate.api.common import int_of
 from tidegate.api.parsing import parse_metrics, parse_run
 from tidegate.api.problems import Problem
-from tidegate.core.analysis.arguments import UnresolvedError, fill, read_arguments
+from tidegate.core.analysis.arguments import Arguments, UnresolvedError, fill, mentioned, read_arguments
 from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
 from tidegate.core.times import parse_duration
 
@@ -33,7 +34,7 @@ _compiled = lru_cache(maxsize=4096)(compile_condition)
 class Metric:
     """One metric of a run.
 
-    provider: the raw provider mapping, one key, arguments filled in.
+    provider: the raw provider mapping, one key, arguments filled in but for those in `secrets`.
     count: after how many measurements it is judged; None while it runs until it is stopped.
     interval: from the end of one measurement to the start of the next; None where there is only one.
     failure_limit: so many failures are borne, one more is a verdict. None when failures don't count (-1 in
@@ -53,6 +54,7 @@ class Metric:
     consecutive_error_limit: int = CONSECUTIVE_ERROR_LIMIT
     consecutive_success_limit: int = 0
     timeout: timedelta = TIMEOUT
+    secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
 
 
 def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
@@ -60,36 +62,53 @@ def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem,
     spec, problems = parse_run(run)
     if spec is None:
         return (), problems
-    values, problems = read_arguments(spec.args, "spec.args")
+    args, problems = read_arguments(spec.args, "spec.args")
     if problems:
         return (), problems
-    return read_metrics(run["spec"]["metrics"], values, "spec.metrics")
+    return read_metrics(run["spec"]["metrics"], args, "spec.metrics")
 
 
 def read_metrics(
-    raw: Sequence[Mapping[str, Any]], args: Mapping[str, str], path: str
+    raw: Sequence[Mapping[str, Any]], args: Arguments, path: str
 ) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
     """Raw metrics with `args` filled in, or the problems. `path` is where the list stands in its object."""
     filled: list[Mapping[str, Any]] = []
     problems: list[Problem] = []
     for index, metric in enumerate(raw):
+        at = f"{path}[{index}]"
         try:
-            filled.append(fill(metric, args))
+            filled.append(fill(metric, args.values, args.secrets))
         except UnresolvedError as error:
-            problems.append(Problem(f"{path}[{index}]", str(error)))
+            problems.append(Problem(at, str(error)))
+        problems += _secrets_on_show(metric, args, at)
     if problems:
         return (), tuple(problems)
     models, wrong = parse_metrics(filled, path)
     if wrong:
         return (), wrong
     metrics = [
-        _metric(model, item["provider"], f"{path}[{index}]", problems)
+        _metric(model, item["provider"], args, f"{path}[{index}]", problems)
         for index, (model, item) in enumerate(zip(models, filled, strict=True))
     ]
     return ((), tuple(problems)) if problems else (tuple(metrics), ())
 
 
-def _metric(model: api.Metric, provider: Mapping[str, Any], path: str, problems: list[Problem]) -> Metric:
+def _secrets_on_show(metric: Mapping[str, Any], args: Arguments, path: str) -> list[Problem]:
+    """Entries of Secrets outside of the provider, where messages would quote them."""
+    return [
+        Problem(
+            f"{path}.{name}", f"uses argument {arg}, which comes from a Secret; such a one may only be used in provider"
+        )
+        for name, value in metric.items()
+        if name != "provider"
+        for arg in dict.fromkeys(mentioned(value))
+        if arg in args.secrets
+    ]
+
+
+def _metric(
+    model: api.Metric, provider: Mapping[str, Any], args: Arguments, path: str, problems: list[Problem]
+) -> Metric:
     """A checked metric as the core knows it. Conditions are the last thing that can be wrong with it."""
     failure_limit = int_of(model.failure_limit, 0)
     timeout = model.provider.prometheus.timeout if model.provider.prometheus is not None else None
@@ -106,6 +125,7 @@ def _metric(model: api.Metric, provider: Mapping[str, Any], path: str, problems:
         consecutive_error_limit=int_of(model.consecutive_error_limit, CONSECUTIVE_ERROR_LIMIT),
         consecutive_success_limit=int_of(model.consecutive_success_limit, 0),
         timeout=timedelta(seconds=timeout) if timeout else TIMEOUT,
+        secrets={name: args.secrets[name] for name in mentioned(provider) if name in args.secrets},
     )
 
 
