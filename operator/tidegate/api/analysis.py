@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Str, int_of
+from tidegate.api.common import SPEC, Bool, IntOrString, Str, int_of
+from tidegate.api.providers import PrometheusMetric, WebMetric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -67,26 +68,13 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class PrometheusMetric:
-    """A query to Prometheus."""
-
-    address: Str = ""
-    """The server's address, such as http://prometheus:9090. Default: the one that the operator was started
-    with."""
-    query: Str = ""
-    """The query, in PromQL."""
-    timeout: Natural | None = None
-    """Seconds that the query may take. Default: 30."""
-    insecure: Bool = False
-    """Whether to accept any TLS certificate of the server. Default: false."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class MetricProvider:
     """Who is asked for a measurement. Exactly one field is set."""
 
     prometheus: PrometheusMetric | None = None
     """Ask Prometheus."""
+    web: WebMetric | None = None
+    """Ask any server that answers with JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -18,9 +18,9 @@ from tidegate.api.analysis import (
     AnalysisRunSpec,
     AnalysisTemplateSpec,
     MetricProvider,
-    PrometheusMetric,
     ValueFrom,
 )
+from tidegate.api.providers import Authentication
 from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
@@ -72,7 +72,7 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
+_OTHER_PROVIDER: Final = NotBuilt(never, "ask prometheus or web")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
@@ -127,19 +127,18 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
     MetricProvider: {
-        "kayenta": _ONLY_PROMETHEUS,
-        "web": _ONLY_PROMETHEUS,
-        "datadog": _ONLY_PROMETHEUS,
-        "wavefront": _ONLY_PROMETHEUS,
-        "newRelic": _ONLY_PROMETHEUS,
-        "job": _ONLY_PROMETHEUS,
-        "cloudWatch": _ONLY_PROMETHEUS,
-        "graphite": _ONLY_PROMETHEUS,
-        "influxdb": _ONLY_PROMETHEUS,
-        "skywalking": _ONLY_PROMETHEUS,
-        "plugin": NotBuilt(when_empty, "the only provider is prometheus"),
+        "kayenta": _OTHER_PROVIDER,
+        "datadog": _OTHER_PROVIDER,
+        "wavefront": _OTHER_PROVIDER,
+        "newRelic": _OTHER_PROVIDER,
+        "job": _OTHER_PROVIDER,
+        "cloudWatch": _OTHER_PROVIDER,
+        "graphite": _OTHER_PROVIDER,
+        "influxdb": _OTHER_PROVIDER,
+        "skywalking": _OTHER_PROVIDER,
+        "plugin": NotBuilt(when_empty, "plugins of Argo Rollouts can't be loaded; ask prometheus or web"),
     },
-    PrometheusMetric: {"authentication": _CONTENT, "headers": _CONTENT, "rangeQuery": _CONTENT},
+    Authentication: {"sigv4": NotBuilt(when_empty, "use oauth2 or basicAuth, or a proxy that signs requests for AWS")},
 }
 
 

@@ -20,6 +20,7 @@ import structlog
 
 from tidegate.core.analysis.secrecy import conceal
 from tidegate.core.analysis.world import Measure, Reading
+from tidegate.providers.http import AskError, Http
 
 GRACE_SECONDS: Final = 1.0
 """How much longer than its timeout a provider may take to say so itself, in its own words."""
@@ -85,6 +86,8 @@ class Providers:
     """All sources of measurements by the name that a metric gives them."""
 
     by_name: Mapping[str, Provider]
+    http: Http | None = None
+    """The session that providers share, closed with them."""
 
     async def take(self, measure: Measure, asker: Asker = NOBODY, hidden: frozenset[str] = frozenset()) -> Reading:
         """The reading for one measurement. Always answers, at the latest a second after the timeout.
@@ -107,6 +110,8 @@ class Providers:
             return Reading(error=f"{measure.provider} gave no answer within {seconds:g} s")
         except SecretError as error:
             return Reading(error=str(error))
+        except AskError as error:
+            return Reading(error=str(error), hidden=error.hidden)
         except Exception as error:  # noqa: BLE001 - a defect of one provider must not stop other runs
             # Where it happened and not what it says: an error of a client may quote what was sent.
             _log.error("provider failed", provider=measure.provider, metric=measure.metric, **_whereabouts(error))
@@ -116,6 +121,8 @@ class Providers:
         """Close every provider."""
         for provider in self.by_name.values():
             await provider.close()
+        if self.http is not None:
+            await self.http.close()
 
 
 def _concealed(reading: Reading, hidden: frozenset[str]) -> Reading:

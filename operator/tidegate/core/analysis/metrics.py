@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from tidegate.api import analysis as api
 from tidegate.api.analysis import SecretKeyRef
-from tidegate.api.common import int_of
+from tidegate.api.common import int_of, is_templated
 from tidegate.api.parsing import parse_metrics, parse_run
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, UnresolvedError, fill, mentioned, read_arguments
 from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
+from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
+from tidegate.core.analysis.moments import MomentError, moment
 from tidegate.core.times import parse_duration
 
 HISTORY: Final = 10
 CONSECUTIVE_ERROR_LIMIT: Final = 4
 TIMEOUT: Final = timedelta(seconds=30)
+SHORT_TIMEOUT: Final = timedelta(seconds=10)
+_ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 SHORTEST_INTERVAL: Final = timedelta(seconds=1)
 """Times in a status have whole seconds, so a shorter interval would be due again at once, for ever."""
 
@@ -111,7 +115,7 @@ def _metric(
 ) -> Metric:
     """A checked metric as the core knows it. Conditions are the last thing that can be wrong with it."""
     failure_limit = int_of(model.failure_limit, 0)
-    timeout = model.provider.prometheus.timeout if model.provider.prometheus is not None else None
+    _check_late(model.provider, f"{path}.provider", problems)
     return Metric(
         name=model.name,
         provider={name: settings for name, settings in provider.items() if settings is not None},
@@ -124,9 +128,34 @@ def _metric(
         inconclusive_limit=int_of(model.inconclusive_limit, 0),
         consecutive_error_limit=int_of(model.consecutive_error_limit, CONSECUTIVE_ERROR_LIMIT),
         consecutive_success_limit=int_of(model.consecutive_success_limit, 0),
-        timeout=timedelta(seconds=timeout) if timeout else TIMEOUT,
+        timeout=_timeout(model.provider),
         secrets={name: args.secrets[name] for name in mentioned(provider) if name in args.secrets},
     )
+
+
+def _timeout(provider: api.MetricProvider) -> timedelta:
+    """How long a measurement may take."""
+    if provider.prometheus is not None and provider.prometheus.timeout:
+        return timedelta(seconds=provider.prometheus.timeout)
+    if provider.web is not None:
+        return timedelta(seconds=provider.web.timeout_seconds) if provider.web.timeout_seconds else SHORT_TIMEOUT
+    return TIMEOUT
+
+
+def _check_late(provider: api.MetricProvider, path: str, problems: list[Problem]) -> None:
+    """Texts in languages of their own, which can only be read here."""
+    if provider.web is not None and not is_templated(provider.web.json_path):
+        try:
+            parse_json_path(provider.web.json_path)
+        except JsonPathError as error:
+            problems.append(Problem(f"{path}.web.jsonPath", str(error)))
+    if provider.prometheus is not None and provider.prometheus.range_query is not None:
+        asked = provider.prometheus.range_query
+        for field, text in (("start", asked.start), ("end", asked.end)):
+            try:
+                _ = is_templated(text) or moment(text, _ANY_TIME)
+            except MomentError as error:
+                problems.append(Problem(f"{path}.prometheus.rangeQuery.{field}", str(error)))
 
 
 def _condition(text: str, path: str, problems: list[Problem]) -> Condition | None:
