@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -30,6 +32,35 @@ CASES: dict[str, Case] = {
     "prometheus": Case(
         lambda address: {"address": address, "query": "up", "headers": [{"key": "X-Key", "value": KEY}]},
     ),
+    "datadog": Case(
+        lambda address: {"query": "q", "secretRef": {"name": "dd", "namespaced": True}},
+        lambda address: {("shop", "dd"): {"address": address, "api-key": KEY, "app-key": "app"}},
+    ),
+    "wavefront": Case(
+        lambda address: {"address": address, "query": "q"},
+        lambda address: {("ops", "wavefront-api-tokens"): {address: KEY}},
+    ),
+    "newRelic": Case(
+        lambda address: {"query": "q"},
+        lambda address: {
+            ("ops", "newrelic"): {
+                "personal-api-key": KEY,
+                "account-id": "7",
+                "base-url-nerdgraph": f"{address}/graphql",
+            }
+        },
+    ),
+    "graphite": Case(lambda address: {"address": address, "query": f"target=a&token={KEY}"}),
+    "influxdb": Case(
+        lambda address: {"query": "q"},
+        lambda address: {("ops", "influxdb"): {"address": address, "authToken": KEY, "org": "o"}},
+        reads="CSV",
+    ),
+    "skywalking": Case(lambda address: {"address": address, "query": f'query {{ a(key: "{KEY}") }}'}),
+    "cloudWatch": Case(
+        lambda address: {"metricDataQueries": [{"id": "a", "expression": f"b + {KEY}"}]},
+        reads="XML",
+    ),
     "web": Case(lambda address: {"url": f"{address}/rate", "headers": [{"key": "X-Key", "value": KEY}]}),
 }
 
@@ -42,9 +73,17 @@ def test_given_a_provider_then_it_is_put_to_the_tests_below() -> None:
 
 async def ask(name: str, address: str, seconds: float = 5) -> Any:
     case = CASES[name]
-    reading = await take(
-        name, case.spec(address), seconds=seconds, secrets=case.secrets(address), hidden=frozenset({KEY})
-    )
+    amazon = {
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": KEY,
+        "AWS_ENDPOINT_URL_CLOUDWATCH": address,
+    }
+    with patch.dict(os.environ, amazon):
+        reading = await take(
+            name, case.spec(address), seconds=seconds, secrets=case.secrets(address), hidden=frozenset({KEY})
+        )
     shown = (reading.text, reading.error, reading.metadata, reading.asked)
     assert KEY not in str(shown)
     assert reading.value is None
@@ -129,10 +168,15 @@ async def test_given_a_redirect_to_another_host_then_no_credential_follows(stand
     elsewhere = stand_in.address.replace("127.0.0.1", "localhost")
     stand_in.answers["*"] = [(307, b"", {"Location": f"{elsewhere}/onward"}), (401, {})]
 
-    await ask(name, stand_in.address)
+    error = await ask(name, stand_in.address)
 
-    first, second = stand_in.asked
+    first, *onward = stand_in.asked
     assert KEY in str(first)
+    if first.body:
+        assert onward == []
+        assert "redirects what is sent to another host" in error
+        return
+    (second,) = onward
     assert second.path == "/onward"
     assert KEY not in str({**second.headers, "": second.query})
     assert "Authorization" not in second.headers

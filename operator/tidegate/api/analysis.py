@@ -10,7 +10,17 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.common import SPEC, Bool, IntOrString, Str, int_of
-from tidegate.api.providers import PrometheusMetric, WebMetric
+from tidegate.api.providers import (
+    CloudWatchMetric,
+    DatadogMetric,
+    GraphiteMetric,
+    InfluxdbMetric,
+    NewRelicMetric,
+    PrometheusMetric,
+    SkyWalkingMetric,
+    WavefrontMetric,
+    WebMetric,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -75,6 +85,20 @@ class MetricProvider:
     """Ask Prometheus."""
     web: WebMetric | None = None
     """Ask any server that answers with JSON."""
+    datadog: DatadogMetric | None = None
+    """Ask Datadog."""
+    wavefront: WavefrontMetric | None = None
+    """Ask Wavefront."""
+    new_relic: NewRelicMetric | None = None
+    """Ask New Relic."""
+    graphite: GraphiteMetric | None = None
+    """Ask Graphite."""
+    influxdb: InfluxdbMetric | None = None
+    """Ask InfluxDB."""
+    skywalking: SkyWalkingMetric | None = None
+    """Ask SkyWalking."""
+    cloud_watch: CloudWatchMetric | None = None
+    """Ask Amazon CloudWatch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -12,7 +12,19 @@ from typing import Any, Final
 from tidegate.api.analysis import MetricProvider
 from tidegate.api.common import is_duration, is_templated
 from tidegate.api.problems import Problem
-from tidegate.api.providers import Authentication, Header, PrometheusMetric, WebMetric
+from tidegate.api.providers import (
+    Authentication,
+    CloudWatchMetric,
+    DatadogMetric,
+    GraphiteMetric,
+    Header,
+    InfluxdbMetric,
+    NewRelicMetric,
+    PrometheusMetric,
+    SkyWalkingMetric,
+    WavefrontMetric,
+    WebMetric,
+)
 from tidegate.api.unsupported import known_fields
 
 _HTTP_ADDRESS: Final = re.compile(r"https?://[^/\s]+\S*")
@@ -52,6 +64,75 @@ def _check_web(web: WebMetric, at: str) -> Iterator[Problem]:
     elif (web.body or web.json_body is not None) and web.method in (None, "GET"):
         field = "body" if web.body else "jsonBody"
         yield Problem(f"{at}.{field}", "can't be sent by GET; set method to POST or PUT")
+
+
+def _check_datadog(datadog: DatadogMetric, at: str) -> Iterator[Problem]:
+    queries = datadog.queries or {}
+    version = datadog.api_version or "v1"
+    if datadog.query and queries:
+        yield Problem(f"{at}.queries", "stands beside query; keep one of the two")
+    elif version == "v1":
+        yield from _required(datadog.query, f"{at}.query")
+        for field, value in (("queries", queries), ("formula", datadog.formula), ("aggregator", datadog.aggregator)):
+            if value and not (field == "queries" and not datadog.query):
+                yield Problem(f"{at}.{field}", "needs apiVersion v2")
+    elif not datadog.query and not queries:
+        yield Problem(f"{at}.query", "is required, or else queries")
+    elif datadog.formula and not queries:
+        yield Problem(f"{at}.formula", "needs queries")
+    elif len(queries) > 1 and not datadog.formula:
+        yield Problem(f"{at}.formula", "is required: several queries become one value by a formula")
+    if datadog.secret_ref.namespaced and not datadog.secret_ref.name:
+        yield Problem(f"{at}.secretRef.name", "is required because namespaced is true")
+    for field, text in (("interval", datadog.interval), ("requestTimeout", datadog.request_timeout)):
+        if text:
+            yield from _check_duration(text, f"{at}.{field}")
+
+
+def _check_wavefront(wavefront: WavefrontMetric, at: str) -> Iterator[Problem]:
+    yield from _required(wavefront.address, f"{at}.address")
+    yield from _required(wavefront.query, f"{at}.query")
+
+
+def _check_new_relic(new_relic: NewRelicMetric, at: str) -> Iterator[Problem]:
+    yield from _required(new_relic.query, f"{at}.query")
+
+
+def _check_graphite(graphite: GraphiteMetric, at: str) -> Iterator[Problem]:
+    yield from _check_address(graphite.address, f"{at}.address", "http://graphite.monitoring")
+    yield from _required(graphite.query, f"{at}.query")
+
+
+def _check_influxdb(influxdb: InfluxdbMetric, at: str) -> Iterator[Problem]:
+    yield from _required(influxdb.query, f"{at}.query")
+
+
+def _check_skywalking(skywalking: SkyWalkingMetric, at: str) -> Iterator[Problem]:
+    yield from _check_address(skywalking.address, f"{at}.address", "http://skywalking-oap.monitoring:12800")
+    yield from _required(skywalking.query, f"{at}.query")
+    if skywalking.interval:
+        yield from _check_duration(skywalking.interval, f"{at}.interval")
+
+
+def _check_cloud_watch(cloud_watch: CloudWatchMetric, at: str) -> Iterator[Problem]:
+    if not cloud_watch.metric_data_queries:
+        yield Problem(f"{at}.metricDataQueries", "is required")
+    if cloud_watch.interval:
+        yield from _check_duration(cloud_watch.interval, f"{at}.interval")
+    for index, query in enumerate(cloud_watch.metric_data_queries):
+        place = f"{at}.metricDataQueries[{index}]"
+        yield from _required(query.id, f"{place}.id")
+        if (query.expression is None) == (query.metric_stat is None):
+            yield Problem(place, "must have either expression or metricStat")
+        periods = {f"{place}.period": query.period}
+        if query.metric_stat is not None:
+            stat = query.metric_stat
+            periods[f"{place}.metricStat.period"] = stat.period
+            yield from _required(stat.metric.metric_name, f"{place}.metricStat.metric.metricName")
+            yield from _required(stat.stat, f"{place}.metricStat.stat")
+        for where, period in periods.items():
+            if period is not None and not is_templated(period) and not str(period).isdigit():
+                yield Problem(where, f"{period!r} is not a number of seconds")
 
 
 def _check_access(headers: tuple[Header, ...], authentication: Authentication, at: str) -> Iterator[Problem]:
@@ -105,4 +186,11 @@ _NAMES: Final[Mapping[str, str]] = dict(
 _CHECKS: Final[Mapping[str, Callable[[Any, str], Iterator[Problem]]]] = {
     "prometheus": _check_prometheus,
     "web": _check_web,
+    "datadog": _check_datadog,
+    "wavefront": _check_wavefront,
+    "newRelic": _check_new_relic,
+    "graphite": _check_graphite,
+    "influxdb": _check_influxdb,
+    "skywalking": _check_skywalking,
+    "cloudWatch": _check_cloud_watch,
 }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, Natural, Opaque, Str
+from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Opaque, Str, StringMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -108,3 +108,154 @@ class WebMetric:
     """Whether to accept any TLS certificate of the server. Default: false."""
     authentication: Authentication = Authentication()
     """Who asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SecretRef:
+    """A Secret with the credentials of a provider."""
+
+    name: Str = ""
+    """The Secret's name."""
+    namespaced: Bool = False
+    """Whether it is in the run's namespace. Default: false, in the operator's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class DatadogMetric:
+    """A query to Datadog."""
+
+    api_version: Literal["v1", "v2"] | None = None
+    """The version of Datadog's API, v1 or v2. Default: v1."""
+    interval: Str = ""
+    """How far the query looks back, such as 10m. Default: 5m."""
+    query: Str = ""
+    """The query."""
+    queries: StringMap | None = None
+    """Queries by name, for formula. Only with v2."""
+    formula: Str = ""
+    """What to make of the queries. Only with v2."""
+    aggregator: Literal["avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area"] | None = None
+    """How the values of the interval become one. Only with v2. Default: last."""
+    secret_ref: SecretRef = SecretRef()
+    """The Secret with address, api-key and app-key. Default: DD_ADDRESS, DD_API_KEY and DD_APP_KEY in the
+    operator's environment, or else the Secret datadog in its namespace."""
+    request_timeout: Str = ""
+    """How long the request may take. Default: 10s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class WavefrontMetric:
+    """A query to Wavefront."""
+
+    address: Str = ""
+    """The server's host name. The Secret wavefront-api-tokens in the operator's namespace holds a token for it."""
+    query: Str = ""
+    """The query."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class NewRelicMetric:
+    """A query to New Relic."""
+
+    profile: Str = ""
+    """The Secret in the operator's namespace with personal-api-key, account-id and region. Default: newrelic."""
+    query: Str
+    """The query, in NRQL."""
+    timeout: Natural | None = None
+    """Seconds that New Relic may take for the query. Default: 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class GraphiteMetric:
+    """A query to Graphite."""
+
+    address: Str = ""
+    """The server's address."""
+    query: Str = ""
+    """The parameters of the render API, such as target=summarize(errors,'5min','avg')&from=-5min."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class InfluxdbMetric:
+    """A query to InfluxDB."""
+
+    profile: Str = ""
+    """The Secret in the operator's namespace with address, authToken and org. Default: influxdb."""
+    query: Str = ""
+    """The query, in Flux."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SkyWalkingMetric:
+    """A query to SkyWalking."""
+
+    address: Str = ""
+    """The server's address."""
+    query: Str = ""
+    """The query, in GraphQL. It may use the variable $duration."""
+    interval: Str = ""
+    """How far $duration looks back, such as 10m. Default: 5m."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CloudWatchDimension:
+    """One of the names by which a metric of CloudWatch is told from others."""
+
+    name: Str = ""
+    """The dimension's name."""
+    value: Str = ""
+    """The dimension's value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CloudWatchStatMetric:
+    """A metric of CloudWatch."""
+
+    namespace: Str = ""
+    """The metric's namespace."""
+    metric_name: Str = ""
+    """The metric's name."""
+    dimensions: tuple[CloudWatchDimension, ...] = ()
+    """The metric's dimensions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CloudWatchStat:
+    """A statistic over a metric of CloudWatch."""
+
+    metric: CloudWatchStatMetric = CloudWatchStatMetric()
+    """The metric."""
+    period: IntOrString | None = None
+    """Seconds that each value stands for."""
+    stat: Str = ""
+    """The statistic, such as Sum or p99."""
+    unit: Str = ""
+    """The unit of the values, such as Count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CloudWatchQuery:
+    """One query of several that are asked together."""
+
+    id: Str = ""
+    """The name by which expressions know this query."""
+    expression: Str | None = None
+    """What to make of other queries. Either this or metricStat is set."""
+    label: Str | None = None
+    """What the result is called."""
+    metric_stat: CloudWatchStat | None = None
+    """A statistic over a metric."""
+    period: IntOrString | None = None
+    """Seconds that each value of an expression stands for."""
+    return_data: Bool | None = None
+    """Whether the values belong to the result. Default: true."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class CloudWatchMetric:
+    """Queries to Amazon CloudWatch."""
+
+    interval: Str = ""
+    """How far the queries look back, such as 30m. Default: 5m."""
+    metric_data_queries: tuple[CloudWatchQuery, ...] = ()
+    """The queries. At least one."""

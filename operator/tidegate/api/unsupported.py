@@ -72,7 +72,7 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_OTHER_PROVIDER: Final = NotBuilt(never, "ask prometheus or web")
+_OTHER_PROVIDER: Final = NotBuilt(never, "ask one of the other providers, such as prometheus or web")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
@@ -128,14 +128,7 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
     MetricProvider: {
         "kayenta": _OTHER_PROVIDER,
-        "datadog": _OTHER_PROVIDER,
-        "wavefront": _OTHER_PROVIDER,
-        "newRelic": _OTHER_PROVIDER,
         "job": _OTHER_PROVIDER,
-        "cloudWatch": _OTHER_PROVIDER,
-        "graphite": _OTHER_PROVIDER,
-        "influxdb": _OTHER_PROVIDER,
-        "skywalking": _OTHER_PROVIDER,
         "plugin": NotBuilt(when_empty, "plugins of Argo Rollouts can't be loaded; ask prometheus or web"),
     },
     Authentication: {"sigv4": NotBuilt(when_empty, "use oauth2 or basicAuth, or a proxy that signs requests for AWS")},

@@ -89,6 +89,9 @@ class Http:
                 headers = _allowed(headers, url, onward)
                 if answer.status in (301, 302, 303) and method != "GET":
                     method, body = "GET", None
+                if body is not None and urlsplit(onward).hostname != urlsplit(url).hostname:
+                    # A body may hold a credential just as well as a header.
+                    raise AnswerError("redirects what is sent to another host; give that address if it is right")
                 url = onward
         raise AnswerError("sends the question round in circles")
 

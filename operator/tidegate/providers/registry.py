@@ -45,6 +45,13 @@ def _over_http(name: str, cls: str) -> Make:
 PROVIDERS: Final[Mapping[str, Make]] = {
     "prometheus": _prometheus,
     "web": _over_http("web", "Web"),
+    "datadog": _over_http("datadog", "Datadog"),
+    "wavefront": _over_http("wavefront", "Wavefront"),
+    "newRelic": _over_http("new_relic", "NewRelic"),
+    "graphite": _over_http("graphite", "Graphite"),
+    "influxdb": _over_http("influxdb", "InfluxDB"),
+    "skywalking": _over_http("skywalking", "SkyWalking"),
+    "cloudWatch": _over_http("cloud_watch", "CloudWatch"),
 }
 
 

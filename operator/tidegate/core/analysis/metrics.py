@@ -139,7 +139,11 @@ def _timeout(provider: api.MetricProvider) -> timedelta:
         return timedelta(seconds=provider.prometheus.timeout)
     if provider.web is not None:
         return timedelta(seconds=provider.web.timeout_seconds) if provider.web.timeout_seconds else SHORT_TIMEOUT
-    return TIMEOUT
+    if provider.datadog is not None:
+        return parse_duration(provider.datadog.request_timeout) if provider.datadog.request_timeout else SHORT_TIMEOUT
+    if provider.new_relic is not None and provider.new_relic.timeout:
+        return max(TIMEOUT, timedelta(seconds=provider.new_relic.timeout) + SHORT_TIMEOUT)
+    return SHORT_TIMEOUT if provider.graphite is not None else TIMEOUT
 
 
 def _check_late(provider: api.MetricProvider, path: str, problems: list[Problem]) -> None:
