@@ -20,7 +20,8 @@ import structlog
 
 from tidegate.core.analysis.secrecy import conceal
 from tidegate.core.analysis.world import Measure, Reading
-from tidegate.providers.http import AskError, Http
+from tidegate.providers.http import Http
+from tidegate.providers.talk import AskError
 
 GRACE_SECONDS: Final = 1.0
 """How much longer than its timeout a provider may take to say so itself, in its own words."""

@@ -19,7 +19,8 @@ from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import format_time, parse_duration
 from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import AskError, Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import AskError, Talk
 from tidegate.providers.wording import answered, shortened
 
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"

@@ -17,7 +17,8 @@ from tidegate.core.analysis.values import show_json, show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
 from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 
 _ADDRESS: Final = "https://api.datadoghq.com"
 _SECRET: Final = "datadog"  # noqa: S105 - its name

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 
 _SPACE: Final = re.compile(r"\s+")
 _SHOWN_VALUES: Final = 50

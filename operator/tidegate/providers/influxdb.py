@@ -13,7 +13,8 @@ import orjson
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 from tidegate.providers.wording import AnswerError, shortened
 
 _SECRET: Final = "influxdb"  # noqa: S105 - its name

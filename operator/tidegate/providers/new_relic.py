@@ -11,7 +11,8 @@ from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker, SecretError
 from tidegate.providers.graphql import complaint
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
 _SECRET: Final = "newrelic"  # noqa: S105 - its name

@@ -27,8 +27,9 @@ from tidegate.core.analysis.moments import moment
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
 from tidegate.providers.base import NOBODY, Asker, OnQuery
-from tidegate.providers.http import AskError, Http, Talk, breaks_line, broken_header, header_map, of_address
+from tidegate.providers.http import Http, of_address
 from tidegate.providers.prometheus_answers import read_answer
+from tidegate.providers.talk import AskError, Talk, breaks_line, broken_header, header_map
 from tidegate.providers.threads import DaemonPool
 from tidegate.providers.wording import AnswerError, explain, public_address
 

@@ -13,7 +13,8 @@ from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
 from tidegate.providers.base import NOBODY, Asker
 from tidegate.providers.graphql import complaint
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
 _LONGEST_VALUE: Final = 2000

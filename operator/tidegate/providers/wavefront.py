@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http, Talk
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
 _SECRET: Final = "wavefront-api-tokens"  # noqa: S105 - its name

@@ -11,7 +11,8 @@ from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
 from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http, Talk, header_map
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk, header_map
 from tidegate.providers.wording import shortened
 
 _LONGEST_VALUE: Final = 2000
