@@ -115,6 +115,27 @@ def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [(None, [None]), ("secrets={datadog,web-token}", [["datadog", "web-token"]]), ("secrets=null", [])],
+)
+def test_secrets_may_only_be_got_and_only_those_that_are_named(
+    lab: Lab, value: str | None, names: list[list[str] | None]
+) -> None:
+    for namespaced in ("true", "false"):
+        objects = render(lab, f"namespaced={namespaced}", *([value] if value else []))
+        rules = [
+            rule
+            for obj in objects
+            if obj["kind"] in ("ClusterRole", "Role") and obj["metadata"]["name"].startswith("tidegate")
+            for rule in obj["rules"]
+            if "secrets" in rule["resources"]
+        ]
+
+        assert [rule.get("resourceNames") for rule in rules] == names
+        assert all(rule["verbs"] == ["get"] for rule in rules)
+
+
 def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> None:
     assert any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab))
     assert not any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab, "replicas=1"))

@@ -9,15 +9,55 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Str, int_of
+from tidegate.api.common import SPEC, Bool, IntOrString, Str, int_of
+from tidegate.api.providers import (
+    CloudWatchMetric,
+    DatadogMetric,
+    GraphiteMetric,
+    InfluxdbMetric,
+    NewRelicMetric,
+    PrometheusMetric,
+    SkyWalkingMetric,
+    WavefrontMetric,
+    WebMetric,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class FieldRef:
+    """A field of the Rollout."""
+
+    field_path: Str
+    """Where the field stands, such as metadata.name, metadata.labels['app'] or spec.template.spec.nodeName."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class ValueFromHash:
-    """An argument's value, taken from one of the Rollout's versions."""
+    """An argument's value, taken from the Rollout."""
 
     pod_template_hash_value: Literal["Stable", "Latest"] | None = None
     """The pod template hash of the stable or of the latest version: Stable or Latest."""
+    field_ref: FieldRef | None = None
+    """A field of the Rollout, as it is when the run is created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SecretKeyRef:
+    """One entry of a Secret."""
+
+    name: Str
+    """The name of a Secret in the run's namespace."""
+    key: Str
+    """Which of the Secret's entries to take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ValueFrom:
+    """Where an argument's value comes from."""
+
+    secret_key_ref: SecretKeyRef | None = None
+    """An entry of a Secret, read for each measurement. It may be used within provider only, and is shown
+    nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -28,21 +68,13 @@ class Argument:
     """The argument's name. Queries and conditions use it as {{args.name}}."""
     value: Str | None = None
     """The argument's value. A template without it leaves it to the Rollout."""
+    value_from: ValueFrom | None = None
+    """Where the value comes from instead."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class PrometheusMetric:
-    """A query to Prometheus."""
-
-    address: Str = ""
-    """The server's address, such as http://prometheus:9090. Default: the one that the operator was started
-    with."""
-    query: Str = ""
-    """The query, in PromQL."""
-    timeout: Natural | None = None
-    """Seconds that the query may take. Default: 30."""
-    insecure: Bool = False
-    """Whether to accept any TLS certificate of the server. Default: false."""
+    @property
+    def secret(self) -> SecretKeyRef | None:
+        """The entry of a Secret that the value is, if it is one."""
+        return self.value_from.secret_key_ref if self.value_from is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -51,6 +83,22 @@ class MetricProvider:
 
     prometheus: PrometheusMetric | None = None
     """Ask Prometheus."""
+    web: WebMetric | None = None
+    """Ask any server that answers with JSON."""
+    datadog: DatadogMetric | None = None
+    """Ask Datadog."""
+    wavefront: WavefrontMetric | None = None
+    """Ask Wavefront."""
+    new_relic: NewRelicMetric | None = None
+    """Ask New Relic."""
+    graphite: GraphiteMetric | None = None
+    """Ask Graphite."""
+    influxdb: InfluxdbMetric | None = None
+    """Ask InfluxDB."""
+    skywalking: SkyWalkingMetric | None = None
+    """Ask SkyWalking."""
+    cloud_watch: CloudWatchMetric | None = None
+    """Ask Amazon CloudWatch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -53,6 +53,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("AnalysisRun", *_ARGO, "analysisruns"),
         Resource("ReplicaSet", "apps", "v1", "replicasets"),
         Resource("Service", "", "v1", "services"),
+        Resource("Secret", "", "v1", "secrets"),
         Resource("Pod", "", "v1", "pods"),
         Resource("Event", "", "v1", "events"),
         Resource("VirtualService", *_ISTIO, "virtualservices"),

@@ -24,6 +24,7 @@ from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Key
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
@@ -48,10 +49,12 @@ class EngineSettings:
     """How one process of the operator runs.
 
     namespace: the one to work in; empty for all. lease: where leaders are elected; None works without election.
+    home: the namespace of the operator itself, where providers look for the Secrets that they are set up with.
     rate, burst: API requests a second, and at once.
     """
 
     namespace: str = ""
+    home: str = "default"
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
@@ -91,7 +94,8 @@ class Engine:
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
         rollouts = Rollouts(self.store, self._writer, self.recorder, now)
-        runs = Runs(self.store, self._writer, self.recorder, providers, now)
+        measuring = Measuring(providers, self.client, settings.home, now)
+        runs = Runs(self.store, self._writer, self.recorder, measuring, now)
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
         self._providers = providers

@@ -65,7 +65,7 @@ class Gatherer:
         uid = raw["metadata"]["uid"]
         spec = read.spec
         templates = _templates(view, key.namespace, spec)
-        if problems := self._check_analyses(key, read, templates):
+        if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         return World(
             now=now,
@@ -81,7 +81,9 @@ class Gatherer:
             templates=templates,
         )
 
-    def _check_analyses(self, key: Key, read: _Read, templates: Templates) -> tuple[Problem, ...]:
+    def _check_analyses(
+        self, key: Key, rollout: Mapping[str, Any], read: _Read, templates: Templates
+    ) -> tuple[Problem, ...]:
         """Problems of the analyses, found anew only when the spec or a template has changed."""
         assert read.spec is not None
         if not templates:
@@ -89,7 +91,7 @@ class Gatherer:
         versions = tuple(raw["metadata"]["resourceVersion"] if raw else None for raw in templates.values())
         known = self._checked.get(key)
         if known is None or known[0] is not read or known[1] != versions:
-            known = self._checked[key] = (read, versions, check_analyses(read.spec, templates))
+            known = self._checked[key] = (read, versions, check_analyses(rollout, read.spec, templates))
         return known[2]
 
     def _spec(self, key: Key, raw: Mapping[str, Any]) -> _Read:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -11,11 +10,11 @@ from tidegate.cluster.errors import Conflict
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store
 from tidegate.core.analysis.decide import decide
-from tidegate.core.analysis.world import Measure, RunWorld, Taken
+from tidegate.core.analysis.world import RunWorld, Taken
 from tidegate.core.plan import Key
 from tidegate.engine.controller import DONE, Outcome
+from tidegate.engine.measuring import Measuring
 from tidegate.engine.writing import Writer, status_write
-from tidegate.providers.base import Providers
 
 _ATTEMPTS: Final = 4
 
@@ -28,13 +27,13 @@ class Runs:
         store: Store,
         writer: Writer,
         recorder: Recorder,
-        providers: Providers,
+        measuring: Measuring,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._writer = writer
         self._recorder = recorder
-        self._providers = providers
+        self._measuring = measuring
         self._now = now
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -48,7 +47,7 @@ class Runs:
                 return DONE
             plan = decide(RunWorld(run, self._now(), readings))
             if plan.measures and not readings:
-                readings = tuple(await asyncio.gather(*map(self._take, plan.measures)))
+                readings = await self._measuring.take(key.namespace, plan.measures)
                 continue
             if plan.status is None:
                 return Outcome(self._until(plan.again_at))
@@ -63,11 +62,6 @@ class Runs:
                 self._recorder.record(run, event)
             return Outcome(self._until(plan.again_at))
         return Outcome(0.0)
-
-    async def _take(self, measure: Measure) -> Taken:
-        started = self._now()
-        reading = await self._providers.take(measure)
-        return Taken(measure.metric, started, self._now(), reading)
 
     async def _write(self, key: Key, run: Mapping[str, Any], status: Mapping[str, Any]) -> None:
         await self._writer.send(status_write(run, status), key)

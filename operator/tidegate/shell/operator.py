@@ -77,7 +77,9 @@ def _end_at_once(error: Exception) -> None:
 def engine_settings(settings: Settings) -> EngineSettings:
     """The engine's part of the settings."""
     lease = Key("Lease", settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
-    return EngineSettings(namespace=settings.namespace, identity=settings.identity, lease=lease)
+    return EngineSettings(
+        namespace=settings.namespace, home=settings.lease_namespace, identity=settings.identity, lease=lease
+    )
 
 
 async def _watch(engine: Engine, transport: HttpTransport, settings: Settings, stop: asyncio.Event) -> None:

@@ -48,7 +48,9 @@ def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, no
     for metric in metrics:
         at = progress.of(metric).due_at(metric, started_at)
         if at is not None and at <= now:
-            due.append(Measure(metric.name, metric.provider, metric.timeout))
+            due.append(
+                Measure(metric.name, metric.provider, metric.timeout, metric.secrets, metric.interval, started_at)
+            )
     return tuple(due)
 
 

@@ -15,22 +15,20 @@ from tidegate.api.analysis import AnalysisTemplateSpec
 from tidegate.api.parsing import parse_template
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutArgument
-from tidegate.core.analysis.arguments import Hashes, merge_arguments, settle_arguments
+from tidegate.core.analysis.arguments import Source, merge_arguments, settle_arguments
 from tidegate.core.analysis.metrics import read_metrics
 
 
 def compose(
     templates: Sequence[Mapping[str, Any]],
     args: Sequence[RolloutArgument],
-    *,
-    stable_hash: str,
-    latest_hash: str,
+    source: Source,
     path: str = "spec",
 ) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
     """The spec of an AnalysisRun, or what is wrong.
 
     templates: raw AnalysisTemplates and ClusterAnalysisTemplates, in the Rollout's order.
-    args: what the Rollout gives. stable_hash, latest_hash: what podTemplateHashValue stands for.
+    args: what the Rollout gives. source: what their valueFrom stands for.
     path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
     """
     problems: list[Problem] = []
@@ -41,7 +39,7 @@ def compose(
         if spec is not None:
             specs.append((_called(template), spec))
     declared, clashes = merge_arguments([(called, spec.args) for called, spec in specs])
-    values, unsettled = settle_arguments(declared, args, Hashes(stable_hash, latest_hash), f"{path}.args")
+    settled, unsettled = settle_arguments(declared, args, source, f"{path}.args")
     problems += [*clashes, *unsettled, *_same_names(specs)]
     if problems:
         return None, tuple(problems)
@@ -49,17 +47,11 @@ def compose(
     for template in templates:
         raw = (template.get("spec") or {}).get("metrics") or []
         metrics += raw
-        problems += read_metrics(raw, values, f"{_called(template)}: spec.metrics")[1]
+        problems += read_metrics(raw, settled, f"{_called(template)}: spec.metrics")[1]
     if problems:
         return None, tuple(problems)
-    return _spec(metrics, values), ()
-
-
-def _spec(metrics: Sequence[Any], values: Mapping[str, str]) -> dict[str, Any]:
-    spec: dict[str, Any] = {"metrics": list(metrics)}
-    if values:
-        spec["args"] = [{"name": name, "value": value} for name, value in values.items()]
-    return spec
+    written = settled.write()
+    return {"metrics": metrics, **({"args": written} if written else {})}, ()
 
 
 def _same_names(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> list[Problem]:

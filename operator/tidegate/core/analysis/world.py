@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.api.analysis import SecretKeyRef
 from tidegate.core.plan import Event
 
 
@@ -26,6 +27,7 @@ class Reading:
     error: why there is no value; empty when there is one. It never holds credentials.
     metadata: more about the measurement for the status, such as a provider's warnings.
     asked: what was asked, for the metric's entry in the status, such as the resolved query.
+    hidden: credentials that the texts above are free of, and whatever is said about `value` must be too.
     """
 
     value: Any = None
@@ -33,6 +35,7 @@ class Reading:
     error: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,17 @@ class Measure:
     """A measurement to take now.
 
     spec: the metric's provider mapping with one key, the provider's name (`{"prometheus": {...}}`), with
-        every argument filled in.
+        every argument filled in but for those in `secrets`, which whoever measures reads at that moment.
     timeout: the longest that it may take; the reading is an error after that.
+    interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
     """
 
     metric: str
     spec: Mapping[str, Any]
     timeout: timedelta
+    secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
+    interval: timedelta | None = None
+    run_started_at: datetime | None = None
 
     @property
     def provider(self) -> str:

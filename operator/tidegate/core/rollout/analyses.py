@@ -8,7 +8,8 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
-from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.arguments import Source
+from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.templates import compose
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
@@ -42,14 +43,16 @@ def analyses(spec: RolloutSpec) -> Iterator[tuple[str, RolloutAnalysis]]:
             yield POST_PROMOTION, blue_green.post_promotion_analysis
 
 
-def check_analyses(spec: RolloutSpec, templates: Templates) -> tuple[Problem, ...]:
+def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Templates) -> tuple[Problem, ...]:
     """Why an analysis can't be run: a missing or broken template, an argument without a value, no end.
 
-    Found before an update begins, so that a typing error holds it up and never undoes it.
+    Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
+    on nothing of the raw Rollout but its spec.
     """
+    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
-        problems += _missing(path, analysis, templates) or _broken(path, analysis, templates)
+        problems += _missing(path, analysis, templates) or _broken(path, analysis, templates, source)
     return tuple(problems)
 
 
@@ -63,21 +66,14 @@ def _missing(path: str, analysis: RolloutAnalysis, templates: Templates) -> list
     return problems
 
 
-def _broken(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[Problem]:
+def _broken(path: str, analysis: RolloutAnalysis, templates: Templates, source: Source) -> list[Problem]:
     raws = [templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
-    spec, problems = compose(
-        [raw for raw in raws if raw is not None],
-        analysis.args,
-        stable_hash=_ANY_HASH,
-        latest_hash=_ANY_HASH,
-        path=path,
-    )
+    spec, problems = compose([raw for raw in raws if raw is not None], analysis.args, source, path)
     if spec is None:
         return list(problems)
     if path == BACKGROUND:
         return []
-    values = {argument["name"]: argument["value"] for argument in spec.get("args") or ()}
-    metrics, _ = read_metrics(spec["metrics"], values, path)
+    metrics, _ = read_run({"spec": spec})
     return [
         Problem(
             f"{path}.templates",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis
+from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import compose, run_body
 from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
@@ -166,9 +167,8 @@ def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, A
     spec, problems = compose(
         [raw for raw in raws if raw is not None],
         analysis.args,
-        stable_hash=draft.release.stable_hash,
-        latest_hash=draft.release.hash,
-        path=gate.path,
+        Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout),
+        gate.path,
     )
     if spec is None:
         raise RefusedError(problems)
