@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.analysis.simulation import metric
-from tidegate.api.rollout import RolloutArgument, ValueFromHash
+from tidegate.api.analysis import DryRun, MeasurementRetention
+from tidegate.api.rollout import RolloutAnalysis, RolloutArgument, ValueFromHash
 from tidegate.core.analysis.templates import compose, run_body
 
 PATH = "spec.strategy.canary.steps[1].analysis"
@@ -22,8 +23,8 @@ def template(name: str, *metrics: dict[str, Any], kind: str = "AnalysisTemplate"
     }
 
 
-def composed(*templates: dict[str, Any], args: tuple[RolloutArgument, ...] = ()) -> Any:
-    return compose(templates, args, stable_hash="6fd5", latest_hash="7c9b", path=PATH)
+def composed(*templates: dict[str, Any], **added: Any) -> Any:
+    return compose(templates, RolloutAnalysis(**added), stable_hash="6fd5", latest_hash="7c9b", path=PATH)
 
 
 def test_metrics_of_several_templates_stand_side_by_side_with_their_placeholders() -> None:
@@ -156,6 +157,58 @@ def test_all_problems_are_told_at_once() -> None:
     _, problems = composed(template("one", metric(interval="soon")), template("two", metric("b", count="x")))
 
     assert len(problems) == 2
+
+
+def test_what_the_rollout_says_of_metrics_stands_before_what_the_templates_say() -> None:
+    one = template(
+        "one", metric("rate"), dryRun=[{"metricName": "rate"}], measurementRetention=[{"metricName": "*", "limit": 3}]
+    )
+    two = template("two", metric("errors"), dryRun=[{"metricName": "^err"}])
+
+    spec, problems = composed(
+        one,
+        two,
+        dry_run=(DryRun(metric_name="errors"),),
+        measurement_retention=(MeasurementRetention(metric_name="rate", limit=20),),
+    )
+
+    assert problems == ()
+    assert spec["dryRun"] == [{"metricName": "errors"}, {"metricName": "rate"}, {"metricName": "^err"}]
+    assert spec["measurementRetention"] == [{"metricName": "rate", "limit": 20}, {"metricName": "*", "limit": 3}]
+
+
+def test_a_rule_of_one_template_may_mean_a_metric_of_another() -> None:
+    _, problems = composed(
+        template("one", metric("rate"), dryRun=[{"metricName": "err"}]), template("two", metric("errors"))
+    )
+
+    assert problems == ()
+
+
+RULES = [
+    ("dryRun", {"metricName": "eror"}, "'eror' matches no metric; there are errors"),
+    ("dryRun", {"metricName": "err("}, "'err(' is not a regular expression"),
+    ("measurementRetention", {"metricName": "eror", "limit": 3}, "'eror' matches no metric"),
+    ("measurementRetention", {"metricName": "**", "limit": 3}, "'**' is not a regular expression"),
+]
+
+
+@pytest.mark.parametrize(("field", "rule", "message"), RULES)
+def test_a_rule_that_means_no_metric_is_refused_with_its_path(field: str, rule: dict[str, Any], message: str) -> None:
+    """A misspelt dry run would make a metric decide that was only to be watched."""
+    good = {**rule, "metricName": "*"}
+
+    spec, problems = composed(template("one", metric("errors"), **{field: [good, rule]}))
+
+    assert spec is None
+    assert [problem.path for problem in problems] == [f"AnalysisTemplate one: spec.{field}[1].metricName"]
+    assert message in problems[0].message
+
+
+def test_a_rule_of_the_rollout_that_means_no_metric_is_refused_with_its_path() -> None:
+    _, problems = composed(template("one", metric("errors")), dry_run=(DryRun(metric_name="rate"),))
+
+    assert [problem.path for problem in problems] == [f"{PATH}.dryRun[0].metricName"]
 
 
 def test_a_run_belongs_to_its_owner() -> None:

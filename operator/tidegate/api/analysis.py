@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Str, int_of
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Str, int_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -94,6 +94,24 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class DryRun:
+    """Metrics that are only watched: whatever they measure, the run's end is decided by the others."""
+
+    metric_name: Str
+    """A regular expression that is found in the names of these metrics; * means all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class MeasurementRetention:
+    """How many measurements of some metrics the status keeps."""
+
+    metric_name: Str
+    """A regular expression that is found in the names of these metrics; * means all of them."""
+    limit: Int
+    """How many to keep, the latest. 0 or less means the default of 10."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AnalysisTemplateSpec:
     """What to measure, for use by Rollouts."""
 
@@ -101,6 +119,10 @@ class AnalysisTemplateSpec:
     """The metrics. At least one."""
     args: tuple[Argument, ...] = ()
     """The arguments that queries and conditions use."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -111,5 +133,9 @@ class AnalysisRunSpec:
     """The metrics. At least one."""
     args: tuple[Argument, ...] = ()
     """The arguments that queries and conditions use, with their values."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
     terminate: Bool = False
     """End the run now. What has been measured until then decides."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.analysis import ValueFromHash
+from tidegate.api.analysis import DryRun, MeasurementRetention, ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
@@ -92,6 +92,11 @@ class RolloutAnalysis:
     """The templates whose metrics the run measures. At least one."""
     args: tuple[RolloutArgument, ...] = ()
     """Arguments for the templates. They override the values that the templates give."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched, beside those that the templates name."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10, beside what the templates say. Where both mean a metric,
+    the template counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

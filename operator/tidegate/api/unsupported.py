@@ -119,14 +119,10 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "activeMetadata": _CONTENT,
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
-    RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
+    RolloutAnalysis: {"analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
-    AnalysisTemplateSpec: {
-        "dryRun": _CONTENT,
-        "measurementRetention": _CONTENT,
-        "templates": NotBuilt(when_empty, "name each template in the Rollout"),
-    },
-    AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
+    AnalysisTemplateSpec: {"templates": NotBuilt(when_empty, "name each template in the Rollout")},
+    AnalysisRunSpec: {"ttlStrategy": _CONTENT},
     Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
     MetricProvider: {
         "kayenta": _ONLY_PROMETHEUS,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.analysis.progress import MetricProgress, Progress, unknown_fields
+from tidegate.core.analysis.progress import Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Event
@@ -69,21 +69,23 @@ def _with_readings(metrics: Sequence[Metric], progress: Progress, readings: Sequ
         metric = by_name.get(taken.metric)
         if metric is None or progress.started_at is None:
             continue
-        entry = entries.get(metric.name) or MetricProgress(metric.name)
+        entry = progress.of(metric)
         at = entry.due_at(metric, progress.started_at)
         if at is not None and at <= taken.started_at:
             verdict = judge_measurement(metric, taken.reading)
-            entries[metric.name] = entry.with_measurement(taken, verdict)
+            entries[metric.name] = entry.with_measurement(taken, verdict, metric.retention)
     return replace(progress, metrics=entries)
 
 
 def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, now: datetime) -> Progress:
     """Progress with the verdict of every metric and of the run.
 
-    The first bad metric ends the run in this same decision: an abort must not wait for another round.
+    The first bad metric ends the run in this same decision: an abort must not wait for another round. One that is only
+    watched is waited for, but what comes of it decides nothing.
     """
+    deciding = [metric for metric in metrics if not metric.dry_run]
     verdicts = _verdicts(metrics, progress, terminating=terminate)
-    ending = terminate or any(verdict.phase in BAD for verdict in verdicts.values())
+    ending = terminate or any(verdicts[metric.name].phase in BAD for metric in deciding if metric.name in verdicts)
     if ending:
         verdicts = _verdicts(metrics, progress, terminating=True)
     entries = {
@@ -94,8 +96,9 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     done = ending or all(judged.of(metric).ended for metric in metrics)
     if not done:
         return replace(judged, phase="Running", message="")
-    phase = worst(verdict.phase for verdict in verdicts.values()) or "Successful"
-    message = _reason(metrics, judged, verdicts) or ("Run Terminated" if terminate else "")
+    decisive = {metric.name: verdicts[metric.name] for metric in deciding if metric.name in verdicts}
+    phase = worst(verdict.phase for verdict in decisive.values()) or "Successful"
+    message = _reason(deciding, judged, decisive) or ("Run Terminated" if terminate else "")
     return replace(judged, phase=phase, message=message, completed_at=_second(now))
 
 

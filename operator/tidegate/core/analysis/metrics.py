@@ -7,7 +7,7 @@ same checks as a fresh one. Conditions are compiled once per text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tidegate.api.parsing import parse_metrics, parse_run
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import UnresolvedError, fill, read_arguments
 from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
+from tidegate.core.analysis.selection import at, select_dry_run, select_retention
 from tidegate.core.times import parse_duration
 
 HISTORY: Final = 10
@@ -39,6 +40,8 @@ class Metric:
     failure_limit: so many failures are borne, one more is a verdict. None when failures don't count (-1 in
     the spec).
     consecutive_success_limit: so many successes in a row are a verdict; 0 when that doesn't count.
+    dry_run: the metric is only watched; the run's end is decided by the others.
+    retention: how many measurements the status keeps.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Metric:
     consecutive_error_limit: int = CONSECUTIVE_ERROR_LIMIT
     consecutive_success_limit: int = 0
     timeout: timedelta = TIMEOUT
+    dry_run: bool = False
+    retention: int = HISTORY
 
 
 def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
@@ -63,7 +68,25 @@ def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem,
     values, problems = read_arguments(spec.args, "spec.args")
     if problems:
         return (), problems
-    return read_metrics(run["spec"]["metrics"], values, "spec.metrics")
+    metrics, problems = read_metrics(run["spec"]["metrics"], values, "spec.metrics")
+    return _with_rules(metrics, spec) if not problems else ((), problems)
+
+
+def _with_rules(
+    metrics: tuple[Metric, ...], spec: api.AnalysisRunSpec
+) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+    """Metrics with what the run says of several of them at once."""
+    if not spec.dry_run and not spec.measurement_retention:
+        return metrics, ()
+    names = [metric.name for metric in metrics]
+    dry, wrong = select_dry_run(at("spec.dryRun", spec.dry_run), names)
+    limits, wrong_too = select_retention(at("spec.measurementRetention", spec.measurement_retention), names)
+    if wrong or wrong_too:
+        return (), (*wrong, *wrong_too)
+    chosen = (
+        replace(metric, dry_run=metric.name in dry, retention=limits.get(metric.name, HISTORY)) for metric in metrics
+    )
+    return tuple(chosen), ()
 
 
 def read_metrics(

@@ -67,7 +67,7 @@ def _broken(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[
     raws = [templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
     spec, problems = compose(
         [raw for raw in raws if raw is not None],
-        analysis.args,
+        analysis,
         stable_hash=_ANY_HASH,
         latest_hash=_ANY_HASH,
         path=path,

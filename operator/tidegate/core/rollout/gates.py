@@ -165,7 +165,7 @@ def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, A
     raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
     spec, problems = compose(
         [raw for raw in raws if raw is not None],
-        analysis.args,
+        analysis,
         stable_hash=draft.release.stable_hash,
         latest_hash=draft.release.hash,
         path=gate.path,
