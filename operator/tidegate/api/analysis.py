@@ -112,11 +112,24 @@ class MeasurementRetention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TemplateRef:
+    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
+
+    template_name: Str
+    """The template's name."""
+    cluster_scope: Bool = False
+    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
+    namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AnalysisTemplateSpec:
     """What to measure, for use by Rollouts."""
 
     metrics: tuple[Metric, ...] = ()
-    """The metrics. At least one."""
+    """The metrics. At least one, here or in a template that this one contains."""
+    templates: tuple[TemplateRef, ...] = ()
+    """Templates whose metrics, arguments and rules belong to this one too."""
     args: tuple[Argument, ...] = ()
     """The arguments that queries and conditions use."""
     dry_run: tuple[DryRun, ...] = ()

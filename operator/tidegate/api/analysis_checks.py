@@ -20,7 +20,12 @@ _HTTP_ADDRESS: Final = re.compile(r"https?://[^/\s]+\S*")
 
 def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Problem]:
     """Every problem of a template's or a run's spec."""
-    yield from check_metrics(spec.metrics, "spec.metrics")
+    nested = spec.templates if isinstance(spec, AnalysisTemplateSpec) else ()
+    if spec.metrics or not nested:
+        yield from check_metrics(spec.metrics, "spec.metrics")
+    for index, ref in enumerate(nested):
+        if not ref.template_name:
+            yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
 
 

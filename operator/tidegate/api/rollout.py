@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.analysis import DryRun, MeasurementRetention, ValueFromHash
+from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef, ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
@@ -59,17 +59,6 @@ class LabelSelector:
             if labels.get(key) != value:
                 return False
         return all(requirement.matches(labels) for requirement in self.match_expressions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class TemplateRef:
-    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
-
-    template_name: Str
-    """The template's name."""
-    cluster_scope: Bool = False
-    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
-    namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -16,7 +16,6 @@ from typing import Any, Final, get_args
 
 from tidegate.api.analysis import (
     AnalysisRunSpec,
-    AnalysisTemplateSpec,
     Argument,
     MetricProvider,
     PrometheusMetric,
@@ -121,7 +120,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     RolloutAnalysis: {"analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
-    AnalysisTemplateSpec: {"templates": NotBuilt(when_empty, "name each template in the Rollout")},
     AnalysisRunSpec: {"ttlStrategy": _CONTENT},
     Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
     MetricProvider: {

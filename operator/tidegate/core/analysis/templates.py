@@ -31,7 +31,7 @@ def compose(
 ) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
     """The spec of an AnalysisRun, or what is wrong.
 
-    templates: raw AnalysisTemplates and ClusterAnalysisTemplates, in the Rollout's order.
+    templates: raw AnalysisTemplates and ClusterAnalysisTemplates, unfolded (`nesting`).
     analysis: what the Rollout adds to them. stable_hash, latest_hash: what podTemplateHashValue stands for.
     path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
     """
@@ -50,7 +50,9 @@ def compose(
     metrics: list[Any] = []
     metric_names: list[str] = []
     for template in templates:
-        raw = (template.get("spec") or {}).get("metrics") or []
+        raw = (template.get("spec") or {}).get("metrics")
+        if not raw:
+            continue  # it contains other templates
         metrics += raw
         read, wrong = read_metrics(raw, values, f"{_called(template)}: spec.metrics")
         metric_names += [metric.name for metric in read]

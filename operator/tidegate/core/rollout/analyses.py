@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
 from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.nesting import Templates, unfold
 from tidegate.core.analysis.templates import compose
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
 POST_PROMOTION: Final = "spec.strategy.blueGreen.postPromotionAnalysis"
-
-Templates = Mapping[tuple[bool, str], Mapping[str, Any] | None]
-"""Raw templates by (cluster-wide?, name); None where there is none."""
 
 _ANY_HASH: Final = "0"
 
@@ -49,31 +46,24 @@ def check_analyses(spec: RolloutSpec, templates: Templates) -> tuple[Problem, ..
     """
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
-        problems += _missing(path, analysis, templates) or _broken(path, analysis, templates)
+        problems += _problems(path, analysis, templates)
     return tuple(problems)
 
 
-def _missing(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[Problem]:
-    problems = []
-    for position, ref in enumerate(analysis.templates):
-        if templates.get((ref.cluster_scope, ref.template_name)) is None:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
-            at = f"{path}.templates[{position}].templateName"
-            problems.append(Problem(at, f"{kind} {ref.template_name} not found"))
-    return problems
+def composed(
+    path: str, analysis: RolloutAnalysis, templates: Templates, *, stable_hash: str, latest_hash: str
+) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
+    """The spec of the run that an analysis asks for, or what is wrong with it."""
+    raws, problems = unfold(analysis.templates, templates, f"{path}.templates")
+    if problems:
+        return None, problems
+    return compose(raws, analysis, stable_hash=stable_hash, latest_hash=latest_hash, path=path)
 
 
-def _broken(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[Problem]:
-    raws = [templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
-    spec, problems = compose(
-        [raw for raw in raws if raw is not None],
-        analysis,
-        stable_hash=_ANY_HASH,
-        latest_hash=_ANY_HASH,
-        path=path,
-    )
+def _problems(path: str, analysis: RolloutAnalysis, templates: Templates) -> Sequence[Problem]:
+    spec, problems = composed(path, analysis, templates, stable_hash=_ANY_HASH, latest_hash=_ANY_HASH)
     if spec is None:
-        return list(problems)
+        return problems
     if path == BACKGROUND:
         return []
     values = {argument["name"]: argument["value"] for argument in spec.get("args") or ()}

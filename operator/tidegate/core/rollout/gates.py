@@ -12,7 +12,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis
-from tidegate.core.analysis.templates import compose, run_body
+from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
 from tidegate.core.rollout.release import Draft
@@ -162,13 +162,12 @@ def forget_old(draft: Draft) -> None:
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
-    raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
-    spec, problems = compose(
-        [raw for raw in raws if raw is not None],
+    spec, problems = analyses.composed(
+        gate.path,
         analysis,
+        draft.world.templates,
         stable_hash=draft.release.stable_hash,
         latest_hash=draft.release.hash,
-        path=gate.path,
     )
     if spec is None:
         raise RefusedError(problems)
