@@ -74,6 +74,16 @@ class RolloutArgument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RunMetadata:
+    """Labels and annotations for something that the Rollout creates."""
+
+    labels: StringMap | None = None
+    """Labels, beside those that it has anyway."""
+    annotations: StringMap | None = None
+    """Annotations, beside those that it has anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutAnalysis:
     """Templates that together make one AnalysisRun, and the arguments for them."""
 
@@ -86,6 +96,8 @@ class RolloutAnalysis:
     measurement_retention: tuple[MeasurementRetention, ...] = ()
     """How many measurements to keep, where that is not 10, beside what the templates say. Where both mean a metric,
     the template counts."""
+    analysis_run_metadata: RunMetadata | None = None
+    """Labels and annotations for the AnalysisRun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

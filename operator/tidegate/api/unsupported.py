@@ -27,7 +27,6 @@ from tidegate.api.rollout import (
     CanaryStrategy,
     IstioDestinationRule,
     IstioVirtualService,
-    RolloutAnalysis,
     RolloutSpec,
     TrafficRouting,
 )
@@ -118,7 +117,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "activeMetadata": _CONTENT,
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
-    RolloutAnalysis: {"analysisRunMetadata": _CONTENT},
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
     AnalysisRunSpec: {"ttlStrategy": _CONTENT},
     Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},

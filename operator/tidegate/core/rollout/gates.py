@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis
+from tidegate.api.rollout import RolloutAnalysis, RunMetadata
 from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
@@ -178,7 +178,13 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
     """Create the run that the status names."""
     release, world = draft.release, draft.world
     selector = world.rollout["spec"]["selector"].get("matchLabels") or {}
-    labels = {**selector, names.POD_TEMPLATE_HASH: release.hash, names.RUN_TYPE: gate.run_type}
+    given = analysis.analysis_run_metadata or RunMetadata()
+    labels = {
+        **selector,
+        **(given.labels or {}),
+        names.POD_TEMPLATE_HASH: release.hash,
+        names.RUN_TYPE: gate.run_type,
+    }
     if gate.step is not None:
         labels[names.RUN_STEP_INDEX] = str(gate.step)
     body = run_body(
@@ -186,7 +192,7 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
         namespace=world.namespace,
         owner=world.rollout,
         labels=labels,
-        annotations={names.REVISION: str(release.revision)},
+        annotations={**(given.annotations or {}), names.REVISION: str(release.revision)},
         spec=composed(draft, gate, analysis),
     )
     draft.do(CreateRun(world.namespace, body, gate.words))

@@ -1,0 +1,125 @@
+"""Runs as a whole operator makes and ends them, on the cluster in memory and in virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.crash import stories
+from tests.crash.theatre import Obj, Theatre
+
+pytestmark = pytest.mark.looptime
+
+
+def canary(*steps: Obj, templates: list[Obj], **fields: Any) -> Theatre:
+    """A canary without a router and with these steps."""
+    return Theatre(
+        stories.rollout({"canary": {"steps": list(steps), **fields}}, replicas=2),
+        [stories.service("app"), *templates],
+        services=(),
+    )
+
+
+async def update(theatre: Theatre, phase: str = "Healthy") -> None:
+    """Deploy version 1, then version 2, and wait for the phase."""
+    theatre.deploy()
+    await theatre.play(lambda: theatre.is_at("Healthy"))
+    theatre.set_image("app:v2")
+    await theatre.play(lambda: theatre.is_at(phase))
+
+
+def runs(theatre: Theatre) -> list[Obj]:
+    return sorted(theatre.cluster.peek_all("AnalysisRun"), key=lambda run: str(run["metadata"]["name"]))
+
+
+def only(theatre: Theatre) -> Obj:
+    (run,) = runs(theatre)
+    return run
+
+
+def phase(theatre: Theatre, name: str) -> str | None:
+    run = theatre.cluster.peek("AnalysisRun", name)
+    return None if run is None else (run.get("status") or {}).get("phase", "")
+
+
+EVERYTHING: Obj = {
+    "templates": [{"templateName": "all"}],
+    "dryRun": [{"metricName": "^doubtful$"}],
+    "measurementRetention": [{"metricName": "success", "limit": 2}],
+    "analysisRunMetadata": {"labels": {"team": "shop"}, "annotations": {"example.com/why": "a release"}},
+}
+
+
+def all_templates() -> list[Obj]:
+    """A template that contains two: one that succeeds three times and one that fails."""
+    outer = stories.template("all", "good")
+    outer["spec"] = {"templates": [{"templateName": "rate"}, {"templateName": "doubtful"}]}
+    doubtful = stories.template("doubtful", "bad")
+    doubtful["spec"]["metrics"][0]["name"] = "doubtful"
+    return [outer, doubtful, stories.template("rate", "good", count=3, interval="1s")]
+
+
+def assert_everything(run: Obj) -> None:
+    """What the analysis says of the run stands in it, and was done."""
+    assert run["metadata"]["labels"] | {"team": "shop", "app": "app"} == run["metadata"]["labels"]
+    assert run["metadata"]["annotations"] == {"example.com/why": "a release", "rollout.argoproj.io/revision": "2"}
+    status = run["status"]
+    assert (status["phase"], status["dryRunSummary"]) == ("Successful", {"count": 1, "failed": 1})
+    results = {result["name"]: result for result in status["metricResults"]}
+    assert (results["success"]["count"], len(results["success"]["measurements"])) == (3, 2)
+    assert results["doubtful"]["dryRun"] is True
+
+
+async def test_a_step_hands_all_that_it_says_to_its_run() -> None:
+    async with canary({"analysis": EVERYTHING}, {"setWeight": 50}, templates=all_templates()) as theatre:
+        await update(theatre)
+
+    assert_everything(only(theatre))
+    assert only(theatre)["metadata"]["labels"]["step-index"] == "0"
+
+
+async def test_the_background_hands_all_that_it_says_to_its_run() -> None:
+    steps = ({"setWeight": 50}, {"pause": {"duration": 10}})
+    async with canary(*steps, templates=all_templates(), analysis=EVERYTHING) as theatre:
+        await update(theatre)
+
+    assert_everything(only(theatre))
+
+
+@pytest.mark.parametrize("place", ["prePromotionAnalysis", "postPromotionAnalysis"])
+async def test_blue_green_hands_all_that_it_says_to_its_run(place: str) -> None:
+    strategy = {"blueGreen": {"activeService": "app", place: EVERYTHING}}
+    theatre = Theatre(stories.rollout(strategy, replicas=2), [stories.service("app"), *all_templates()], services=())
+    async with theatre:
+        await update(theatre)
+
+    assert_everything(only(theatre))
+
+
+async def test_a_template_that_appears_on_the_second_level_lets_the_update_go_on() -> None:
+    outer, *inner = all_templates()
+    async with canary({"analysis": EVERYTHING}, templates=[outer]) as theatre:
+        theatre.deploy()
+        await theatre.play(lambda: theatre.status.get("phase") == "Degraded")
+        assert "AnalysisTemplate all: spec.templates[0].templateName: AnalysisTemplate rate not found" in str(
+            theatre.status["message"]
+        )
+        for template in inner:
+            theatre.cluster.create(template)
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+
+
+def by_hand(name: str, query: str = "{{args.what}}", **spec: Any) -> Obj:
+    """A run that a person creates from a template, as `kubectl argo rollouts create analysisrun` does."""
+    run = stories.template(name, query)
+    return {**run, "kind": "AnalysisRun", "spec": {**run["spec"], "args": [{"name": "what", "value": "good"}], **spec}}
+
+
+async def test_a_run_that_a_person_creates_is_carried_out_without_any_rollout() -> None:
+    async with canary({"setWeight": 50}, templates=[]) as theatre:
+        theatre.cluster.create(by_hand("mine"))
+        theatre.cluster.create(by_hand("bad", args=[{"name": "what", "value": "bad"}]))
+        await theatre.play(lambda: bool(phase(theatre, "mine")) and bool(phase(theatre, "bad")))
+
+    assert (phase(theatre, "mine"), phase(theatre, "bad")) == ("Successful", "Failed")
