@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -123,3 +124,86 @@ async def test_a_run_that_a_person_creates_is_carried_out_without_any_rollout() 
         await theatre.play(lambda: bool(phase(theatre, "mine")) and bool(phase(theatre, "bad")))
 
     assert (phase(theatre, "mine"), phase(theatre, "bad")) == ("Successful", "Failed")
+
+
+TTL = [
+    # (the answer, ttlStrategy, seconds that the run is kept)
+    ("good", {"secondsAfterCompletion": 60}, 60),
+    ("good", {"secondsAfterCompletion": 60, "secondsAfterSuccess": 30, "secondsAfterFailure": 90}, 30),
+    ("good", {"secondsAfterCompletion": 60, "secondsAfterFailure": 90}, 60),
+    ("bad", {"secondsAfterCompletion": 60, "secondsAfterSuccess": 30, "secondsAfterFailure": 90}, 90),
+    ("bad", {"secondsAfterCompletion": 60, "secondsAfterFailure": 0}, 0),
+    ("bad", {"secondsAfterSuccess": 30}, None),
+    ("good", {}, None),
+]
+
+
+@pytest.mark.parametrize(("answer", "strategy", "kept"), TTL)
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_run_is_deleted_when_its_time_is_over(
+    answer: str, strategy: Obj, kept: float | None, restarted: bool
+) -> None:
+    async with canary({"setWeight": 50}, templates=[]) as theatre:
+        theatre.cluster.create(by_hand("mine", answer, ttlStrategy=strategy))
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        gone_at: list[float] = []
+        theatre.cluster.observers.append(lambda w: gone_at.append(clock()) if w.verb == "delete" else None)
+        if restarted:
+            await theatre.play(lambda: bool(phase(theatre, "mine")) or bool(gone_at))
+        await theatre.play(lambda: bool(gone_at) or clock() > began + 200)
+
+        assert [at - began for at in gone_at] == ([] if kept is None else [pytest.approx(kept, abs=1.1)])
+
+
+async def test_a_run_whose_spec_could_not_be_read_is_deleted_too() -> None:
+    async with canary({"setWeight": 50}, templates=[]) as theatre:
+        theatre.cluster.create(by_hand("mine", "{{args.gone}}", ttlStrategy={"secondsAfterFailure": 20}))
+        await theatre.play(lambda: phase(theatre, "mine") == "Error")
+        await theatre.play(lambda: phase(theatre, "mine") is None)
+
+
+async def test_a_run_that_a_rollout_names_outlives_its_time() -> None:
+    """Without its run a rollout would ask the analysis again, and an aborted one could not say why."""
+    async with canary({"analysis": {"templates": [{"templateName": "rate"}]}}, templates=[bad("rate")]) as theatre:
+        await update(theatre, "Degraded")
+        name = only(theatre)["metadata"]["name"]
+        theatre.cluster.patch("AnalysisRun", name, {"spec": {"ttlStrategy": {"secondsAfterCompletion": 1}}})
+        until = asyncio.get_running_loop().time() + 60
+        await theatre.play(lambda: asyncio.get_running_loop().time() > until)
+        assert phase(theatre, name) == "Failed"
+
+        theatre.set_image("app:v1")
+
+        await theatre.play(lambda: phase(theatre, name) is None)
+
+
+def bad(name: str) -> Obj:
+    return stories.template(name, "bad")
+
+
+async def test_only_so_many_ended_runs_are_kept_and_not_those_of_revisions_that_are_gone() -> None:
+    """The limits of spec.analysis, and what outlives its ReplicaSet."""
+    template = stories.template("rate", "good")
+    theatre = canary({"analysis": {"templates": [{"templateName": "rate"}]}}, {"setWeight": 50}, templates=[template])
+    theatre.rollout["spec"] |= {
+        "analysis": {"successfulRunHistoryLimit": 2, "unsuccessfulRunHistoryLimit": 1},
+        "revisionHistoryLimit": 4,
+    }
+    async with theatre:
+        theatre.deploy()
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+        for number in range(2, 7):
+            theatre.provider.answers = {"good": float(number not in (3, 4))}
+            theatre.set_image(f"app:v{number}")
+            end = "Degraded" if number in (3, 4) else "Healthy"
+            await theatre.play(lambda end=end: theatre.is_at(end))  # type: ignore[misc]
+            await asyncio.sleep(1)
+        await theatre.play(lambda: theatre.is_at("Healthy") and len(runs(theatre)) == 3)
+        kept = {int(run["metadata"]["annotations"]["rollout.argoproj.io/revision"]) for run in runs(theatre)}
+        assert kept == {4, 5, 6}
+
+        theatre.cluster.patch("Rollout", "app", {"spec": {"revisionHistoryLimit": 0}})
+
+        await theatre.play(lambda: len(runs(theatre)) == 1)
+        assert only(theatre)["metadata"]["annotations"]["rollout.argoproj.io/revision"] == "6"

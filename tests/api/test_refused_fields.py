@@ -64,7 +64,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {"clientId": "x"}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.headers", [{"key": "X-Scope-OrgID", "value": "a"}]),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.rangeQuery", {"start": "now()"}),
-    (parse_run, RUN, "spec.ttlStrategy", {"secondsAfterCompletion": 60}),
     (parse_run, RUN, "spec.args[0].valueFrom", {"fieldRef": {"fieldPath": "metadata.name"}}),
     (parse_run, RUN, f"{PROVIDER}.kayenta", {}),
 ]
@@ -91,7 +90,6 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, BLUE_GREEN, f"{B}.maxUnavailable", "10%"),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom", {}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {}, "sigv4": {}}),
-    (parse_run, RUN, "spec.ttlStrategy", {}),
 ]
 
 

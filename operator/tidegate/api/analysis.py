@@ -139,6 +139,18 @@ class AnalysisTemplateSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TTLStrategy:
+    """How long a run is kept once it has ended. One that a Rollout's status names is kept longer, until it does not."""
+
+    seconds_after_completion: Natural | None = None
+    """Seconds after any end for which none of the others is given."""
+    seconds_after_failure: Natural | None = None
+    """Seconds after an end as Failed or Error."""
+    seconds_after_success: Natural | None = None
+    """Seconds after an end as Successful."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AnalysisRunSpec:
     """What is measured in one run."""
 
@@ -152,3 +164,5 @@ class AnalysisRunSpec:
     """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
     terminate: Bool = False
     """End the run now. What has been measured until then decides."""
+    ttl_strategy: TTLStrategy | None = None
+    """How long the run is kept once it has ended. Default: for ever."""

@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any, Final, get_args
 
 from tidegate.api.analysis import (
-    AnalysisRunSpec,
     Argument,
     MetricProvider,
     PrometheusMetric,
@@ -118,7 +117,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
     ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
-    AnalysisRunSpec: {"ttlStrategy": _CONTENT},
     Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
     MetricProvider: {
         "kayenta": _ONLY_PROMETHEUS,

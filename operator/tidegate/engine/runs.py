@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from tidegate.api import names
 from tidegate.cluster.errors import Conflict
 from tidegate.cluster.events import Recorder
-from tidegate.cluster.store import Store
+from tidegate.cluster.store import Store, View
 from tidegate.core.analysis.decide import decide
+from tidegate.core.analysis.expiry import expires
 from tidegate.core.analysis.world import Measure, RunWorld, Taken
 from tidegate.core.plan import Key
+from tidegate.core.rollout.gates import named_in
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.writing import Writer, status_write
 from tidegate.providers.base import Providers
@@ -42,11 +45,13 @@ class Runs:
         readings: tuple[Taken, ...] = ()
         for attempt in range(_ATTEMPTS):
             view = self._store.view(key)
-            run = view.get(key)
+            world = self._gather(view, key, readings)
             view.commit()
-            if run is None or "deletionTimestamp" in run["metadata"]:
+            if world is None:
                 return DONE
-            plan = decide(RunWorld(run, self._now(), readings))
+            run, plan = world.run, decide(world)
+            for action in plan.actions:
+                await self._writer.send(action.write(), key)
             if plan.measures and not readings:
                 readings = tuple(await asyncio.gather(*map(self._take, plan.measures)))
                 continue
@@ -64,6 +69,14 @@ class Runs:
             return Outcome(self._until(plan.again_at))
         return Outcome(0.0)
 
+    def _gather(self, view: View, key: Key, readings: tuple[Taken, ...]) -> RunWorld | None:
+        """The world of one run; None when it is gone, or going."""
+        run = view.get(key)
+        if run is None or "deletionTimestamp" in run["metadata"]:
+            return None
+        named = expires(run) and _is_named(view, key, run)
+        return RunWorld(run, self._now(), readings, named=named)
+
     async def _take(self, measure: Measure) -> Taken:
         started = self._now()
         reading = await self._providers.take(measure)
@@ -74,3 +87,10 @@ class Runs:
 
     def _until(self, moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (moment - self._now()).total_seconds())
+
+
+def _is_named(view: View, key: Key, run: Mapping[str, Any]) -> bool:
+    """Whether the status of a Rollout that owns the run names it."""
+    owners = [owner for owner in run["metadata"].get("ownerReferences") or () if owner.get("kind") == names.ROLLOUT]
+    rollouts = [view.get(Key(names.ROLLOUT, key.namespace, owner["name"])) for owner in owners]
+    return any(key.name in named_in(rollout.get("status") or {}) for rollout in rollouts if rollout)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from tidegate.api.problems import Problem
+from tidegate.core.analysis.expiry import decide_ended, expiry
 from tidegate.core.analysis.metrics import Metric, read_run
 from tidegate.core.analysis.progress import Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
@@ -23,10 +25,10 @@ def decide(world: RunWorld) -> RunPlan:
     status = world.run.get("status") or {}
     before = Progress.read(status)
     if before.ended:
-        return RunPlan()
+        return decide_ended(world, before)
     metrics, problems = read_run(world.run)
     if problems:
-        return _refused(before, problems, world.now)
+        return _refused(world.run, before, problems, world.now)
     terminate = bool((world.run.get("spec") or {}).get("terminate"))
     started_at = before.started_at or _second(min((taken.started_at for taken in world.readings), default=world.now))
     measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
@@ -38,7 +40,7 @@ def decide(world: RunWorld) -> RunPlan:
     return RunPlan(
         status=written if written != status else None,
         events=_events(before, after),
-        again_at=None if after.ended else _next(metrics, after, started_at),
+        again_at=expiry(world.run, after) if after.ended else _next(metrics, after, started_at),
     )
 
 
@@ -144,12 +146,12 @@ def _event(kind: str, phase: str, message: str) -> Event:
     return Event(kind + phase, message, "Warning" if phase in ("Error", "Failed") else "Normal")
 
 
-def _refused(before: Progress, problems: Sequence[Problem], now: datetime) -> RunPlan:
+def _refused(run: Mapping[str, Any], before: Progress, problems: Sequence[Problem], now: datetime) -> RunPlan:
     """A run that can't be carried out ends in Error at once and says what to mend."""
     message = "Analysis spec invalid: " + "; ".join(str(problem) for problem in problems)
     at = _second(now)
     after = replace(before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at)
-    return RunPlan(status=after.write(()), events=_events(before, after))
+    return RunPlan(status=after.write(()), events=_events(before, after), again_at=expiry(run, after))
 
 
 def _second(moment: datetime) -> datetime:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidegate.core.plan import Event
+from tidegate.core.plan import Action, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class RunWorld:
-    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it."""
+    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it.
+
+    named: whether the status of the Rollout that owns it names it, so that it must not be deleted yet. Only looked up
+    for a run that `expires`.
+    """
 
     run: Mapping[str, Any]
     now: datetime
     readings: tuple[Taken, ...] = ()
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,14 @@ class RunPlan:
 
     measures: to be taken together, now. While there are any, `status` is None: decide again with their
     readings.
+    actions: to be carried out in this order.
     status: the whole `.status` that the run should have, or None to leave it.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.
     """
 
     measures: tuple[Measure, ...] = ()
+    actions: tuple[Action, ...] = ()
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
     again_at: datetime | None = None

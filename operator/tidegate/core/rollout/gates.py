@@ -6,6 +6,7 @@ created then, and never a run that nobody knows; and a later attempt can't mista
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -139,24 +140,29 @@ def follow(draft: Draft) -> None:
 def end_unneeded(draft: Draft) -> None:
     """End runs that the status no longer names, or all of them once the update is over or given up."""
     release = draft.release
-    wanted = set() if draft.aborted or release.promoted else _named(draft)
+    wanted = set() if draft.aborted or release.promoted else named_in(draft.status)
     for run in draft.world.runs:
         if run.ours and not run.ended and not run.terminating and run.name not in wanted:
             draft.do(EndRun(draft.world.namespace, run))
 
 
 def forget_old(draft: Draft) -> None:
-    """Delete ended runs beyond the history limits, oldest first, never one that the status names."""
+    """Delete ended runs whose revision is gone, and those beyond the history limits, oldest first; never one that the
+    status names."""
     limits = draft.release.spec.analysis
-    kept = _named(draft)
+    kept = named_in(draft.status)
+    alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
     ended = sorted(
         (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept),
         key=lambda run: (run.created, run.name),
         reverse=True,
     )
-    good = [run for run in ended if run.phase == names.RUN_SUCCESSFUL]
-    bad = [run for run in ended if run.phase != names.RUN_SUCCESSFUL]
-    for run in [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]:
+    past = [run for run in ended if run.hash in alive]
+    good = [run for run in past if run.phase == names.RUN_SUCCESSFUL]
+    bad = [run for run in past if run.phase != names.RUN_SUCCESSFUL]
+    orphans = [run for run in ended if run.hash not in alive]
+    beyond = [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]
+    for run in [*orphans, *beyond]:
         draft.do(DeleteRun(draft.world.namespace, run))
 
 
@@ -207,8 +213,9 @@ def _entry(run: Run) -> dict[str, str]:
     return {**entry, "message": run.message} if run.message else entry
 
 
-def _named(draft: Draft) -> set[str]:
-    entries = (draft.status[part].get(slot) for part, slot in _SLOTS)
+def named_in(status: Mapping[str, Any]) -> set[str]:
+    """The names of the runs that a Rollout's status holds on to."""
+    entries = ((status.get(part) or {}).get(slot) for part, slot in _SLOTS)
     return {entry["name"] for entry in entries if entry}
 
 
