@@ -207,3 +207,129 @@ async def test_only_so_many_ended_runs_are_kept_and_not_those_of_revisions_that_
 
         await theatre.play(lambda: len(runs(theatre)) == 1)
         assert only(theatre)["metadata"]["annotations"]["rollout.argoproj.io/revision"] == "6"
+
+
+DOUBTFUL: Obj = {"successCondition": "result[0] > 5", "failureCondition": "result[0] < 0"}
+"""Neither for an answer of 1: inconclusive."""
+
+
+def doubtful(**fields: Any) -> list[Obj]:
+    return [stories.template("rate", "good", **DOUBTFUL, **fields)]
+
+
+INLINE: Obj = {"analysis": {"templates": [{"templateName": "rate"}]}}
+
+
+def paused_for(theatre: Theatre) -> list[str]:
+    return [condition["reason"] for condition in theatre.status.get("pauseConditions") or ()]
+
+
+def is_in_doubt(theatre: Theatre) -> bool:
+    return "InconclusiveAnalysisRun" in paused_for(theatre) and theatre.is_at("Paused")
+
+
+async def in_doubt(theatre: Theatre) -> None:
+    theatre.deploy()
+    await theatre.play(lambda: theatre.is_at("Healthy"))
+    theatre.set_image("app:v2")
+    await theatre.play(lambda: is_in_doubt(theatre))
+
+
+async def test_a_step_in_doubt_waits_for_ever_and_does_not_become_overdue() -> None:
+    async with canary({"setWeight": 50}, INLINE, templates=doubtful()) as theatre:
+        theatre.rollout["spec"]["progressDeadlineSeconds"] = 20
+        await in_doubt(theatre)
+        until = asyncio.get_running_loop().time() + 120
+        await theatre.play(lambda: asyncio.get_running_loop().time() > until)
+
+        assert theatre.is_at("Paused") and theatre.status["currentStepIndex"] == 1
+        assert len(runs(theatre)) == 1
+        entry = theatre.status["canary"]["currentStepAnalysisRunStatus"]
+        assert entry["status"] == "Inconclusive" and "inconclusiveLimit (0)" in entry["message"]
+
+
+@pytest.mark.parametrize("after", [{"pause": {}}, INLINE])
+async def test_promoting_a_step_in_doubt_goes_on_to_the_next_one_and_not_further(after: Obj) -> None:
+    """`kubectl argo rollouts promote` clears the pause and the controller's mark, and counts the step up."""
+    async with canary({"setWeight": 50}, INLINE, after, templates=doubtful()) as theatre:
+        await in_doubt(theatre)
+
+        theatre.ask(pauseConditions=None, controllerPause=False, currentStepIndex=2)
+
+        await theatre.play(lambda: bool(paused_for(theatre)))
+        assert theatre.status["currentStepIndex"] == 2
+        first, *more = runs(theatre)
+        assert first["metadata"]["labels"]["step-index"] == "1"
+        if after is INLINE:
+            assert paused_for(theatre) == ["InconclusiveAnalysisRun"]
+            assert [run["metadata"]["labels"]["step-index"] for run in more] == ["2"]
+        else:
+            assert paused_for(theatre) == ["CanaryPauseStep"] and not more
+
+
+async def test_resuming_a_step_in_doubt_asks_its_question_again() -> None:
+    """What Argo CD's action does: it clears the pause and nothing else. As in Argo Rollouts that is a new question,
+    not an answer, so that a resume by habit can't let a doubtful version through."""
+    async with canary({"setWeight": 50}, INLINE, templates=doubtful()) as theatre:
+        await in_doubt(theatre)
+        theatre.provider.answers = {"good": 9.0}
+
+        theatre.ask(pauseConditions=None)
+
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+        assert sorted(run["status"]["phase"] for run in runs(theatre)) == ["Inconclusive", "Successful"]
+
+
+async def test_a_background_in_doubt_that_is_resumed_is_asked_again_and_can_still_undo() -> None:
+    steps = ({"setWeight": 50}, {"pause": {"duration": 300}})
+    background = {"templates": [{"templateName": "rate"}]}
+    async with canary(*steps, templates=doubtful(interval="1s"), analysis=background) as theatre:
+        await in_doubt(theatre)
+        theatre.provider.answers = {"good": -1.0}
+
+        theatre.ask(pauseConditions=None)
+
+        await theatre.play(lambda: theatre.is_at("Degraded"))
+        assert sorted(run["status"]["phase"] for run in runs(theatre)) == ["Failed", "Inconclusive"]
+
+
+@pytest.mark.parametrize("place", ["prePromotionAnalysis", "postPromotionAnalysis"])
+async def test_blue_green_in_doubt_goes_on_when_a_second_answer_is_good(place: str) -> None:
+    strategy = {"blueGreen": {"activeService": "app", place: {"templates": [{"templateName": "rate"}]}}}
+    theatre = Theatre(stories.rollout(strategy, replicas=2), [stories.service("app"), *doubtful()], services=())
+    async with theatre:
+        await in_doubt(theatre)
+        flipped = place == "postPromotionAnalysis"
+        assert (theatre.status["blueGreen"]["activeSelector"] == theatre.status["currentPodHash"]) is flipped
+        theatre.provider.answers = {"good": 9.0}
+
+        theatre.ask(pauseConditions=None)
+
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.005, 0.02, 0.1, 2.5])
+async def test_a_person_ends_a_run_at_any_moment(moment: float) -> None:
+    """`kubectl argo rollouts terminate analysisrun`, also between the question and its answer."""
+    async with canary(
+        INLINE, {"setWeight": 50}, templates=[stories.template("rate", "good", count=9, interval="1s")]
+    ) as theatre:
+        theatre.deploy()
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+        theatre.set_image("app:v2")
+        loop = asyncio.get_running_loop()
+
+        def end(_: object = None) -> None:
+            if runs(theatre):
+                theatre.cluster.patch("AnalysisRun", only(theatre)["metadata"]["name"], {"spec": {"terminate": True}})
+
+        def created(written: Any) -> None:
+            if written.kind == "AnalysisRun" and written.verb == "create":
+                loop.call_later(moment, end)
+
+        theatre.cluster.observers.append(created)
+        await theatre.play(lambda: theatre.is_at("Healthy"))
+
+        status = only(theatre)["status"]
+        assert (status["phase"], status["message"]) == ("Successful", "Run Terminated")
+        assert sum(result.get("count", 0) for result in status.get("metricResults", [])) <= 4 < 9
