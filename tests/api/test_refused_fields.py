@@ -58,7 +58,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, BLUE_GREEN, f"{B}.activeMetadata", {"labels": {"a": "b"}}),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom", {"secretKeyRef": {"name": "a", "key": "b"}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.web", {"url": "http://x"}),
-    (parse_template, TEMPLATE, f"{PROVIDER}.job", {}),
     (parse_template, TEMPLATE, f"{PROVIDER}.datadog", {"query": "x"}),
     (parse_template, TEMPLATE, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {"clientId": "x"}}),

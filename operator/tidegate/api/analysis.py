@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Str, int_of
+from tidegate.api.jobs import JobMetric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -51,6 +52,8 @@ class MetricProvider:
 
     prometheus: PrometheusMetric | None = None
     """Ask Prometheus."""
+    job: JobMetric | None = None
+    """Run a Kubernetes Job: a good measurement if it completes, a bad one if it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

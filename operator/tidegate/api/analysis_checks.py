@@ -13,6 +13,7 @@ from typing import Final
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Argument, Metric, PrometheusMetric
 from tidegate.api.common import int_of, is_duration, is_templated
+from tidegate.api.jobs import check_job
 from tidegate.api.problems import Problem
 
 _HTTP_ADDRESS: Final = re.compile(r"https?://[^/\s]+\S*")
@@ -108,10 +109,22 @@ def _check_times(metric: Metric, at: str) -> Iterator[Problem]:
 
 
 def _check_provider(metric: Metric, at: str) -> Iterator[Problem]:
-    if metric.provider.prometheus is None:
-        yield Problem(f"{at}.provider", "names no provider: add prometheus")
+    prometheus, job = metric.provider.prometheus, metric.provider.job
+    if prometheus is not None and job is not None:
+        yield Problem(f"{at}.provider", "names prometheus and job; make a metric of each")
+    elif prometheus is not None:
+        yield from _check_prometheus(prometheus, f"{at}.provider.prometheus")
+    elif job is not None:
+        yield from check_job(job, f"{at}.provider.job")
     else:
-        yield from _check_prometheus(metric.provider.prometheus, f"{at}.provider.prometheus")
+        yield Problem(f"{at}.provider", "names no provider: add prometheus or job")
+    if job is not None:
+        for field, value in (
+            ("successCondition", metric.success_condition),
+            ("failureCondition", metric.failure_condition),
+        ):
+            if value.strip():
+                yield Problem(f"{at}.{field}", "has no result to look at: a Job that completes is good; leave it out")
 
 
 def _check_prometheus(prometheus: PrometheusMetric, at: str) -> Iterator[Problem]:

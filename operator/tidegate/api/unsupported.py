@@ -70,7 +70,7 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
+_ONLY_PROMETHEUS: Final = NotBuilt(never, "ask prometheus, or run a job")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
@@ -124,12 +124,11 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "datadog": _ONLY_PROMETHEUS,
         "wavefront": _ONLY_PROMETHEUS,
         "newRelic": _ONLY_PROMETHEUS,
-        "job": _ONLY_PROMETHEUS,
         "cloudWatch": _ONLY_PROMETHEUS,
         "graphite": _ONLY_PROMETHEUS,
         "influxdb": _ONLY_PROMETHEUS,
         "skywalking": _ONLY_PROMETHEUS,
-        "plugin": NotBuilt(when_empty, "the only provider is prometheus"),
+        "plugin": NotBuilt(when_empty, "ask prometheus, or run a job"),
     },
     PrometheusMetric: {"authentication": _CONTENT, "headers": _CONTENT, "rangeQuery": _CONTENT},
 }

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from tidegate.api.problems import Problem
+from tidegate.core.analysis import jobs
 from tidegate.core.analysis.expiry import decide_ended, expiry
 from tidegate.core.analysis.metrics import Metric, read_run
 from tidegate.core.analysis.progress import Progress, unknown_fields
@@ -28,18 +28,22 @@ def decide(world: RunWorld) -> RunPlan:
         return decide_ended(world, before)
     metrics, problems = read_run(world.run)
     if problems:
-        return _refused(world.run, before, problems, world.now)
+        return _refused(world, before, problems)
     terminate = bool((world.run.get("spec") or {}).get("terminate"))
     started_at = before.started_at or _second(min((taken.started_at for taken in world.readings), default=world.now))
+    begun = replace(before, started_at=started_at)
+    if not terminate and (starts := jobs.starts(metrics, begun, world)):
+        return RunPlan(starts=starts)
     measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
     if measures:
         return RunPlan(measures=measures)
-    measured = _with_readings(metrics, replace(before, started_at=started_at), world.readings)
+    measured = jobs.follow(metrics, _with_readings(metrics, begun, (*world.readings, *world.refused)), world)
     after = _judged(metrics, measured, terminate=terminate, now=world.now)
     written = {**unknown_fields(status), **after.write(metrics)}
     return RunPlan(
         status=written if written != status else None,
         events=_events(before, after),
+        cleanup=jobs.unneeded(metrics, after, world),
         again_at=expiry(world.run, after) if after.ended else _next(metrics, after, started_at),
     )
 
@@ -49,7 +53,7 @@ def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, no
     due: list[Measure] = []
     for metric in metrics:
         at = progress.of(metric).due_at(metric, started_at)
-        if at is not None and at <= now:
+        if at is not None and at <= now and not metric.is_job:
             due.append(Measure(metric.name, metric.provider, metric.timeout))
     return tuple(due)
 
@@ -89,6 +93,7 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     verdicts = _verdicts(metrics, progress, terminating=terminate)
     ending = terminate or any(verdicts[metric.name].phase in BAD for metric in deciding if metric.name in verdicts)
     if ending:
+        progress = jobs.abandon(metrics, progress, now)
         verdicts = _verdicts(metrics, progress, terminating=True)
     entries = {
         name: entry.with_verdict(verdicts[name]) if name in verdicts else entry
@@ -111,7 +116,8 @@ def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: boo
         entry = progress.metrics.get(metric.name)
         if entry is None:
             continue
-        verdict = judge_metric(metric, entry.tally, terminating=terminating)
+        under_way = metric.is_job and entry.flight is not None
+        verdict = Verdict("Running") if under_way else judge_metric(metric, entry.tally, terminating=terminating)
         verdicts[metric.name] = Verdict(entry.phase, verdict.reason) if entry.ended else verdict
     return verdicts
 
@@ -146,12 +152,15 @@ def _event(kind: str, phase: str, message: str) -> Event:
     return Event(kind + phase, message, "Warning" if phase in ("Error", "Failed") else "Normal")
 
 
-def _refused(run: Mapping[str, Any], before: Progress, problems: Sequence[Problem], now: datetime) -> RunPlan:
+def _refused(world: RunWorld, before: Progress, problems: Sequence[Problem]) -> RunPlan:
     """A run that can't be carried out ends in Error at once and says what to mend."""
     message = "Analysis spec invalid: " + "; ".join(str(problem) for problem in problems)
-    at = _second(now)
+    at = _second(world.now)
     after = replace(before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at)
-    return RunPlan(status=after.write(()), events=_events(before, after), again_at=expiry(run, after))
+    unneeded = jobs.unneeded((), Progress(), world)
+    return RunPlan(
+        status=after.write(()), events=_events(before, after), cleanup=unneeded, again_at=expiry(world.run, after)
+    )
 
 
 def _second(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.api.common import MAX_INT32
+from tidegate.core.analysis import jobs
 from tidegate.core.analysis.progress import Progress
 from tidegate.core.analysis.verdicts import ENDED
 from tidegate.core.analysis.world import RunPlan, RunWorld
@@ -36,11 +37,15 @@ def expires(run: Mapping[str, Any]) -> bool:
 
 
 def decide_ended(world: RunWorld, progress: Progress) -> RunPlan:
-    """Nothing is measured any more; the run is deleted at its time, or as soon after it as no Rollout names it."""
+    """Nothing is measured any more, so no Job is needed; the run is deleted at its time, or as soon after it as no
+    Rollout names it."""
     at = expiry(world.run, progress)
+    unneeded = jobs.unneeded((), Progress(), world)
     if at is None or world.named:
-        return RunPlan()
-    return RunPlan(actions=(DeleteExpired(world.run),)) if at <= world.now else RunPlan(again_at=at)
+        return RunPlan(cleanup=unneeded)
+    if at <= world.now:
+        return RunPlan(cleanup=(DeleteExpired(world.run),))
+    return RunPlan(cleanup=unneeded, again_at=at)
 
 
 def expiry(run: Mapping[str, Any], progress: Progress) -> datetime | None:

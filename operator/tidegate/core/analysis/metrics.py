@@ -59,6 +59,11 @@ class Metric:
     dry_run: bool = False
     retention: int = HISTORY
 
+    @property
+    def is_job(self) -> bool:
+        """Whether a Job measures it, whose end is the measurement: no condition, no value."""
+        return "job" in self.provider
+
 
 def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
     """The metrics of a raw AnalysisRun, or the problems that keep it from being carried out."""

@@ -19,6 +19,9 @@ from tidegate.core.analysis.world import Taken
 from tidegate.core.times import format_time, parse_time
 
 ERROR_RETRY: Final = timedelta(seconds=10)
+JOB_NAME: Final = "job-name"
+JOB_NAMESPACE: Final = "job-namespace"
+"""In the metadata of a measurement that is a Job: which."""
 
 _COUNTERS: Final = {
     "count": "count",
@@ -55,6 +58,12 @@ class MetricProgress:
     def ended(self) -> bool:
         return self.phase in ENDED
 
+    @property
+    def flight(self) -> Mapping[str, Any] | None:
+        """The measurement that a Job is taking now, if there is one."""
+        last = self.measurements[-1] if self.measurements else {}
+        return last if "finishedAt" not in last and JOB_NAME in (last.get("metadata") or {}) else None
+
     def due_at(self, metric: Metric, started_at: datetime) -> datetime | None:
         """When the next measurement of this metric is to be taken; None once there is none to take."""
         if self.ended:
@@ -62,12 +71,20 @@ class MetricProgress:
         if not self.measurements:
             return started_at + metric.initial_delay
         last = self.measurements[-1]
+        if metric.is_job and self.flight is not None:  # its Job will tell
+            return None
         if "finishedAt" not in last:  # left unfinished by a provider of another operator: take it again
             return started_at
         finished_at = parse_time(last["finishedAt"])
         if last.get("phase") == "Error" or metric.interval is None:
             return finished_at + ERROR_RETRY
         return finished_at + metric.interval
+
+    def with_flight(self, started_at: datetime, metadata: Mapping[str, str], keep: int) -> MetricProgress:
+        """This progress with a measurement that is under way."""
+        flight = {"phase": "Running", "startedAt": format_time(started_at), "metadata": dict(metadata)}
+        finished = tuple(old for old in self.measurements if "finishedAt" in old)
+        return replace(self, measurements=(*finished, flight)[-keep:])
 
     def with_measurement(self, taken: Taken, verdict: Verdict, keep: int) -> MetricProgress:
         """This progress with one more finished measurement, of which the last `keep` are kept."""

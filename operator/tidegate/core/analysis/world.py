@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.plan import Action, Event
 
 
@@ -68,6 +69,8 @@ class Measure:
 class RunWorld:
     """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it.
 
+    refused: measurements that the API server would not let a Job take, in this reconcile.
+    jobs: the Jobs that this run has started. Only looked up for a run that `asks_jobs`.
     named: whether the status of the Rollout that owns it names it, so that it must not be deleted yet. Only looked up
     for a run that `expires`.
     """
@@ -75,6 +78,8 @@ class RunWorld:
     run: Mapping[str, Any]
     now: datetime
     readings: tuple[Taken, ...] = ()
+    refused: tuple[Taken, ...] = ()
+    jobs: tuple[Job, ...] = ()
     named: bool = False
 
 
@@ -84,14 +89,16 @@ class RunPlan:
 
     measures: to be taken together, now. While there are any, `status` is None: decide again with their
     readings.
-    actions: to be carried out in this order.
+    starts: Jobs to be created before anything else is decided. While there are any, all else is empty.
     status: the whole `.status` that the run should have, or None to leave it.
+    cleanup: to be carried out once the status stands: it may remove what the status was decided on.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.
     """
 
     measures: tuple[Measure, ...] = ()
-    actions: tuple[Action, ...] = ()
+    starts: tuple[CreateJob, ...] = ()
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
+    cleanup: tuple[Action, ...] = ()
     again_at: datetime | None = None
