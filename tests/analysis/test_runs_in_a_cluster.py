@@ -236,6 +236,7 @@ async def in_doubt(theatre: Theatre) -> None:
 
 
 async def test_a_step_in_doubt_waits_for_ever_and_does_not_become_overdue() -> None:
+    """Argo Rollouts #3015: no verdict is neither a failure nor a success, and only a person can make it one."""
     async with canary({"setWeight": 50}, INLINE, templates=doubtful()) as theatre:
         theatre.rollout["spec"]["progressDeadlineSeconds"] = 20
         await in_doubt(theatre)

@@ -227,7 +227,8 @@ def test_a_person_starts_a_run_by_hand_ends_another_and_both_go_in_their_time(st
     story.kubectl("patch", "analysisrun", "endless", "--type=merge", "-p", '{"spec":{"terminate":true}}')
     story.until(lambda: phase_of(story, "endless") == "Inconclusive", "the end of the endless run")
     story.until(lambda: [run["metadata"]["name"] for run in by_name(story)] == [], "both runs being deleted")
-    story.until(lambda: not jobs(story), "their Jobs going with them")
+    # The garbage collector learns of kinds as new as ours are in the lab only every half minute.
+    story.until(lambda: not jobs(story), "their Jobs going with them", timeout=120)
 
 
 def by_name(story: Story) -> list[Obj]:
