@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.analysis.simulation import metric
-from tidegate.api.analysis import FieldRef, ValueFromHash
-from tidegate.api.rollout import RolloutArgument
+from tidegate.api.analysis import DryRun, FieldRef, MeasurementRetention, ValueFromHash
+from tidegate.api.rollout import RolloutAnalysis, RolloutArgument
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.templates import compose, run_body
@@ -40,8 +40,8 @@ def template(name: str, *metrics: dict[str, Any], kind: str = "AnalysisTemplate"
     }
 
 
-def composed(*templates: dict[str, Any], args: tuple[RolloutArgument, ...] = ()) -> Any:
-    return compose(templates, args, SOURCE, PATH)
+def composed(*templates: dict[str, Any], **added: Any) -> Any:
+    return compose(templates, RolloutAnalysis(**added), SOURCE, PATH)
 
 
 def test_metrics_of_several_templates_stand_side_by_side_with_their_placeholders() -> None:
@@ -150,7 +150,7 @@ def test_of_what_may_still_change_only_the_path_is_judged_beforehand() -> None:
         ("spec.x", False),
         ("metadata.[", False),
     ):
-        assert (compose([wanted], (field(path),), foreseen, PATH)[1] == ()) is fine, path
+        assert (compose([wanted], RolloutAnalysis(args=(field(path),)), foreseen, PATH)[1] == ()) is fine, path
 
 
 SECRET = {"name": "token", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "prometheus"}}}
@@ -193,6 +193,36 @@ def test_an_entry_of_a_secret_is_refused_where_it_would_be_shown(place: str) -> 
 
     assert [problem.path for problem in problems] == [f"AnalysisTemplate rate: spec.metrics[0].{place}"]
     assert "argument token, which comes from a Secret" in problems[0].message
+
+
+def checking(value: str) -> dict[str, Any]:
+    """A metric that is a Job, with `value` in its environment."""
+    container = {"name": "check", "image": "check:v1", "env": [{"name": "TOKEN", "value": value}]}
+    pod = {"containers": [container], "restartPolicy": "Never"}
+    return {"name": "smoke", "provider": {"job": {"spec": {"template": {"spec": pod}}}}}
+
+
+def test_an_entry_of_a_secret_is_refused_in_a_job() -> None:
+    """The Job would get the placeholder's text, or show the Secret to everybody who may read Jobs."""
+    spec, problems = composed(template("smoke", checking("{{ args.token }}"), args=[SECRET]))
+
+    assert spec is None
+    assert [problem.path for problem in problems] == ["AnalysisTemplate smoke: spec.metrics[0].provider.job"]
+    assert "argument token, which comes from a Secret" in problems[0].message
+    assert "env[].valueFrom.secretKeyRef" in problems[0].message
+
+    body = {"metadata": {"name": "mine"}, "spec": {"metrics": [checking("{{args.token}}")], "args": [SECRET]}}
+    assert [problem.path for problem in read_run(body)[1]] == ["spec.metrics[0].provider.job"]
+
+
+def test_a_job_beside_a_metric_that_uses_a_secret_is_fine() -> None:
+    given = (RolloutArgument(name="mode", value="quick"),)
+    smoke = checking("{{args.mode}}")
+
+    spec, problems = composed(template("one", asking(), smoke, args=[SECRET, {"name": "mode"}]), args=given)
+
+    assert problems == ()
+    assert spec["metrics"][1] == smoke
 
 
 def test_two_templates_that_want_different_entries_of_secrets_clash() -> None:
@@ -288,6 +318,58 @@ def test_all_problems_are_told_at_once() -> None:
     _, problems = composed(template("one", metric(interval="soon")), template("two", metric("b", count="x")))
 
     assert len(problems) == 2
+
+
+def test_what_the_rollout_says_of_metrics_stands_before_what_the_templates_say() -> None:
+    one = template(
+        "one", metric("rate"), dryRun=[{"metricName": "rate"}], measurementRetention=[{"metricName": "*", "limit": 3}]
+    )
+    two = template("two", metric("errors"), dryRun=[{"metricName": "^err"}])
+
+    spec, problems = composed(
+        one,
+        two,
+        dry_run=(DryRun(metric_name="errors"),),
+        measurement_retention=(MeasurementRetention(metric_name="rate", limit=20),),
+    )
+
+    assert problems == ()
+    assert spec["dryRun"] == [{"metricName": "errors"}, {"metricName": "rate"}, {"metricName": "^err"}]
+    assert spec["measurementRetention"] == [{"metricName": "rate", "limit": 20}, {"metricName": "*", "limit": 3}]
+
+
+def test_a_rule_of_one_template_may_mean_a_metric_of_another() -> None:
+    _, problems = composed(
+        template("one", metric("rate"), dryRun=[{"metricName": "err"}]), template("two", metric("errors"))
+    )
+
+    assert problems == ()
+
+
+RULES = [
+    ("dryRun", {"metricName": "eror"}, "'eror' matches no metric; there are errors"),
+    ("dryRun", {"metricName": "err("}, "'err(' is not a regular expression"),
+    ("measurementRetention", {"metricName": "eror", "limit": 3}, "'eror' matches no metric"),
+    ("measurementRetention", {"metricName": "**", "limit": 3}, "'**' is not a regular expression"),
+]
+
+
+@pytest.mark.parametrize(("field", "rule", "message"), RULES)
+def test_a_rule_that_means_no_metric_is_refused_with_its_path(field: str, rule: dict[str, Any], message: str) -> None:
+    """A misspelt dry run would make a metric decide that was only to be watched."""
+    good = {**rule, "metricName": "*"}
+
+    spec, problems = composed(template("one", metric("errors"), **{field: [good, rule]}))
+
+    assert spec is None
+    assert [problem.path for problem in problems] == [f"AnalysisTemplate one: spec.{field}[1].metricName"]
+    assert message in problems[0].message
+
+
+def test_a_rule_of_the_rollout_that_means_no_metric_is_refused_with_its_path() -> None:
+    _, problems = composed(template("one", metric("errors")), dry_run=(DryRun(metric_name="rate"),))
+
+    assert [problem.path for problem in problems] == [f"{PATH}.dryRun[0].metricName"]
 
 
 def test_a_run_belongs_to_its_owner() -> None:

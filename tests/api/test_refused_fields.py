@@ -38,10 +38,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{C}.steps[0].setHeaderRoute", {"name": "testers"}),
     (parse_rollout, CANARY, f"{C}.steps[0].setMirrorRoute", {"name": "mirror"}),
     (parse_rollout, CANARY, f"{C}.steps[0].plugin", {"name": "argo/step"}),
-    (parse_rollout, CANARY, f"{C}.steps[2].analysis.dryRun", [{"metricName": "*"}]),
-    (parse_rollout, CANARY, f"{C}.analysis.dryRun", [{"metricName": "*"}]),
-    (parse_rollout, CANARY, f"{C}.analysis.measurementRetention", [{"metricName": "*", "limit": 3}]),
-    (parse_rollout, CANARY, f"{C}.analysis.analysisRunMetadata", {"labels": {"a": "b"}}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", {"stableIngress": "shop"}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.alb", {"ingress": "shop", "servicePort": 80}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.smi", {}),
@@ -59,17 +55,9 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, BLUE_GREEN, f"{B}.antiAffinity", {}),
     (parse_rollout, BLUE_GREEN, f"{B}.previewMetadata", {"labels": {"a": "b"}}),
     (parse_rollout, BLUE_GREEN, f"{B}.activeMetadata", {"labels": {"a": "b"}}),
-    (parse_rollout, BLUE_GREEN, f"{B}.prePromotionAnalysis.dryRun", [{"metricName": "*"}]),
-    (parse_template, TEMPLATE, "spec.dryRun", [{"metricName": "*"}]),
-    (parse_template, TEMPLATE, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
-    (parse_template, TEMPLATE, "spec.templates", [{"templateName": "other"}]),
     (parse_template, TEMPLATE, "spec.args[0].valueFrom.fieldRef", {"fieldPath": "metadata.name"}),
-    (parse_template, TEMPLATE, f"{PROVIDER}.job", {}),
     (parse_template, TEMPLATE, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication.sigv4", {"region": "eu-central-1"}),
-    (parse_run, RUN, "spec.dryRun", [{"metricName": "*"}]),
-    (parse_run, RUN, "spec.measurementRetention", [{"metricName": "*", "limit": 3}]),
-    (parse_run, RUN, "spec.ttlStrategy", {"secondsAfterCompletion": 60}),
     (parse_run, RUN, f"{PROVIDER}.kayenta", {}),
 ]
 
@@ -84,8 +72,6 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 1),
     (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 100}),
     (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
-    (parse_rollout, CANARY, f"{C}.analysis.dryRun", []),
-    (parse_rollout, CANARY, f"{C}.analysis.analysisRunMetadata", {}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.maxTrafficWeight", 100),
     (parse_rollout, CANARY, f"{C}.trafficRouting.managedRoutes", []),
     (parse_rollout, CANARY, f"{C}.trafficRouting.plugins", {}),
@@ -95,10 +81,7 @@ HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{I}.destinationRule.additionalSubsetNames", []),
     (parse_rollout, BLUE_GREEN, f"{B}.previewReplicaCount", None),
     (parse_rollout, BLUE_GREEN, f"{B}.maxUnavailable", "10%"),
-    (parse_template, TEMPLATE, "spec.dryRun", []),
-    (parse_template, TEMPLATE, "spec.templates", None),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication", {"oauth2": {}, "sigv4": {}}),
-    (parse_run, RUN, "spec.ttlStrategy", {}),
 ]
 
 

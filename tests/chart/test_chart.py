@@ -192,12 +192,14 @@ def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: L
         assert not may(lab, user, "create", "leases.coordination.k8s.io", "elsewhere")
         for denied in (
             "secrets",
-            "pods",
             "configmaps",
             "deployments.apps",
             "customresourcedefinitions.apiextensions.k8s.io",
         ):
             assert not may(lab, user, "list", denied), denied
+        assert may(lab, user, "create", "jobs.batch", "elsewhere") and may(lab, user, "watch", "pods")
+        for verb in ("create", "patch", "delete"):
+            assert not may(lab, user, verb, "pods", "elsewhere"), verb
         for verb in ("create", "update", "delete"):
             assert not may(lab, user, verb, "rollouts.argoproj.io", namespace), verb
             assert not may(lab, user, verb, "virtualservices.networking.istio.io", namespace), verb

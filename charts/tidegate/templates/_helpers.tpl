@@ -79,6 +79,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   {{- end }}
   verbs: [get]
 {{- end }}
+# Metrics that are Jobs, and why the pods of these don't start.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
   verbs: [get, create, patch]

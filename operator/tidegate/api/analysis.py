@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, IntOrString, Str, int_of
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Str, int_of
+from tidegate.api.jobs import JobMetric
 from tidegate.api.providers import (
     CloudWatchMetric,
     DatadogMetric,
@@ -99,6 +100,8 @@ class MetricProvider:
     """Ask SkyWalking."""
     cloud_watch: CloudWatchMetric | None = None
     """Ask Amazon CloudWatch."""
+    job: JobMetric | None = None
+    """Run a Kubernetes Job: a good measurement if it completes, a bad one if it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -142,13 +145,60 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class DryRun:
+    """Metrics that are only watched: whatever they measure, the run's end is decided by the others."""
+
+    metric_name: Str
+    """A regular expression that is found in the names of these metrics; * means all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class MeasurementRetention:
+    """How many measurements of some metrics the status keeps."""
+
+    metric_name: Str
+    """A regular expression that is found in the names of these metrics; * means all of them."""
+    limit: Int
+    """How many to keep, the latest. 0 or less means the default of 10."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TemplateRef:
+    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
+
+    template_name: Str
+    """The template's name."""
+    cluster_scope: Bool = False
+    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
+    namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AnalysisTemplateSpec:
     """What to measure, for use by Rollouts."""
 
     metrics: tuple[Metric, ...] = ()
-    """The metrics. At least one."""
+    """The metrics. At least one, here or in a template that this one contains."""
+    templates: tuple[TemplateRef, ...] = ()
+    """Templates whose metrics, arguments and rules belong to this one too."""
     args: tuple[Argument, ...] = ()
     """The arguments that queries and conditions use."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class TTLStrategy:
+    """How long a run is kept once it has ended. One that a Rollout's status names is kept longer, until it does not."""
+
+    seconds_after_completion: Natural | None = None
+    """Seconds after any end for which none of the others is given."""
+    seconds_after_failure: Natural | None = None
+    """Seconds after an end as Failed or Error."""
+    seconds_after_success: Natural | None = None
+    """Seconds after an end as Successful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -159,5 +209,11 @@ class AnalysisRunSpec:
     """The metrics. At least one."""
     args: tuple[Argument, ...] = ()
     """The arguments that queries and conditions use, with their values."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
     terminate: Bool = False
     """End the run now. What has been measured until then decides."""
+    ttl_strategy: TTLStrategy | None = None
+    """How long the run is kept once it has ended. Default: for ever."""

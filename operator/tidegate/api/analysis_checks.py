@@ -17,7 +17,12 @@ from tidegate.api.provider_checks import check_provider
 
 def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Problem]:
     """Every problem of a template's or a run's spec."""
-    yield from check_metrics(spec.metrics, "spec.metrics")
+    nested = spec.templates if isinstance(spec, AnalysisTemplateSpec) else ()
+    if spec.metrics or not nested:
+        yield from check_metrics(spec.metrics, "spec.metrics")
+    for index, ref in enumerate(nested):
+        if not ref.template_name:
+            yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
 
 
@@ -37,6 +42,7 @@ def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:
         yield from _check_limits(metric, at)
         yield from _check_times(metric, at)
         yield from check_provider(metric.provider, f"{at}.provider")
+        yield from _check_job_conditions(metric, at)
 
 
 def _check_arguments(args: Sequence[Argument], path: str) -> Iterator[Problem]:
@@ -104,3 +110,14 @@ def _check_times(metric: Metric, at: str) -> Iterator[Problem]:
             yield Problem(f"{at}.{field}", f"{value!r} is not a duration such as 30s, 5m or 1h30m")
         elif value.startswith("-"):
             yield Problem(f"{at}.{field}", f"is {value}, must not be negative")
+
+
+def _check_job_conditions(metric: Metric, at: str) -> Iterator[Problem]:
+    if metric.provider.job is None:
+        return
+    for field, value in (
+        ("successCondition", metric.success_condition),
+        ("failureCondition", metric.failure_condition),
+    ):
+        if value.strip():
+            yield Problem(f"{at}.{field}", "has no result to look at: a Job that completes is good; leave it out")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tidegate.api.analysis import MetricProvider
 from tidegate.api.common import is_duration, is_templated
+from tidegate.api.jobs import check_job
 from tidegate.api.problems import Problem
 from tidegate.api.providers import (
     Authentication,
@@ -193,4 +194,5 @@ _CHECKS: Final[Mapping[str, Callable[[Any, str], Iterator[Problem]]]] = {
     "influxdb": _check_influxdb,
     "skywalking": _check_skywalking,
     "cloudWatch": _check_cloud_watch,
+    "job": check_job,
 }

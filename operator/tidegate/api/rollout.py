@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.analysis import ValueFromHash
+from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef, ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
@@ -62,17 +62,6 @@ class LabelSelector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class TemplateRef:
-    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
-
-    template_name: Str
-    """The template's name."""
-    cluster_scope: Bool = False
-    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
-    namespace."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutArgument:
     """A value that a Rollout hands to the templates it names."""
 
@@ -85,6 +74,16 @@ class RolloutArgument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RunMetadata:
+    """Labels and annotations for something that the Rollout creates."""
+
+    labels: StringMap | None = None
+    """Labels, beside those that it has anyway."""
+    annotations: StringMap | None = None
+    """Annotations, beside those that it has anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutAnalysis:
     """Templates that together make one AnalysisRun, and the arguments for them."""
 
@@ -92,6 +91,13 @@ class RolloutAnalysis:
     """The templates whose metrics the run measures. At least one."""
     args: tuple[RolloutArgument, ...] = ()
     """Arguments for the templates. They override the values that the templates give."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched, beside those that the templates name."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10, beside what the templates say. Where both mean a metric,
+    the template counts."""
+    analysis_run_metadata: RunMetadata | None = None
+    """Labels and annotations for the AnalysisRun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

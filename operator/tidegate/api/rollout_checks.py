@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from tidegate.api import names
 from tidegate.api.common import MAX_INT32, is_duration, percent_of
-from tidegate.api.pod_checks import check_pods
+from tidegate.api.pod_checks import check_key, check_label, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
     BlueGreenStrategy,
@@ -20,11 +21,14 @@ from tidegate.api.rollout import (
     IstioRouting,
     RolloutAnalysis,
     RolloutSpec,
+    RunMetadata,
 )
 
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
 _STEP_KINDS: Final = "setWeight, pause, analysis"
+
+_RUN_LABELS: Final = (names.POD_TEMPLATE_HASH, names.RUN_TYPE, names.RUN_STEP_INDEX, names.INSTANCE_ID)
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 
@@ -98,13 +102,13 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
         name = istio.virtual_service.name
         yield from _check_required_name(f"{at}.virtualService.name", name, "a VirtualService")
     elif istio.virtual_services:
-        names: set[str] = set()
+        seen: set[str] = set()
         for index, target in enumerate(istio.virtual_services):
             path = f"{at}.virtualServices[{index}].name"
             yield from _check_required_name(path, target.name, "a VirtualService")
-            if target.name in names:
+            if target.name in seen:
                 yield Problem(path, f"{target.name!r} is listed twice; name all of its routes in one entry")
-            names.add(target.name)
+            seen.add(target.name)
     else:
         yield Problem(at, "names no VirtualService: give it virtualService or virtualServices")
     rule = istio.destination_rule
@@ -198,6 +202,21 @@ def _check_analysis(analysis: RolloutAnalysis, at: str) -> Iterator[Problem]:
     for index, arg in enumerate(analysis.args):
         if not arg.name:
             yield Problem(f"{at}.args[{index}].name", "is required")
+    if analysis.analysis_run_metadata is not None:
+        yield from _check_run_metadata(analysis.analysis_run_metadata, f"{at}.analysisRunMetadata")
+
+
+def _check_run_metadata(metadata: RunMetadata, at: str) -> Iterator[Problem]:
+    for key, value in (metadata.labels or {}).items():
+        path = f"{at}.labels[{key}]"
+        yield from check_label(path, key, value)
+        if key in _RUN_LABELS:
+            yield Problem(path, "is set by Tidegate, for clients to find the run by; choose another key")
+    for key in metadata.annotations or {}:
+        path = f"{at}.annotations[{key}]"
+        yield from check_key(path, key)
+        if key == names.REVISION:
+            yield Problem(path, "is set by Tidegate; choose another key")
 
 
 def _check_required_name(at: str, name: str, of: str) -> Iterator[Problem]:

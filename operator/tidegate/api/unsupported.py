@@ -15,8 +15,6 @@ from functools import cache
 from typing import Any, Final, get_args
 
 from tidegate.api.analysis import (
-    AnalysisRunSpec,
-    AnalysisTemplateSpec,
     MetricProvider,
     ValueFrom,
 )
@@ -27,7 +25,6 @@ from tidegate.api.rollout import (
     CanaryStrategy,
     IstioDestinationRule,
     IstioVirtualService,
-    RolloutAnalysis,
     RolloutSpec,
     TrafficRouting,
 )
@@ -72,7 +69,6 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_OTHER_PROVIDER: Final = NotBuilt(never, "ask one of the other providers, such as prometheus or web")
 _ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
@@ -118,17 +114,9 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "activeMetadata": _CONTENT,
         "maxUnavailable": NotBuilt(always),  # for spec.restartAt alone
     },
-    RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
     ValueFrom: {"fieldRef": NotBuilt(never, "name the field in the args of the Rollout's analysis")},
-    AnalysisTemplateSpec: {
-        "dryRun": _CONTENT,
-        "measurementRetention": _CONTENT,
-        "templates": NotBuilt(when_empty, "name each template in the Rollout"),
-    },
-    AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
     MetricProvider: {
-        "kayenta": _OTHER_PROVIDER,
-        "job": _OTHER_PROVIDER,
+        "kayenta": NotBuilt(never, "ask one of the other providers, such as prometheus or web"),
         "plugin": NotBuilt(when_empty, "plugins of Argo Rollouts can't be loaded; ask prometheus or web"),
     },
     Authentication: {"sigv4": NotBuilt(when_empty, "use oauth2 or basicAuth, or a proxy that signs requests for AWS")},

@@ -16,9 +16,10 @@ from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.store import View
+from tidegate.core.analysis.nesting import TemplateName, Templates, contained, named
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
-from tidegate.core.rollout.analyses import Templates, analyses, check_analyses
+from tidegate.core.rollout.analyses import analyses, check_analyses
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
 from tidegate.core.traffic import Traffic
 from tidegate.routers.registry import router_for
@@ -153,11 +154,15 @@ def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tu
     return tuple(Run.read(raw, uid) for raw in raws.values())
 
 
-def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[tuple[bool, str], Mapping[str, Any] | None]:
-    found: dict[tuple[bool, str], Mapping[str, Any] | None] = {}
-    for _, analysis in analyses(spec):
-        for ref in analysis.templates:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if ref.cluster_scope else namespace
-            found[ref.cluster_scope, ref.template_name] = view.get(Key(kind, where, ref.template_name))
+def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[TemplateName, Mapping[str, Any] | None]:
+    """The templates that the spec names and, level by level, those that they contain."""
+    found: dict[TemplateName, Mapping[str, Any] | None] = {}
+    wanted = [name for _, analysis in analyses(spec) for name in named(analysis.templates)]
+    while wanted:
+        for name in wanted:
+            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
+            where = "" if name.cluster_scope else namespace
+            found[name] = view.get(Key(kind, where, name.name))
+        inner = dict.fromkeys(inner for name in wanted for inner in contained(found[name]))
+        wanted = [name for name in inner if name not in found]
     return found

@@ -6,8 +6,8 @@ same checks as a fresh one. Conditions are compiled once per text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -15,12 +15,14 @@ from typing import Any, Final
 from tidegate.api import analysis as api
 from tidegate.api.analysis import SecretKeyRef
 from tidegate.api.common import int_of, is_templated
+from tidegate.api.jobs import is_job
 from tidegate.api.parsing import parse_metrics, parse_run
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, UnresolvedError, fill, mentioned, read_arguments
 from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
 from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
 from tidegate.core.analysis.moments import MomentError, moment
+from tidegate.core.analysis.selection import at, select_dry_run, select_retention
 from tidegate.core.times import parse_duration
 
 HISTORY: Final = 10
@@ -44,6 +46,8 @@ class Metric:
     failure_limit: so many failures are borne, one more is a verdict. None when failures don't count (-1 in
     the spec).
     consecutive_success_limit: so many successes in a row are a verdict; 0 when that doesn't count.
+    dry_run: the metric is only watched; the run's end is decided by the others.
+    retention: how many measurements the status keeps.
     """
 
     name: str
@@ -59,6 +63,13 @@ class Metric:
     consecutive_success_limit: int = 0
     timeout: timedelta = TIMEOUT
     secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
+    dry_run: bool = False
+    retention: int = HISTORY
+
+    @property
+    def is_job(self) -> bool:
+        """Whether a Job measures it, whose end is the measurement: no condition, no value."""
+        return "job" in self.provider
 
 
 def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
@@ -69,7 +80,25 @@ def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem,
     args, problems = read_arguments(spec.args, "spec.args")
     if problems:
         return (), problems
-    return read_metrics(run["spec"]["metrics"], args, "spec.metrics")
+    metrics, problems = read_metrics(run["spec"]["metrics"], args, "spec.metrics")
+    return _with_rules(metrics, spec) if not problems else ((), problems)
+
+
+def _with_rules(
+    metrics: tuple[Metric, ...], spec: api.AnalysisRunSpec
+) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+    """Metrics with what the run says of several of them at once."""
+    if not spec.dry_run and not spec.measurement_retention:
+        return metrics, ()
+    names = [metric.name for metric in metrics]
+    dry, wrong = select_dry_run(at("spec.dryRun", spec.dry_run), names)
+    limits, wrong_too = select_retention(at("spec.measurementRetention", spec.measurement_retention), names)
+    if wrong or wrong_too:
+        return (), (*wrong, *wrong_too)
+    chosen = (
+        replace(metric, dry_run=metric.name in dry, retention=limits.get(metric.name, HISTORY)) for metric in metrics
+    )
+    return tuple(chosen), ()
 
 
 def read_metrics(
@@ -84,7 +113,7 @@ def read_metrics(
             filled.append(fill(metric, args.values, args.secrets))
         except UnresolvedError as error:
             problems.append(Problem(at, str(error)))
-        problems += _secrets_on_show(metric, args, at)
+        problems += _secrets_out_of_place(metric, args, at)
     if problems:
         return (), tuple(problems)
     models, wrong = parse_metrics(filled, path)
@@ -97,17 +126,25 @@ def read_metrics(
     return ((), tuple(problems)) if problems else (tuple(metrics), ())
 
 
-def _secrets_on_show(metric: Mapping[str, Any], args: Arguments, path: str) -> list[Problem]:
-    """Entries of Secrets outside of the provider, where messages would quote them."""
+def _secrets_out_of_place(metric: Mapping[str, Any], args: Arguments, path: str) -> list[Problem]:
+    """Entries of Secrets outside of the provider, where messages would quote them, or in a Job, where everybody who may
+    read Jobs would see them."""
     return [
-        Problem(
-            f"{path}.{name}", f"uses argument {arg}, which comes from a Secret; such a one may only be used in provider"
-        )
-        for name, value in metric.items()
-        if name != "provider"
+        Problem(f"{path}.{where}", f"uses argument {arg}, which comes from a Secret; {instead}")
+        for where, value, instead in _shown_parts(metric)
         for arg in dict.fromkeys(mentioned(value))
         if arg in args.secrets
     ]
+
+
+def _shown_parts(metric: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """What people get to see of a metric: where, the value, and what to do with a Secret there."""
+    for name, value in metric.items():
+        if name != "provider":
+            yield name, value, "such a one may only be used in provider"
+    if is_job(metric):
+        instead = "let the Job's container take the Secret by itself, by env[].valueFrom.secretKeyRef"
+        yield "provider.job", metric["provider"]["job"], instead
 
 
 def _metric(

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api.analysis import SecretKeyRef
-from tidegate.core.plan import Event
+from tidegate.core.analysis.job_objects import CreateJob, Job
+from tidegate.core.plan import Action, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,20 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class RunWorld:
-    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it."""
+    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it.
+
+    refused: measurements that the API server would not let a Job take, in this reconcile.
+    jobs: the Jobs that this run has started. Only looked up for a run that `asks_jobs`.
+    named: whether the status of the Rollout that owns it names it, so that it must not be deleted yet. Only looked up
+    for a run that `expires`.
+    """
 
     run: Mapping[str, Any]
     now: datetime
     readings: tuple[Taken, ...] = ()
+    refused: tuple[Taken, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +96,16 @@ class RunPlan:
 
     measures: to be taken together, now. While there are any, `status` is None: decide again with their
     readings.
+    starts: Jobs to be created before anything else is decided. While there are any, all else is empty.
     status: the whole `.status` that the run should have, or None to leave it.
+    cleanup: to be carried out once the status stands: it may remove what the status was decided on.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.
     """
 
     measures: tuple[Measure, ...] = ()
+    starts: tuple[CreateJob, ...] = ()
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
+    cleanup: tuple[Action, ...] = ()
     again_at: datetime | None = None

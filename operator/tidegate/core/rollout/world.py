@@ -14,6 +14,7 @@ from typing import Any
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
+from tidegate.core.analysis.nesting import Templates
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -140,7 +141,7 @@ class World:
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
-    templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
+    templates: every analysis template that the spec names, or one of these contains; None where there is none.
     """
 
     now: datetime
@@ -154,7 +155,7 @@ class World:
     services: Mapping[str, Service | None] = field(default_factory=dict)
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
-    templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+    templates: Templates = field(default_factory=dict)
 
     @property
     def name(self) -> str:
