@@ -130,6 +130,24 @@ class CanaryStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTlsRoute:
+    """The TLS routes of a VirtualService that match what is given here: a port, hosts, or both."""
+
+    port: Natural = 0
+    """The one port that the route matches."""
+    sni_hosts: tuple[Str, ...] = ()
+    """All hosts that the route matches, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTcpRoute:
+    """The TCP routes of a VirtualService that match a port."""
+
+    port: Natural
+    """The one port that the route matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class IstioVirtualService:
     """A VirtualService whose weights the Rollout sets."""
 
@@ -137,6 +155,10 @@ class IstioVirtualService:
     """The VirtualService's name, or name.namespace when it is in another namespace."""
     routes: tuple[Str, ...] = ()
     """Names of the HTTP routes to set weights on. May be left out when the VirtualService has only one."""
+    tls_routes: tuple[IstioTlsRoute, ...] = ()
+    """The TLS routes to set weights on. May be left out when the VirtualService has only one."""
+    tcp_routes: tuple[IstioTcpRoute, ...] = ()
+    """The TCP routes to set weights on. May be left out when the VirtualService has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -18,12 +18,14 @@ from tidegate.api.rollout import (
     CanaryStep,
     CanaryStrategy,
     IstioRouting,
+    IstioVirtualService,
     RolloutAnalysis,
     RolloutSpec,
 )
 
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
+_MAX_PORT: Final = 65535
 _STEP_KINDS: Final = "setWeight, pause, analysis"
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
@@ -97,6 +99,7 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
     elif istio.virtual_service is not None:
         name = istio.virtual_service.name
         yield from _check_required_name(f"{at}.virtualService.name", name, "a VirtualService")
+        yield from _check_routes(istio.virtual_service, f"{at}.virtualService")
     elif istio.virtual_services:
         names: set[str] = set()
         for index, target in enumerate(istio.virtual_services):
@@ -105,6 +108,7 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
             if target.name in names:
                 yield Problem(path, f"{target.name!r} is listed twice; name all of its routes in one entry")
             names.add(target.name)
+            yield from _check_routes(target, f"{at}.virtualServices[{index}]")
     else:
         yield Problem(at, "names no VirtualService: give it virtualService or virtualServices")
     rule = istio.destination_rule
@@ -120,6 +124,17 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
             f"{at}.destinationRule.stableSubsetName",
             f"is {rule.stable_subset_name!r}, the canarySubsetName too; the two versions need a subset each",
         )
+
+
+def _check_routes(target: IstioVirtualService, at: str) -> Iterator[Problem]:
+    for number, tls in enumerate(target.tls_routes):
+        if not tls.port and not tls.sni_hosts:
+            yield Problem(f"{at}.tlsRoutes[{number}]", "matches nothing: give it a port, sniHosts, or both")
+        elif tls.port > _MAX_PORT:
+            yield Problem(f"{at}.tlsRoutes[{number}].port", f"is {tls.port}, must be at most {_MAX_PORT}")
+    for number, tcp in enumerate(target.tcp_routes):
+        if not 0 < tcp.port <= _MAX_PORT:
+            yield Problem(f"{at}.tcpRoutes[{number}].port", f"is {tcp.port}, must be from 1 to {_MAX_PORT}")
 
 
 def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:

@@ -27,7 +27,6 @@ from tidegate.api.rollout import (
     CanaryStep,
     CanaryStrategy,
     IstioDestinationRule,
-    IstioVirtualService,
     RolloutAnalysis,
     RolloutSpec,
     TrafficRouting,
@@ -74,7 +73,6 @@ _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
 _ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
-_ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     RolloutSpec: {
@@ -110,7 +108,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "managedRoutes": _CONTENT,
         "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
     },
-    IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import CanaryStrategy, IstioRouting
+from tidegate.api.rollout import CanaryStrategy, IstioRouting, IstioVirtualService
 from tidegate.core.plan import Key, Write
 from tidegate.core.traffic import Observed, Selected
+from tidegate.routers.istio.choosing import Target
 from tidegate.routers.istio.destination_rule import BoundDestinationRule, RuleTarget, bind_destination_rule
 from tidegate.routers.istio.hosts import fqdn
 from tidegate.routers.istio.routes import End, Ends
-from tidegate.routers.istio.virtual_service import BoundVirtualService, Target, bind_virtual_service
+from tidegate.routers.istio.virtual_service import BoundVirtualService, bind_virtual_service
 
 _AT: Final = "spec.strategy.canary.trafficRouting.istio"
 
@@ -105,13 +106,14 @@ def istio_router(strategy: CanaryStrategy, namespace: str, rollout: str) -> Isti
 
 def _targets(istio: IstioRouting, namespace: str) -> tuple[Target, ...]:
     if istio.virtual_service is not None:
-        return (
-            Target(_key(istio.virtual_service.name, namespace), istio.virtual_service.routes, f"{_AT}.virtualService"),
-        )
+        return (_target(istio.virtual_service, f"{_AT}.virtualService", namespace),)
     return tuple(
-        Target(_key(one.name, namespace), one.routes, f"{_AT}.virtualServices[{number}]")
-        for number, one in enumerate(istio.virtual_services)
+        _target(one, f"{_AT}.virtualServices[{number}]", namespace) for number, one in enumerate(istio.virtual_services)
     )
+
+
+def _target(one: IstioVirtualService, at: str, namespace: str) -> Target:
+    return Target(_key(one.name, namespace), at, one.routes, one.tls_routes, one.tcp_routes)
 
 
 def _key(name: str, namespace: str) -> Key:

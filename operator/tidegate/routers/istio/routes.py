@@ -1,4 +1,4 @@
-"""One HTTP route of a VirtualService: which of its weights are ours, what they show, what they should be.
+"""One route of a VirtualService (HTTP, TLS or TCP): which of its weights are ours, what they show and should be.
 
 Destinations of others in the same route are left alone: each keeps its weight, and stable gets what is left of
 100 after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tidegate.api.problems import Problem
 from tidegate.core.traffic import Observed
 from tidegate.routers.istio.hosts import covers, fqdn
 
 Json = Mapping[str, Any]
+
+RouteKind = Literal["http", "tls", "tcp"]
+"""The lists of routes that a VirtualService has; their entries look alike where weights are concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Slot:
 class Route:
     """A route whose canary and stable weights are ours. `others` is the sum of all other weights in it."""
 
+    kind: RouteKind
     index: int
     name: str
     canary: Slot
@@ -87,7 +91,7 @@ class Route:
         wanted = ((self.canary, canary), (self.stable, self._left_of(canary)))
         if all(slot.weight == weight for slot, weight in wanted):
             return []
-        at = f"/spec/http/{self.index}"
+        at = f"/spec/{self.kind}/{self.index}"
         operations: list[dict[str, Any]] = []
         if self.name:
             operations.append({"op": "test", "path": f"{at}/name", "value": self.name})
@@ -104,13 +108,21 @@ class Route:
         return max(0, 100 - canary - self.others)
 
 
-def read_route(index: int, http: Json, ends: Ends, *, owner: str, namespace: str, at: str) -> Route | Problem:
-    """Find both ends in one HTTP route.
+def has_an_end(route: Json, ends: Ends, namespace: str) -> bool:
+    """Whether any destination of a route is one of ours."""
+    destinations = [weighted.get("destination") or {} for weighted in route.get("route") or ()]
+    return any(end.is_in(one, namespace) for one in destinations for end in (ends.canary, ends.stable))
+
+
+def read_route(
+    kind: RouteKind, index: int, route: Json, ends: Ends, *, owner: str, namespace: str, at: str
+) -> Route | Problem:
+    """Find both ends in one route.
 
     owner: the VirtualService, as messages name it. at: the path of the Rollout's field that chose the route.
     """
-    destinations: Sequence[Json] = http.get("route") or ()
-    where = f"route {http.get('name') or f'spec.http[{index}]'} of {owner}"
+    destinations: Sequence[Json] = route.get("route") or ()
+    where = f"route {route.get('name') or f'spec.{kind}[{index}]'} of {owner}"
     slots: list[Slot] = []
     for end in (ends.canary, ends.stable):
         found = list(_slots(destinations, end, namespace))
@@ -128,7 +140,7 @@ def read_route(index: int, http: Json, ends: Ends, *, owner: str, namespace: str
     if others >= 100:
         said = f"other destinations in {where} have a weight of {others} together, so nothing of 100 is left to split"
         return Problem(at, f"{said}; weights are percentages, lower theirs")
-    return Route(index, http.get("name") or "", canary, stable, others)
+    return Route(kind, index, route.get("name") or "", canary, stable, others)
 
 
 def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:
