@@ -99,6 +99,7 @@ REASON_WEIGHT_UPDATED: Final = "TrafficWeightUpdated"
 REASON_SCALING_REPLICA_SET: Final = "ScalingReplicaSet"
 REASON_SWITCH_SERVICE: Final = "SwitchService"
 REASON_UPDATED_DESTINATION_RULE: Final = "UpdatedDestinationRule"
+REASON_UPDATED_VIRTUAL_SERVICE: Final = "Updated VirtualService"
 REASON_VIRTUAL_SERVICE_NOT_FOUND: Final = "VirtualServiceNotFound"
 REASON_DESTINATION_RULE_NOT_FOUND: Final = "DestinationRuleNotFound"
 

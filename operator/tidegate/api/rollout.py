@@ -17,7 +17,7 @@ from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, S
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
 
-StepKind = Literal["setWeight", "pause", "analysis"]
+StepKind = Literal["setWeight", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -111,6 +111,70 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class StringMatch:
+    """How a text must look. Exactly one field is set."""
+
+    exact: Str = ""
+    """The text itself."""
+    prefix: Str = ""
+    """What the text begins with."""
+    regex: Str = ""
+    """A regular expression (RE2) that the whole text matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class HeaderMatch:
+    """One header of a request."""
+
+    header_name: Str
+    """The header's name."""
+    header_value: StringMatch
+    """What its value must look like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetHeaderRoute:
+    """Lead requests with certain headers to the canary."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[HeaderMatch, ...] = ()
+    """A request that matches any of these goes to the canary. Without them, the route is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RouteMatch:
+    """Requests that look like this in all that is given."""
+
+    method: StringMatch | None = None
+    """The HTTP method."""
+    path: StringMatch | None = None
+    """The path."""
+    headers: dict[Str, StringMatch] | None = None
+    """Headers by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetMirrorRoute:
+    """Send a copy of certain requests to the canary. Its answers to the copies are thrown away."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[RouteMatch, ...] = ()
+    """A request that matches any of these is copied. Without them, the route is removed."""
+    percentage: Int | None = None
+    """How many of these requests are copied, in percent. Default: 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ManagedRoute:
+    """A route that steps may add and remove."""
+
+    name: Str
+    """The route's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
@@ -120,12 +184,20 @@ class CanaryStep:
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
     """Run an analysis and go on only when it was successful."""
+    set_header_route: SetHeaderRoute | None = None
+    """Lead requests with certain headers to the canary, until the update ends. Only with trafficRouting."""
+    set_mirror_route: SetMirrorRoute | None = None
+    """Send a copy of certain requests to the canary, until the update ends. Only with trafficRouting."""
 
     @property
     def kind(self) -> StepKind:
         """Which of the fields is set."""
         if self.set_weight is not None:
             return "setWeight"
+        if self.set_header_route is not None:
+            return "setHeaderRoute"
+        if self.set_mirror_route is not None:
+            return "setMirrorRoute"
         return "pause" if self.pause is not None else "analysis"
 
 
@@ -197,6 +269,9 @@ class TrafficRouting:
 
     istio: IstioRouting | None = None
     """Split the traffic with Istio VirtualServices."""
+    managed_routes: tuple[ManagedRoute, ...] = ()
+    """The routes that steps may set, in the order in which they come before the VirtualService's own routes. They are
+    Tidegate's: it adds them in an update and removes them when it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

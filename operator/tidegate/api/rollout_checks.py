@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tidegate.api.common import MAX_INT32, is_duration, percent_of
+from tidegate.api.managed_route_checks import check_managed_routes
 from tidegate.api.pod_checks import check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
@@ -26,7 +27,7 @@ from tidegate.api.rollout import (
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
 _MAX_PORT: Final = 65535
-_STEP_KINDS: Final = "setWeight, pause, analysis"
+_STEP_KINDS: Final = "setWeight, pause, analysis, setHeaderRoute, setMirrorRoute"
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 
@@ -63,6 +64,7 @@ def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
     yield from _check_surge(canary)
     for index, step in enumerate(canary.steps):
         yield from _check_step(step, f"{_CANARY}.steps[{index}]")
+    yield from check_managed_routes(canary, _CANARY)
     if canary.analysis is not None:
         yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
         last = max(len(canary.steps) - 1, 0)
@@ -159,7 +161,8 @@ def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
 
 
 def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
-    given = (step.set_weight is not None) + (step.pause is not None) + (step.analysis is not None)
+    kinds = (step.set_weight, step.pause, step.analysis, step.set_header_route, step.set_mirror_route)
+    given = sum(kind is not None for kind in kinds)
     if given == 0:
         yield Problem(at, f"has no kind: give it one of {_STEP_KINDS} (an endless pause is `pause: {{}}`)")
     elif given > 1:

@@ -92,8 +92,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     CanaryStep: {
         "experiment": _REFUSED,
         "setCanaryScale": _REFUSED,
-        "setHeaderRoute": _REFUSED,
-        "setMirrorRoute": _REFUSED,
         "plugin": _REFUSED,
     },
     TrafficRouting: {
@@ -105,7 +103,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "traefik": _ONLY_ISTIO,
         "apisix": _ONLY_ISTIO,
         "plugins": NotBuilt(when_empty, "the only router is istio"),
-        "managedRoutes": _CONTENT,
         "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
     },
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},

@@ -5,11 +5,16 @@ The routers implement this over the objects that were gathered; the core only ev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.api.problems import Problem
+from tidegate.api.rollout import SetHeaderRoute, SetMirrorRoute
 from tidegate.core.plan import Write
+
+ManagedRoute = SetHeaderRoute | SetMirrorRoute
+"""A route of ours in front of the users' own, as a step asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,16 @@ class Traffic(Protocol):
         """The split as the routes show it. Only called when there are no problems."""
         ...
 
-    def split(self, canary: int) -> tuple[Write, ...]:
-        """The writes that give the canary `canary` percent and stable the rest; none where the route shows it."""
+    def split(self, canary: int, routes: Sequence[ManagedRoute] | None = None) -> tuple[Write, ...]:
+        """The writes that give the canary `canary` percent and stable the rest; none where the route shows it.
+
+        routes: the managed routes that there should be, and no others; None leaves them as they are. Routes that
+        mirror carry users too, so they get the same weights.
+        """
+        ...
+
+    def managed(self) -> tuple[str, ...]:
+        """The names of the managed routes that are there: each leads some users to the canary whatever the weights."""
         ...
 
     def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:

@@ -7,16 +7,24 @@ on where the last one stopped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from tidegate.api import names
+from tidegate.api.rollout import CanaryStep
 from tidegate.core.rollout import gates, pauses
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
-from tidegate.core.rollout.shifting import observed, reachable, shift
+from tidegate.core.rollout.shifting import led, observed, reachable, shift
 from tidegate.core.rollout.sizing import at_weight, size_alone, size_held, size_undone, size_update
 from tidegate.core.rollout.steps import KINDS, weight_at
+from tidegate.core.rollout.steps.managed_route import routes_at
 from tidegate.core.rollout.world import ReplicaSet
+from tidegate.core.traffic import ManagedRoute
+
+_MOVING: Final = frozenset({"setWeight", "setHeaderRoute", "setMirrorRoute"})
 
 
 def decide_canary(draft: Draft) -> None:
@@ -33,7 +41,10 @@ def decide_canary(draft: Draft) -> None:
     if draft.paused:
         size_held(draft)
     else:
-        _advance(draft, _walk(draft))
+        start = step_index(draft)
+        index = _walk(draft)
+        if not _outruns(draft.release.canary.steps, start, index):
+            _advance(draft, index)
 
 
 def _settle(draft: Draft) -> None:
@@ -46,7 +57,7 @@ def _settle(draft: Draft) -> None:
     new = release.new
     if new is None or (release.first and release.available < release.replicas):
         return
-    at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0)
+    at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0, routes=())
     if release.first and (at_rest or not release.replicas):
         promote(draft, "Initial deploy")
 
@@ -73,7 +84,7 @@ def _walk(draft: Draft) -> int:
         return index
     while index < len(steps):
         step = steps[index]
-        draft.waiting = step.kind != "setWeight"
+        draft.waiting = step.kind in ("pause", "analysis")
         if not KINDS[step.kind](draft, step, index):
             break
         index += 1
@@ -84,18 +95,30 @@ def _walk(draft: Draft) -> int:
     return index
 
 
+def _outruns(steps: Sequence[CanaryStep], start: int, index: int) -> bool:
+    """Whether the step to wait at would undo what shows that one just passed is done.
+
+    The status is written first then. Until it is, each decision goes through the steps again from `start`, so the
+    second of two weights in a row would be taken back for the first, and that for the second, for ever.
+    """
+    goal = (weight_at(steps, index), routes_at(steps, index))
+    passed = [k for k in range(start, index) if steps[k].kind in _MOVING]
+    return any((weight_at(steps, k), routes_at(steps, k)) != goal for k in passed)
+
+
 def _advance(draft: Draft, index: int) -> None:
     """Bring pods, ends and traffic to what the step asks for; promote when the last step is behind."""
     release = draft.release
     steps = release.canary.steps
     weight = weight_at(steps, index)
-    size_update(draft, weight)
+    routes = () if draft.status.get("promoteFull") else routes_at(steps, index)
+    size_update(draft, weight, least=1 if routes else 0)
     new = release.new
     if new is None:
         return
     all_done = index >= len(steps) and release.available >= release.replicas
     if not all_done or (draft.world.traffic is not None and not at_weight(draft, 100) and release.replicas):
-        _move(draft, new, weight)
+        _move(draft, new, weight, routes)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
     if point_ends(draft, canary=new, stable=new) or not release.replicas:
@@ -106,19 +129,20 @@ def _advance(draft: Draft, index: int) -> None:
         )
 
 
-def _move(draft: Draft, new: ReplicaSet, weight: int) -> None:
-    """Move traffic towards `weight`, once the canary's end stands for the new version."""
+def _move(draft: Draft, new: ReplicaSet, weight: int, routes: tuple[ManagedRoute, ...]) -> None:
+    """Move traffic towards `weight` and these routes, once the canary's end stands for the new version."""
     release = draft.release
     point_ends(draft, stable=release.stable)
     now = observed(draft)
     stable_carries = carries(release.stable_available, release.replicas)
     if canary_stands_for(draft, new):
         if draft.world.traffic is not None:
-            shift(draft, reachable(weight, now, carries(release.available, release.replicas), stable_carries))
-    elif now:
+            reached = reachable(weight, now, carries(release.available, release.replicas), stable_carries)
+            shift(draft, reached, routes if release.available else ())
+    elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
-        shift(draft, reachable(0, now, now, stable_carries))
-    elif weight:
+        shift(draft, reachable(0, now, now, stable_carries), routes=())
+    elif weight or routes:
         point_ends(draft, canary=new)
 
 
@@ -130,5 +154,5 @@ def _undo(draft: Draft) -> None:
     if draft.world.traffic is not None:
         stable_carries = carries(release.stable_available, release.replicas)
         back = reachable(0, now, carries(release.available, release.replicas), stable_carries)
-        gone = shift(draft, back) and gone
+        gone = shift(draft, back, routes=()) and gone
     size_undone(draft, traffic_gone=gone and point_ends(draft, canary=release.stable))

@@ -33,8 +33,8 @@ def at_weight(draft: Draft, weight: int) -> bool:
     )
 
 
-def size_update(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet for an update that stands at this weight."""
+def size_update(draft: Draft, weight: int, least: int = 0) -> None:
+    """Size every ReplicaSet for an update that stands at this weight. least: pods that managed routes lead to."""
     release = draft.release
     if draft.world.traffic is None:
         _roll(draft, _goal(draft, weight))
@@ -45,6 +45,8 @@ def size_update(draft: Draft, weight: int) -> None:
     pods = needed(release.replicas, weight)
     if new.hash in referenced(draft):
         pods = max(pods, needed(release.replicas, observed(draft)))
+        least = max(least, 1 if draft.world.traffic.managed() else 0)
+    pods = max(pods, min(least, release.replicas))
     keep(draft, new, pods)
     retire_others(draft)
 

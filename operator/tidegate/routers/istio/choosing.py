@@ -6,7 +6,7 @@ weights up in the status while the route never changes (#4741, #3884).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,7 +23,8 @@ _FIELDS: Final[Mapping[RouteKind, str]] = {"http": "routes", "tls": "tlsRoutes",
 class Target:
     """One VirtualService that the Rollout names: its key, the field's path, and which routes it asks for, if any.
 
-    routes: names of HTTP routes. tls, tcp: by what these match, for they have no names.
+    routes: names of HTTP routes. tls, tcp: by what these match, for they have no names. managed: names of routes that
+    steps add and remove, which are never meant.
     """
 
     key: Key
@@ -31,6 +32,7 @@ class Target:
     routes: tuple[str, ...] = ()
     tls: tuple[IstioTlsRoute, ...] = ()
     tcp: tuple[IstioTcpRoute, ...] = ()
+    managed: tuple[str, ...] = ()
 
 
 class Chosen(NamedTuple):
@@ -54,7 +56,9 @@ def choose(target: Target, spec: Json, ends: Ends) -> list[Chosen | Problem]:
             found += asked
         elif spec.get(kind):
             unasked.append(kind)
-    ours = [kind for kind in unasked if any(has_an_end(route, ends, target.key.namespace) for route in spec[kind])]
+    ours = [
+        kind for kind in unasked if any(has_an_end(r, ends, target.key.namespace) for r in _own(target, spec[kind]))
+    ]
     # With nothing of ours anywhere, the first kind is the one to tell of.
     for kind in ours or ([] if found else unasked[:1]):
         found.append(_only(target, kind, spec[kind]))
@@ -106,18 +110,22 @@ def _ports(route: Json) -> set[int]:
 
 def _only(target: Target, kind: RouteKind, routes: Sequence[Json]) -> Chosen | Problem:
     """Without being asked for: the only route, or the only nameless one beside named ones (a testers' header route)."""
-    candidates: Iterable[int] = range(len(routes))
-    if len(routes) > 1:
-        candidates = [i for i, route in enumerate(routes) if not route.get("name")]
-    match list(candidates):
-        case [index]:
-            return Chosen(kind, index, target.at)
+    candidates = [i for i, route in enumerate(routes) if route.get("name") not in target.managed]
+    if len(candidates) > 1:
+        candidates = [i for i in candidates if not routes[i].get("name")]
+    if len(candidates) == 1:
+        return Chosen(kind, candidates[0], target.at)
     at = f"{target.at}.{_FIELDS[kind]}"
     return Problem(
         at,
         f"spec.{kind}[] should be set in VirtualService and it must have exactly one route when omitting {at}. "
         f"{target.key} has {_shown(kind, routes)}; name the ones to split",
     )
+
+
+def _own(target: Target, routes: Sequence[Json]) -> Iterator[Json]:
+    """The users' own routes."""
+    return (route for route in routes if route.get("name") not in target.managed)
 
 
 def _shown(kind: RouteKind, routes: Sequence[Json]) -> str:

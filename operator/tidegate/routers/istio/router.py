@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import CanaryStrategy, IstioRouting, IstioVirtualService
 from tidegate.core.plan import Key, Write
-from tidegate.core.traffic import Observed, Selected
+from tidegate.core.traffic import ManagedRoute, Observed, Selected
+from tidegate.routers.istio import managed
 from tidegate.routers.istio.choosing import Target
 from tidegate.routers.istio.destination_rule import BoundDestinationRule, RuleTarget, bind_destination_rule
 from tidegate.routers.istio.hosts import fqdn
@@ -28,7 +29,14 @@ class IstioTraffic:
 
     def problems(self) -> tuple[Problem, ...]:
         found = [problem for service in self.services for problem in service.problems]
+        if not found and any(one.target.managed for one in self.services):
+            found = list(self._without_http())
         return (*(self.rule.problems if self.rule else ()), *found)
+
+    def _without_http(self) -> Iterator[Problem]:
+        if not any(one.primary for one in self.services):
+            there = ", ".join(str(one.target.key) for one in self.services)
+            yield Problem(managed.AT, f"are HTTP routes, and no HTTP route of {there} is split; leave them out")
 
     def observe(self) -> Observed:
         seen = [split for service in self.services for split in service.observe()]
@@ -36,8 +44,11 @@ class IstioTraffic:
             max((split.canary for split in seen), default=0), min((split.stable for split in seen), default=0)
         )
 
-    def split(self, canary: int) -> tuple[Write, ...]:
-        return tuple(write for service in self.services if (write := service.split(canary)))
+    def split(self, canary: int, routes: Sequence[ManagedRoute] | None = None) -> tuple[Write, ...]:
+        return tuple(write for service in self.services if (write := service.split(canary, routes)))
+
+    def managed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.name for service in self.services for one in service.managed))
 
     def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
         return self.rule.point(canary_hash=canary_hash, stable_hash=stable_hash) if self.rule else ()
@@ -83,14 +94,15 @@ class IstioRouter:
 
 def istio_router(strategy: CanaryStrategy, namespace: str, rollout: str) -> IstioRouter | None:
     """The router of this strategy; None where it doesn't name Istio."""
-    istio = strategy.traffic_routing.istio if strategy.traffic_routing else None
-    if istio is None:
+    routing = strategy.traffic_routing
+    istio = routing.istio if routing else None
+    if routing is None or istio is None:
         return None
     rule = istio.destination_rule
     return IstioRouter(
         namespace=namespace,
         rollout=rollout,
-        targets=_targets(istio, namespace),
+        targets=_targets(istio, namespace, tuple(route.name for route in routing.managed_routes)),
         rule=RuleTarget(
             Key("DestinationRule", namespace, rule.name),
             rule.canary_subset_name,
@@ -104,16 +116,13 @@ def istio_router(strategy: CanaryStrategy, namespace: str, rollout: str) -> Isti
     )
 
 
-def _targets(istio: IstioRouting, namespace: str) -> tuple[Target, ...]:
+def _targets(istio: IstioRouting, namespace: str, names: tuple[str, ...]) -> tuple[Target, ...]:
+    def target(one: IstioVirtualService, at: str) -> Target:
+        return Target(_key(one.name, namespace), f"{_AT}.{at}", one.routes, one.tls_routes, one.tcp_routes, names)
+
     if istio.virtual_service is not None:
-        return (_target(istio.virtual_service, f"{_AT}.virtualService", namespace),)
-    return tuple(
-        _target(one, f"{_AT}.virtualServices[{number}]", namespace) for number, one in enumerate(istio.virtual_services)
-    )
-
-
-def _target(one: IstioVirtualService, at: str, namespace: str) -> Target:
-    return Target(_key(one.name, namespace), at, one.routes, one.tls_routes, one.tcp_routes)
+        return (target(istio.virtual_service, "virtualService"),)
+    return tuple(target(one, f"virtualServices[{number}]") for number, one in enumerate(istio.virtual_services))
 
 
 def _key(name: str, namespace: str) -> Key:

@@ -67,6 +67,7 @@ class Route:
     canary: Slot
     stable: Slot
     others: int
+    destinations: Sequence[Json]
 
     def observe(self) -> Observed:
         """The split in parts of 100. Weights that we did not set need not add up to 100; only their ratio counts.
@@ -104,6 +105,11 @@ class Route:
             operations.append({"op": "add", "path": path, "value": weight})
         return operations
 
+    def weighted(self, canary: int) -> list[dict[str, Any]]:
+        """All destinations of the route, with the weights that they have when the canary has this one."""
+        ours = {self.canary.position: canary, self.stable.position: self._left_of(canary)}
+        return [{**one, "weight": ours.get(position, _weight(one))} for position, one in enumerate(self.destinations)]
+
     def _left_of(self, canary: int) -> int:
         return max(0, 100 - canary - self.others)
 
@@ -140,7 +146,7 @@ def read_route(
     if others >= 100:
         said = f"other destinations in {where} have a weight of {others} together, so nothing of 100 is left to split"
         return Problem(at, f"{said}; weights are percentages, lower theirs")
-    return Route(kind, index, route.get("name") or "", canary, stable, others)
+    return Route(kind, index, route.get("name") or "", canary, stable, others, destinations)
 
 
 def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:
