@@ -179,7 +179,7 @@ class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
     set_weight: Int | None = None
-    """The percentage of traffic that the canary gets, from 0 to 100."""
+    """The canary's part of the traffic in percent, from 0 to 100, or to trafficRouting.maxTrafficWeight."""
     pause: Pause | None = None
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
@@ -269,6 +269,8 @@ class TrafficRouting:
 
     istio: IstioRouting | None = None
     """Split the traffic with Istio VirtualServices."""
+    max_traffic_weight: Int = 100
+    """The weight that stands for all of the traffic. Default: 100. With 1000, a setWeight of 1 is a thousandth."""
     managed_routes: tuple[ManagedRoute, ...] = ()
     """The routes that steps may set, in the order in which they come before the VirtualService's own routes. They are
     Tidegate's: it adds them in an update and removes them when it ends."""
@@ -302,6 +304,11 @@ class CanaryStrategy:
     abort_scale_down_delay_seconds: Natural | None = None
     """How long the canary's pods stay after an abort. Default: 30; 0 keeps them until the next update. Only
     with trafficRouting."""
+
+    @property
+    def whole(self) -> int:
+        """The weight that stands for all of the traffic."""
+        return self.traffic_routing.max_traffic_weight if self.traffic_routing else 100
 
     @property
     def scale_down_delay(self) -> int:

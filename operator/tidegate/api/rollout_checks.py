@@ -27,6 +27,7 @@ from tidegate.api.rollout import (
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
 _MAX_PORT: Final = 65535
+_MAX_WEIGHT: Final = 1_000_000
 _STEP_KINDS: Final = "setWeight, pause, analysis, setHeaderRoute, setMirrorRoute"
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
@@ -61,9 +62,13 @@ def _check_canary(canary: CanaryStrategy) -> Iterator[Problem]:
         yield Problem(f"{_CANARY}.trafficRouting", "names no router: add istio, or leave trafficRouting out")
     else:
         yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
+    routing = canary.traffic_routing
+    if routing is not None and not 1 <= routing.max_traffic_weight <= _MAX_WEIGHT:
+        said = f"is {routing.max_traffic_weight}, must be from 1 to {_MAX_WEIGHT}"
+        yield Problem(f"{_CANARY}.trafficRouting.maxTrafficWeight", said)
     yield from _check_surge(canary)
     for index, step in enumerate(canary.steps):
-        yield from _check_step(step, f"{_CANARY}.steps[{index}]")
+        yield from _check_step(step, f"{_CANARY}.steps[{index}]", canary.whole)
     yield from check_managed_routes(canary, _CANARY)
     if canary.analysis is not None:
         yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
@@ -160,15 +165,16 @@ def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
         )
 
 
-def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
+def _check_step(step: CanaryStep, at: str, whole: int) -> Iterator[Problem]:
     kinds = (step.set_weight, step.pause, step.analysis, step.set_header_route, step.set_mirror_route)
     given = sum(kind is not None for kind in kinds)
     if given == 0:
         yield Problem(at, f"has no kind: give it one of {_STEP_KINDS} (an endless pause is `pause: {{}}`)")
     elif given > 1:
         yield Problem(at, f"has more than one of {_STEP_KINDS}; make each a step of its own")
-    if step.set_weight is not None and not 0 <= step.set_weight <= 100:
-        yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to 100")
+    if step.set_weight is not None and not 0 <= step.set_weight <= whole:
+        most = "100" if whole == 100 else f"{whole} (trafficRouting.maxTrafficWeight)"
+        yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to {most}")
     if step.pause is not None and step.pause.duration is not None:
         yield from _check_pause(step.pause.duration, f"{at}.pause.duration")
     if step.analysis is not None:

@@ -103,7 +103,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "traefik": _ONLY_ISTIO,
         "apisix": _ONLY_ISTIO,
         "plugins": NotBuilt(when_empty, "the only router is istio"),
-        "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
     },
     IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {

@@ -19,7 +19,7 @@ ManagedRoute = SetHeaderRoute | SetMirrorRoute
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The split that the routes show now, in parts of 100.
+    """The split that the routes show now, in parts of the whole: of 100, or maxTrafficWeight.
 
     With several routes that disagree, `canary` is the greatest canary weight and `stable` the least stable weight:
     the view under which traffic is never believed safer than it is.
@@ -49,7 +49,7 @@ class Traffic(Protocol):
         ...
 
     def split(self, canary: int, routes: Sequence[ManagedRoute] | None = None) -> tuple[Write, ...]:
-        """The writes that give the canary `canary` percent and stable the rest; none where the route shows it.
+        """The writes that give the canary `canary` parts and stable the rest; none where the route shows it.
 
         routes: the managed routes that there should be, and no others; None leaves them as they are. Routes that
         mirror carry users too, so they get the same weights.

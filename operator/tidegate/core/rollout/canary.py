@@ -43,7 +43,7 @@ def decide_canary(draft: Draft) -> None:
     else:
         start = step_index(draft)
         index = _walk(draft)
-        if not _outruns(draft.release.canary.steps, start, index):
+        if not _outruns(draft.release.canary.steps, start, index, draft.release.canary.whole):
             _advance(draft, index)
 
 
@@ -95,29 +95,32 @@ def _walk(draft: Draft) -> int:
     return index
 
 
-def _outruns(steps: Sequence[CanaryStep], start: int, index: int) -> bool:
+def _outruns(steps: Sequence[CanaryStep], start: int, index: int, whole: int) -> bool:
     """Whether the step to wait at would undo what shows that one just passed is done.
 
     The status is written first then. Until it is, each decision goes through the steps again from `start`, so the
     second of two weights in a row would be taken back for the first, and that for the second, for ever.
     """
-    goal = (weight_at(steps, index), routes_at(steps, index))
-    passed = [k for k in range(start, index) if steps[k].kind in _MOVING]
-    return any((weight_at(steps, k), routes_at(steps, k)) != goal for k in passed)
+
+    def goal(at: int) -> object:
+        return weight_at(steps, at, whole), routes_at(steps, at)
+
+    return any(goal(passed) != goal(index) for passed in range(start, index) if steps[passed].kind in _MOVING)
 
 
 def _advance(draft: Draft, index: int) -> None:
     """Bring pods, ends and traffic to what the step asks for; promote when the last step is behind."""
     release = draft.release
     steps = release.canary.steps
-    weight = weight_at(steps, index)
+    weight = weight_at(steps, index, release.canary.whole)
     routes = () if draft.status.get("promoteFull") else routes_at(steps, index)
     size_update(draft, weight, least=1 if routes else 0)
     new = release.new
     if new is None:
         return
     all_done = index >= len(steps) and release.available >= release.replicas
-    if not all_done or (draft.world.traffic is not None and not at_weight(draft, 100) and release.replicas):
+    routed = draft.world.traffic is not None and release.replicas
+    if not all_done or (routed and not at_weight(draft, release.canary.whole)):
         _move(draft, new, weight, routes)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
@@ -131,28 +134,28 @@ def _advance(draft: Draft, index: int) -> None:
 
 def _move(draft: Draft, new: ReplicaSet, weight: int, routes: tuple[ManagedRoute, ...]) -> None:
     """Move traffic towards `weight` and these routes, once the canary's end stands for the new version."""
-    release = draft.release
+    release, whole = draft.release, draft.release.canary.whole
     point_ends(draft, stable=release.stable)
     now = observed(draft)
-    stable_carries = carries(release.stable_available, release.replicas)
+    stable_carries = carries(release.stable_available, release.replicas, whole)
     if canary_stands_for(draft, new):
         if draft.world.traffic is not None:
-            reached = reachable(weight, now, carries(release.available, release.replicas), stable_carries)
+            reached = reachable(weight, now, carries(release.available, release.replicas, whole), stable_carries, whole)
             shift(draft, reached, routes if release.available else ())
     elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
-        shift(draft, reachable(0, now, now, stable_carries), routes=())
+        shift(draft, reachable(0, now, now, stable_carries, whole), routes=())
     elif weight or routes:
         point_ends(draft, canary=new)
 
 
 def _undo(draft: Draft) -> None:
     """Traffic goes back first and at once; then the canary's end; its pods last, after their delay."""
-    release = draft.release
+    release, whole = draft.release, draft.release.canary.whole
     now = observed(draft)
     gone = point_ends(draft, stable=release.stable) and now == 0
     if draft.world.traffic is not None:
-        stable_carries = carries(release.stable_available, release.replicas)
-        back = reachable(0, now, carries(release.available, release.replicas), stable_carries)
+        stable_carries = carries(release.stable_available, release.replicas, whole)
+        back = reachable(0, now, carries(release.available, release.replicas, whole), stable_carries, whole)
         gone = shift(draft, back, routes=()) and gone
     size_undone(draft, traffic_gone=gone and point_ends(draft, canary=release.stable))

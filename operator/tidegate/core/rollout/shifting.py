@@ -11,8 +11,8 @@ from tidegate.core.rollout.release import Draft
 from tidegate.core.traffic import ManagedRoute, Traffic
 
 
-def reachable(want: int, now: int, canary_carries: int, stable_carries: int) -> int:
-    """The canary weight to set now on the way from `now` to `want`, given what each side can carry (percent).
+def reachable(want: int, now: int, canary_carries: int, stable_carries: int, whole: int = 100) -> int:
+    """The canary weight to set now on the way from `now` to `want`, given what each side can carry of the whole.
 
     Upwards: only when the canary can carry all of `want`; otherwise it stays, or goes to nothing when no canary pod
     is left. Downwards: at once, in proportion to what stable can carry, so that one unready stable pod costs its
@@ -22,7 +22,7 @@ def reachable(want: int, now: int, canary_carries: int, stable_carries: int) -> 
         return min(want, now) if stable_carries == 0 else 0
     if want > now:
         return want if canary_carries >= want else now
-    return max(want, min(now, 100 - stable_carries))
+    return max(want, min(now, whole - stable_carries))
 
 
 def shift(draft: Draft, weight: int, routes: Sequence[ManagedRoute] | None = None) -> bool:

@@ -18,7 +18,7 @@ def at_weight(draft: Draft, weight: int) -> bool:
     if traffic is not None:
         # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
         return not release.replicas or (
-            release.available >= needed(release.replicas, weight)
+            release.available >= needed(release.replicas, weight, release.canary.whole)
             and traffic.observe().canary == weight
             and not traffic.split(weight)
         )
@@ -42,9 +42,9 @@ def size_update(draft: Draft, weight: int, least: int = 0) -> None:
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
     new = wanted(release)
-    pods = needed(release.replicas, weight)
+    pods = needed(release.replicas, weight, release.canary.whole)
     if new.hash in referenced(draft):
-        pods = max(pods, needed(release.replicas, observed(draft)))
+        pods = max(pods, needed(release.replicas, observed(draft), release.canary.whole))
         least = max(least, 1 if draft.world.traffic.managed() else 0)
     pods = max(pods, min(least, release.replicas))
     keep(draft, new, pods)

@@ -67,6 +67,7 @@ class IstioRouter:
     rule: RuleTarget | None
     canary_service: str
     stable_service: str
+    whole: int = 100
 
     def references(self) -> tuple[Key, ...]:
         keys = dict.fromkeys(target.key for target in self.targets)
@@ -84,11 +85,13 @@ class IstioRouter:
             return Ends(
                 canary=End(f"Canary Service '{self.canary_service}'", fqdn(self.canary_service, self.namespace)),
                 stable=End(f"Stable Service '{self.stable_service}'", fqdn(self.stable_service, self.namespace)),
+                whole=self.whole,
             )
         host, target = fqdn(rule.host, self.namespace), rule.target
         return Ends(
             canary=End(f"Canary DestinationRule subset '{target.canary}'", host, target.canary),
             stable=End(f"Stable DestinationRule subset '{target.stable}'", host, target.stable),
+            whole=self.whole,
         )
 
 
@@ -113,6 +116,7 @@ def istio_router(strategy: CanaryStrategy, namespace: str, rollout: str) -> Isti
         else None,
         canary_service=strategy.canary_service,
         stable_service=strategy.stable_service,
+        whole=routing.max_traffic_weight,
     )
 
 

@@ -1,7 +1,7 @@
 """One route of a VirtualService (HTTP, TLS or TCP): which of its weights are ours, what they show and should be.
 
 Destinations of others in the same route are left alone: each keeps its weight, and stable gets what is left of
-100 after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
+the whole after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two sides of the split."""
+    """The two sides of the split, and what the weights of a route add up to."""
 
     canary: End
     stable: End
+    whole: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +68,34 @@ class Route:
     canary: Slot
     stable: Slot
     others: int
+    whole: int
     destinations: Sequence[Json]
 
     def observe(self) -> Observed:
-        """The split in parts of 100. Weights that we did not set need not add up to 100; only their ratio counts.
+        """The split in parts of the whole. Weights that we did not set need not add up; only their ratio counts.
 
         Rounded so that the canary never looks smaller than it is, nor stable larger. Where the others leave less
         than the canary's weight, a split of ours reads as it was set: (canary, 0).
         """
         canary, stable = self.canary.weight, self.stable.weight
-        if canary <= 100 and stable == self._left_of(canary):
+        if canary <= self.whole and stable == self._left_of(canary):
             return Observed(canary, stable)
         total = canary + stable + self.others
         if total <= 0:
             return Observed(0, 0)
-        return Observed(-(-100 * canary // total), 100 * stable // total)
+        return Observed(-(-self.whole * canary // total), self.whole * stable // total)
 
     def set(self, canary: int) -> list[dict[str, Any]]:
-        """The JSON-patch operations that give the canary `canary` percent; none where the route shows it.
+        """The JSON-patch operations that give the canary `canary` parts; none where the route shows it.
+
+        Where the canary has nothing and stable all, the figure for all does not matter: a route that its owner keeps
+        at 100 in Git is not counted up to another whole between updates.
 
         Each weight is guarded by tests of the route's name and of what both destinations are. Routes that moved
         since the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
         """
         wanted = ((self.canary, canary), (self.stable, self._left_of(canary)))
-        if all(slot.weight == weight for slot, weight in wanted):
+        if all(slot.weight == weight for slot, weight in wanted) or (not canary and self._is_at_rest()):
             return []
         at = f"/spec/{self.kind}/{self.index}"
         operations: list[dict[str, Any]] = []
@@ -111,7 +116,10 @@ class Route:
         return [{**one, "weight": ours.get(position, _weight(one))} for position, one in enumerate(self.destinations)]
 
     def _left_of(self, canary: int) -> int:
-        return max(0, 100 - canary - self.others)
+        return max(0, self.whole - canary - self.others)
+
+    def _is_at_rest(self) -> bool:
+        return not self.canary.weight and not self.others and self.stable.weight > 0
 
 
 def has_an_end(route: Json, ends: Ends, namespace: str) -> bool:
@@ -143,10 +151,10 @@ def read_route(
     canary, stable = slots
     total = sum(_weight(destination) for destination in destinations)
     others = total - canary.weight - stable.weight
-    if others >= 100:
-        said = f"other destinations in {where} have a weight of {others} together, so nothing of 100 is left to split"
-        return Problem(at, f"{said}; weights are percentages, lower theirs")
-    return Route(kind, index, route.get("name") or "", canary, stable, others, destinations)
+    if others >= ends.whole:
+        said = f"other destinations in {where} have a weight of {others} together"
+        return Problem(at, f"{said}, so nothing of {ends.whole} is left to split; lower theirs")
+    return Route(kind, index, route.get("name") or "", canary, stable, others, ends.whole, destinations)
 
 
 def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:

@@ -42,7 +42,7 @@ class BoundVirtualService:
         return next((route for route in self.routes if route.kind == "http"), None)
 
     def split(self, canary: int, routes: Sequence[ManagedRoute] | None) -> Write | None:
-        """The patch that gives the canary `canary` percent in every route, or None where all show it.
+        """The patch that gives the canary `canary` parts in every route, or None where all show it.
 
         A named route is found by its name wherever the object stands, so edits elsewhere don't get in the way of an
         undo. A nameless one is known by its position alone, which only holds for the version that was read.

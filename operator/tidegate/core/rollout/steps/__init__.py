@@ -19,9 +19,9 @@ KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], bool]]] = {
 }
 
 
-def weight_at(steps: Sequence[CanaryStep], index: int) -> int:
+def weight_at(steps: Sequence[CanaryStep], index: int, whole: int = 100) -> int:
     """The canary weight in force at a step: that of the last setWeight up to it; all of it past the last step."""
     if index >= len(steps):
-        return 100
+        return whole
     given = (step.set_weight for step in reversed(steps[: index + 1]))
     return next((weight for weight in given if weight is not None), 0)
