@@ -243,6 +243,9 @@ class IstioDestinationRule:
     """The subset that gets the canary's pod template hash."""
     stable_subset_name: Str
     """The subset that gets the stable version's pod template hash."""
+    additional_subset_names: tuple[Str, ...] = ()
+    """Other subsets that routes lead to. Their weights stay, and stable gets what they leave. Tidegate treats every
+    subset that is not its own like this; a name here says that it is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

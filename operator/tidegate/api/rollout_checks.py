@@ -126,6 +126,15 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
     for field, value in subsets:
         if not value:
             yield Problem(f"{at}.destinationRule.{field}", "is required")
+    for index, extra in enumerate(rule.additional_subset_names):
+        path = f"{at}.destinationRule.additionalSubsetNames[{index}]"
+        ours = [field for field, value in subsets if value == extra]
+        if not extra:
+            yield Problem(path, "is required: the name of a subset")
+        elif ours:
+            yield Problem(path, f"is {extra!r}, the {ours[0]} too, whose weight the Rollout sets; leave it out here")
+        elif extra in rule.additional_subset_names[:index]:
+            yield Problem(path, f"{extra!r} is listed twice")
     if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
         yield Problem(
             f"{at}.destinationRule.stableSubsetName",

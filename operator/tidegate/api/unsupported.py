@@ -26,7 +26,6 @@ from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
-    IstioDestinationRule,
     RolloutAnalysis,
     RolloutSpec,
     TrafficRouting,
@@ -104,7 +103,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "apisix": _ONLY_ISTIO,
         "plugins": NotBuilt(when_empty, "the only router is istio"),
     },
-    IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "previewReplicaCount": _REFUSED,
