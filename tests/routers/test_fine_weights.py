@@ -63,10 +63,10 @@ def test_a_route_at_rest_is_not_counted_up_to_the_whole() -> None:
 def test_pods_for_a_weight_can_carry_it(replicas: int, whole: int, data: st.DataObject) -> None:
     weight = data.draw(st.integers(0, whole))
 
-    assert carries(needed(replicas, weight, whole), replicas, whole) >= weight
-    assert (
-        needed(replicas, weight, whole) == 0 or carries(needed(replicas, weight, whole) - 1, replicas, whole) < weight
-    )
+    pods = needed(replicas, weight, whole)
+
+    assert carries(pods, replicas, whole) >= weight
+    assert pods == 0 or carries(pods - 1, replicas, whole) < weight
 
 
 @pytest.mark.looptime

@@ -18,6 +18,7 @@ from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
+    IstioDestinationRule,
     IstioRouting,
     IstioVirtualService,
     RolloutAnalysis,
@@ -118,9 +119,11 @@ def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
             yield from _check_routes(target, f"{at}.virtualServices[{index}]")
     else:
         yield Problem(at, "names no VirtualService: give it virtualService or virtualServices")
-    rule = istio.destination_rule
-    if rule is None:
-        return
+    if istio.destination_rule is not None:
+        yield from _check_rule(istio.destination_rule, at)
+
+
+def _check_rule(rule: IstioDestinationRule, at: str) -> Iterator[Problem]:
     yield from _check_required_name(f"{at}.destinationRule.name", rule.name, "a DestinationRule")
     subsets = (("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name))
     for field, value in subsets:
