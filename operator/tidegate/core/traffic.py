@@ -5,7 +5,7 @@ The routers implement this over the objects that were gathered; the core only ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,23 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """A version beside canary and stable that gets a part of the traffic, such as one of an experiment.
+
+    name: of its Service, and of its subset where the split is by subsets. weight: its part of the whole; 0 takes it
+    out again. All extras and foreign weights together stay below the whole. hash: its pod template hash.
+    """
+
+    name: str
+    weight: int
+    hash: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("an additional destination needs the name of a Service: an empty host leads nowhere")
+
+
+@dataclass(frozen=True, slots=True)
 class Selected:
     """The pod template hashes that the canary's and stable's subsets select; empty where they name none."""
 
@@ -48,20 +65,31 @@ class Traffic(Protocol):
         """The split as the routes show it. Only called when there are no problems."""
         ...
 
-    def split(self, canary: int, routes: Sequence[ManagedRoute] | None = None) -> tuple[Write, ...]:
+    def split(
+        self, canary: int, routes: Sequence[ManagedRoute] | None = None, extras: Sequence[Extra] = ()
+    ) -> tuple[Write, ...]:
         """The writes that give the canary `canary` parts and stable the rest; none where the route shows it.
 
         routes: the managed routes that there should be, and no others; None leaves them as they are. Routes that
         mirror carry users too, so they get the same weights.
+        extras: further destinations to set, add, or take out. Destinations that are not named keep their weight.
         """
+        ...
+
+    def shares(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The weights of these further destinations: the greatest that any route shows, without those at nothing."""
         ...
 
     def managed(self) -> tuple[str, ...]:
         """The names of the managed routes that are there: each leads some users to the canary whatever the weights."""
         ...
 
-    def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
-        """The writes that make subsets select these pod template hashes; none where they do, or without subsets."""
+    def point(self, *, canary_hash: str, stable_hash: str, extras: Sequence[Extra] = ()) -> tuple[Write, ...]:
+        """The writes that make subsets select these pod template hashes; none where they do, or without subsets.
+
+        extras: subsets to add or point, or to remove where the weight is 0. A subset comes before the routes lead to
+        it, and goes when none does any more.
+        """
         ...
 
     def selected(self) -> Selected | None:

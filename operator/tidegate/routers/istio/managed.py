@@ -14,7 +14,7 @@ from tidegate.api.problems import Problem
 from tidegate.api.rollout import RouteMatch, SetHeaderRoute, SetMirrorRoute, StringMatch
 from tidegate.core.traffic import ManagedRoute
 from tidegate.routers.istio.hosts import fqdn
-from tidegate.routers.istio.routes import Ends, Json, Route
+from tidegate.routers.istio.routes import Ends, Json, Place, Route
 
 AT: Final = "spec.strategy.canary.trafficRouting.managedRoutes"
 
@@ -57,7 +57,7 @@ def _is_ours(route: Json, ends: Ends, namespace: str) -> bool:
     return bool(destinations) and all(ends.canary.is_in(one, namespace) for one in destinations)
 
 
-def build(asked: ManagedRoute, primary: Route, canary: int) -> dict[str, Any]:
+def build(asked: ManagedRoute, primary: Route, canary: int, places: Sequence[Place] = ()) -> dict[str, Any]:
     """The route that a step asks for, beside a primary route that gives the canary this weight.
 
     Both take their destinations from the primary route, ports and all, as its owner wrote them.
@@ -71,7 +71,7 @@ def build(asked: ManagedRoute, primary: Route, canary: int) -> dict[str, Any]:
     return {
         "name": asked.name,
         "match": [_match(one) for one in asked.match],
-        "route": primary.weighted(canary),
+        "route": primary.weighted(canary, places),
         "mirror": primary.canary.destination,
         "mirrorPercentage": {"value": 100 if asked.percentage is None else asked.percentage},
     }

@@ -9,12 +9,12 @@ from typing import Any, Final
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import CanaryStrategy, IstioRouting, IstioVirtualService
 from tidegate.core.plan import Key, Write
-from tidegate.core.traffic import ManagedRoute, Observed, Selected
+from tidegate.core.traffic import Extra, ManagedRoute, Observed, Selected
 from tidegate.routers.istio import managed
 from tidegate.routers.istio.choosing import Target
 from tidegate.routers.istio.destination_rule import BoundDestinationRule, RuleTarget, bind_destination_rule
 from tidegate.routers.istio.hosts import fqdn
-from tidegate.routers.istio.routes import End, Ends
+from tidegate.routers.istio.routes import End, Ends, Place
 from tidegate.routers.istio.virtual_service import BoundVirtualService, bind_virtual_service
 
 _AT: Final = "spec.strategy.canary.trafficRouting.istio"
@@ -26,6 +26,7 @@ class IstioTraffic:
 
     services: tuple[BoundVirtualService, ...]
     rule: BoundDestinationRule | None
+    namespace: str
 
     def problems(self) -> tuple[Problem, ...]:
         found = [problem for service in self.services for problem in service.problems]
@@ -44,14 +45,46 @@ class IstioTraffic:
             max((split.canary for split in seen), default=0), min((split.stable for split in seen), default=0)
         )
 
-    def split(self, canary: int, routes: Sequence[ManagedRoute] | None = None) -> tuple[Write, ...]:
-        return tuple(write for service in self.services if (write := service.split(canary, routes)))
+    def split(
+        self, canary: int, routes: Sequence[ManagedRoute] | None = None, extras: Sequence[Extra] = ()
+    ) -> tuple[Write, ...]:
+        ordered = sorted(extras, key=lambda extra: extra.name)
+        writes = (
+            service.split(canary, routes, [self._place(extra, service.target.key.namespace) for extra in ordered])
+            for service in self.services
+        )
+        return tuple(write for write in writes if write)
+
+    def shares(self, names: Sequence[str]) -> Mapping[str, int]:
+        shown = {
+            name: max(
+                (
+                    route.weight_of(self._place(Extra(name, 0), service.target.key.namespace).end)
+                    for service in self.services
+                    for route in (*service.routes, *service.mirrors)
+                ),
+                default=0,
+            )
+            for name in names
+        }
+        return {name: weight for name, weight in shown.items() if weight}
 
     def managed(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(one.name for service in self.services for one in service.managed))
 
-    def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
-        return self.rule.point(canary_hash=canary_hash, stable_hash=stable_hash) if self.rule else ()
+    def point(self, *, canary_hash: str, stable_hash: str, extras: Sequence[Extra] = ()) -> tuple[Write, ...]:
+        if self.rule is None:
+            return ()
+        return self.rule.point(canary_hash=canary_hash, stable_hash=stable_hash, extras=extras)
+
+    def _place(self, extra: Extra, namespace: str) -> Place:
+        """Where an extra is found in a VirtualService of this namespace: a subset of the rule's host, or a Service."""
+        if self.rule is not None:
+            host = fqdn(self.rule.host, self.rule.target.key.namespace)
+            return Place(End(f"Subset '{extra.name}'", host, extra.name), {"subset": extra.name}, extra.weight)
+        full = fqdn(extra.name, self.namespace)
+        host = extra.name if namespace == self.namespace else full
+        return Place(End(f"Service '{extra.name}'", full), {"host": host}, extra.weight)
 
     def selected(self) -> Selected | None:
         return self.rule.selected() if self.rule else None
@@ -77,7 +110,7 @@ class IstioRouter:
         rule = bind_destination_rule(self.rule, objects.get(self.rule.key), self.rollout) if self.rule else None
         ends = self._ends(rule)
         services = tuple(bind_virtual_service(target, objects.get(target.key), ends) for target in self.targets)
-        return IstioTraffic(services, rule)
+        return IstioTraffic(services, rule, self.namespace)
 
     def _ends(self, rule: BoundDestinationRule | None) -> Ends:
         """By subset where there is a DestinationRule, even beside two Services; as Argo Rollouts decides."""

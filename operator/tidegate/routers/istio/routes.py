@@ -50,12 +50,34 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A further destination: how it is known, what of it differs from the canary's destination, the wanted weight."""
+
+    end: End
+    differs: Mapping[str, str]
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """The place of one end in a route: its position among the destinations, the destination, the weight."""
 
     position: int
     destination: Json
     weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a route should become: weights to have, destinations to lose, destinations to gain."""
+
+    weights: Sequence[tuple[Slot, int]]
+    gone: Sequence[Slot]
+    new: Sequence[dict[str, Any]]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.gone or self.new or any(slot.weight != weight for slot, weight in self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,7 @@ class Route:
     others: int
     whole: int
     destinations: Sequence[Json]
+    namespace: str
 
     def observe(self) -> Observed:
         """The split in parts of the whole. Weights that we did not set need not add up; only their ratio counts.
@@ -85,35 +108,65 @@ class Route:
             return Observed(0, 0)
         return Observed(-(-self.whole * canary // total), self.whole * stable // total)
 
-    def set(self, canary: int) -> list[dict[str, Any]]:
+    def set(self, canary: int, places: Sequence[Place] = ()) -> list[dict[str, Any]]:
         """The JSON-patch operations that give the canary `canary` parts; none where the route shows it.
 
         Where the canary has nothing and stable all, the figure for all does not matter: a route that its owner keeps
         at 100 in Git is not counted up to another whole between updates.
 
-        Each weight is guarded by tests of the route's name and of what both destinations are. Routes that moved
-        since the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
+        Each weight is guarded by tests of the route's name and of what the destinations are. Routes that moved since
+        the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
         """
-        wanted = ((self.canary, canary), (self.stable, self._left_of(canary)))
-        if all(slot.weight == weight for slot, weight in wanted) or (not canary and self._is_at_rest()):
+        wanted = self._wanted(canary, places)
+        if not wanted.changes or (not canary and not places and self._is_at_rest()):
             return []
         at = f"/spec/{self.kind}/{self.index}"
         operations: list[dict[str, Any]] = []
         if self.name:
             operations.append({"op": "test", "path": f"{at}/name", "value": self.name})
-        for slot, _ in wanted:
+        for slot in (*(slot for slot, _ in wanted.weights), *wanted.gone):
             path = f"{at}/route/{slot.position}/destination"
             operations.append({"op": "test", "path": path, "value": slot.destination})
-        for slot, weight in wanted:
+        for slot, weight in wanted.weights:
             # `add` replaces what is there, and does where an omitted weight is not there to be replaced.
             path = f"{at}/route/{slot.position}/weight"
             operations.append({"op": "add", "path": path, "value": weight})
-        return operations
+        # From the last to the first: each removal moves those behind it.
+        gone = sorted((slot.position for slot in wanted.gone), reverse=True)
+        operations += [{"op": "remove", "path": f"{at}/route/{position}"} for position in gone]
+        return [*operations, *({"op": "add", "path": f"{at}/route/-", "value": one} for one in wanted.new)]
 
-    def weighted(self, canary: int) -> list[dict[str, Any]]:
+    def weighted(self, canary: int, places: Sequence[Place] = ()) -> list[dict[str, Any]]:
         """All destinations of the route, with the weights that they have when the canary has this one."""
-        ours = {self.canary.position: canary, self.stable.position: self._left_of(canary)}
-        return [{**one, "weight": ours.get(position, _weight(one))} for position, one in enumerate(self.destinations)]
+        wanted = self._wanted(canary, places)
+        ours = {slot.position: weight for slot, weight in wanted.weights}
+        gone = {slot.position for slot in wanted.gone}
+        kept = [
+            {**one, "weight": ours.get(position, _weight(one))}
+            for position, one in enumerate(self.destinations)
+            if position not in gone
+        ]
+        return [*kept, *wanted.new]
+
+    def weight_of(self, end: End) -> int:
+        """The weight of a further destination; 0 where it is not there."""
+        return sum(slot.weight for slot in _slots(self.destinations, end, self.namespace))
+
+    def _wanted(self, canary: int, places: Sequence[Place]) -> _Wanted:
+        weights, gone, new = [(self.canary, canary)], [], []
+        others = self.others
+        for place in places:
+            slot = next(_slots(self.destinations, place.end, self.namespace), None)
+            others += place.weight - (slot.weight if slot else 0)
+            if slot and place.weight:
+                weights.append((slot, place.weight))
+            elif slot:
+                gone.append(slot)
+            elif place.weight:
+                destination = {**self.canary.destination, **place.differs}
+                new.append({"destination": destination, "weight": place.weight})
+        weights.insert(1, (self.stable, max(0, self.whole - canary - others)))
+        return _Wanted(weights, gone, new)
 
     def _left_of(self, canary: int) -> int:
         return max(0, self.whole - canary - self.others)
@@ -154,7 +207,7 @@ def read_route(
     if others >= ends.whole:
         said = f"other destinations in {where} have a weight of {others} together"
         return Problem(at, f"{said}, so nothing of {ends.whole} is left to split; lower theirs")
-    return Route(kind, index, route.get("name") or "", canary, stable, others, ends.whole, destinations)
+    return Route(kind, index, route.get("name") or "", canary, stable, others, ends.whole, destinations, namespace)
 
 
 def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:

@@ -16,7 +16,7 @@ from tidegate.core.plan import Write
 from tidegate.core.traffic import ManagedRoute, Observed
 from tidegate.routers.istio import managed
 from tidegate.routers.istio.choosing import Target, choose
-from tidegate.routers.istio.routes import Ends, Json, Route, read_route
+from tidegate.routers.istio.routes import Ends, Json, Place, Route, read_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class BoundVirtualService:
         """The HTTP route that managed routes take their destinations from."""
         return next((route for route in self.routes if route.kind == "http"), None)
 
-    def split(self, canary: int, routes: Sequence[ManagedRoute] | None) -> Write | None:
+    def split(self, canary: int, routes: Sequence[ManagedRoute] | None, places: Sequence[Place] = ()) -> Write | None:
         """The patch that gives the canary `canary` parts in every route, or None where all show it.
 
         A named route is found by its name wherever the object stands, so edits elsewhere don't get in the way of an
@@ -50,11 +50,11 @@ class BoundVirtualService:
         operations: list[dict[str, Any]] = []
         by_position = False
         for route in (*self.routes, *(self.mirrors if routes is None else ())):
-            changes = route.set(canary)
+            changes = route.set(canary, places)
             operations += changes
             by_position = by_position or bool(changes and not route.name)
         if routes is not None:
-            wanted = self._wanted(canary, routes)
+            wanted = self._wanted(canary, routes, places)
             operations += managed.changes(self.managed, wanted, self.target.key.namespace)
             by_position = by_position or managed.moves(self.managed, wanted)
         if not operations:
@@ -63,11 +63,11 @@ class BoundVirtualService:
             operations.insert(0, unchanged_since(self.version))
         return Write("patch", self.target.key, operations, patch="json")
 
-    def _wanted(self, canary: int, routes: Sequence[ManagedRoute]) -> list[dict[str, Any]]:
+    def _wanted(self, canary: int, routes: Sequence[ManagedRoute], places: Sequence[Place]) -> list[dict[str, Any]]:
         primary = self.primary
         if primary is None:
             return []
-        return [managed.build(route, primary, canary) for route in managed.ordered(routes, self.target.managed)]
+        return [managed.build(route, primary, canary, places) for route in managed.ordered(routes, self.target.managed)]
 
 
 def unchanged_since(version: str) -> dict[str, Any]:
