@@ -28,7 +28,6 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_rollout, CANARY, f"{C}.canaryMetadata", {"labels": {"role": "canary"}}),
     (parse_rollout, CANARY, f"{C}.stableMetadata", {"annotations": {"role": "stable"}}),
     (parse_rollout, CANARY, f"{C}.dynamicStableScale", True),
-    (parse_rollout, CANARY, f"{C}.pingPong", {"pingService": "a", "pongService": "b"}),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", 2),
     (parse_rollout, CANARY, f"{C}.minPodsPerReplicaSet", True),
     (parse_rollout, CANARY, f"{C}.replicaProgressThreshold", {"type": "Percent", "value": 90}),

@@ -53,6 +53,10 @@ JOB_RUN_NAME: Final = "analysisrun.argoproj.io/name"
 JOB_METRIC_NAME: Final = "analysisrun.argoproj.io/metric-name"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
+# Which Service of a pair is the stable one (status.canary.stablePingPong)
+PING: Final = "ping"
+PONG: Final = "pong"
+
 # Phases of a Rollout
 Phase = Literal["Healthy", "Progressing", "Paused", "Degraded"]
 HEALTHY: Final = "Healthy"

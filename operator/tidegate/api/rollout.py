@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
 
+from tidegate.api import names
 from tidegate.api.analysis import ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
@@ -280,6 +281,22 @@ class TrafficRouting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PingPong:
+    """Two Services that take turns: the one that stands for the new version stays with it when it is promoted."""
+
+    ping_service: Str
+    """One of the two Services."""
+    pong_service: Str
+    """The other one."""
+
+    def ends(self, stable: str) -> tuple[str, str]:
+        """The stable and the canary Service while this one, ping or pong, is the stable one."""
+        if stable == names.PING:
+            return self.ping_service, self.pong_service
+        return self.pong_service, self.ping_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStrategy:
     """Bring the new version up beside the old one and move traffic to it in steps."""
 
@@ -287,6 +304,9 @@ class CanaryStrategy:
     """The Service that Tidegate points at the new version's pods."""
     stable_service: Str = ""
     """The Service that Tidegate points at the old version's pods."""
+    ping_pong: PingPong | None = None
+    """Two Services that take turns as stable and canary, in place of stableService and canaryService. Only with
+    trafficRouting."""
     steps: tuple[CanaryStep, ...] = ()
     """What to do, in order. After the last step the new version is promoted. Without steps: a rolling
     update."""

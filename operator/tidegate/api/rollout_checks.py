@@ -21,6 +21,7 @@ from tidegate.api.rollout import (
     IstioDestinationRule,
     IstioRouting,
     IstioVirtualService,
+    PingPong,
     RolloutAnalysis,
     RolloutSpec,
 )
@@ -91,6 +92,9 @@ def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
             f"is {canary.stable_service!r}, the canaryService too; the two versions need a Service each",
         )
     istio = canary.traffic_routing.istio if canary.traffic_routing else None
+    if canary.ping_pong is not None:
+        yield from _check_ping_pong(canary, canary.ping_pong)
+        return
     if istio is None or istio.destination_rule is not None:
         return
     for field, value in (("canaryService", canary.canary_service), ("stableService", canary.stable_service)):
@@ -99,6 +103,24 @@ def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
                 f"{_CANARY}.{field}",
                 "is required with trafficRouting.istio, unless it splits by a destinationRule's subsets",
             )
+
+
+def _check_ping_pong(canary: CanaryStrategy, pair: PingPong) -> Iterator[Problem]:
+    at = f"{_CANARY}.pingPong"
+    yield from _check_required_name(f"{at}.pingService", pair.ping_service, "a Service")
+    yield from _check_required_name(f"{at}.pongService", pair.pong_service, "a Service")
+    if pair.ping_service and pair.ping_service == pair.pong_service:
+        yield Problem(f"{at}.pongService", f"is {pair.pong_service!r}, the pingService too; name another")
+    for field, value in (("canaryService", canary.canary_service), ("stableService", canary.stable_service)):
+        if value:
+            yield Problem(
+                f"{_CANARY}.{field}", "is not possible with pingPong, which names both Services; leave it out"
+            )
+    istio = canary.traffic_routing.istio if canary.traffic_routing else None
+    if canary.traffic_routing is None:
+        yield Problem(at, "is only possible with trafficRouting: without it no Service carries a part of the traffic")
+    elif istio is not None and istio.destination_rule is not None:
+        yield Problem(at, "swaps Services, but a destinationRule splits by subsets; keep one of them")
 
 
 def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:

@@ -84,7 +84,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "canaryMetadata": _CONTENT,
         "stableMetadata": _CONTENT,
         "dynamicStableScale": _CONTENT,
-        "pingPong": NotBuilt(never, "use canaryService and stableService"),
         "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
         "replicaProgressThreshold": NotBuilt(when({"type": "Percent", "value": 100})),
     },

@@ -7,7 +7,7 @@ and appears, a template that is mended, a route that somebody changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ class _Read:
 
     generation: int
     collisions: int | None
+    stable_end: str
     spec: RolloutSpec | None
     problems: tuple[Problem, ...]
     template_hash: str
@@ -96,10 +97,12 @@ class Gatherer:
         generation = raw["metadata"].get("generation", 0)
         collisions = (raw.get("status") or {}).get("collisionCount")
         read = self._specs.get(key)
-        if read is None or read.generation != generation or read.collisions != collisions:
+        present = (generation, collisions, _stable_end(raw))
+        if read is None or (read.generation, read.collisions, read.stable_end) != present:
             spec, problems = parse_rollout(raw)
+            spec = _with_ends(spec, present[2]) if spec else None
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
-            read = self._specs[key] = _Read(generation, collisions, spec, (*problems, *wrong), *hashes)
+            read = self._specs[key] = _Read(*present, spec, (*problems, *wrong), *hashes)
         return read
 
 
@@ -116,6 +119,23 @@ def _hashes(
         return (template_hash, step_hash(steps)), ()
     except MalformedError as error:
         return ("", ""), (Problem(f"spec.strategy.canary.steps{error.problem.path}", error.problem.message),)
+
+
+def _stable_end(raw: Mapping[str, Any]) -> str:
+    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later."""
+    status = raw.get("status") or {}
+    told: str = (status.get("canary") or {}).get("stablePingPong") or ""
+    return told or (names.PONG if status.get("stableRS") else names.PING)
+
+
+def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
+    """The spec with the Services that are stable's and the canary's in this turn."""
+    canary = spec.strategy.canary
+    if canary is None or canary.ping_pong is None:
+        return spec
+    stable, other = canary.ping_pong.ends(stable_end)
+    canary = replace(canary, stable_service=stable, canary_service=other)
+    return replace(spec, strategy=replace(spec.strategy, canary=canary))
 
 
 def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:

@@ -57,7 +57,11 @@ def _settle(draft: Draft) -> None:
     new = release.new
     if new is None or (release.first and release.available < release.replicas):
         return
-    at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0, routes=())
+    if release.canary.ping_pong:
+        # No selector changes under the users: the canary's Service follows when nobody is led to it any more.
+        at_rest = point_ends(draft, stable=new) and shift(draft, 0, routes=()) and point_ends(draft, canary=new)
+    else:
+        at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0, routes=())
     if release.first and (at_rest or not release.replicas):
         promote(draft, "Initial deploy")
 
@@ -124,7 +128,8 @@ def _advance(draft: Draft, index: int) -> None:
         _move(draft, new, weight, routes)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
-    if point_ends(draft, canary=new, stable=new) or not release.replicas:
+    # Of Services that take turns the canary's becomes stable's by being called so, and nothing has to move.
+    if point_ends(draft, canary=new, stable=None if release.canary.ping_pong else new) or not release.replicas:
         promoted_in_full = draft.status.get("promoteFull")
         promote(
             draft,

@@ -145,11 +145,16 @@ def _missing_services(draft: Draft) -> tuple[Problem, ...]:
         )
     else:
         canary = draft.release.canary
+        ends = ["canaryService", "stableService"]
+        if pair := canary.ping_pong:
+            ends = ["pingPong.pingService", "pingPong.pongService"]
+            if canary.canary_service == pair.pong_service:
+                ends.reverse()
         base, pairs = (
             "spec.strategy.canary",
             (
-                ("canaryService", canary.canary_service),
-                ("stableService", canary.stable_service),
+                (ends[0], canary.canary_service),
+                (ends[1], canary.stable_service),
             ),
         )
     problems = []
