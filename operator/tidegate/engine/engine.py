@@ -27,6 +27,7 @@ from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.writing import Writer
 from tidegate.providers.base import Providers
 
@@ -86,7 +87,8 @@ class Engine:
         )
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
-        rollouts = Rollouts(self.store, self._writer, self.recorder, now)
+        signatures = Signatures(self.store, self._wake)
+        rollouts = Rollouts(self.store, self._writer, self.recorder, now, signatures)
         runs = Runs(self.store, self._writer, self.recorder, providers, now)
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)

@@ -21,6 +21,7 @@ from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import Templates, analyses, check_analyses
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
 from tidegate.core.traffic import Traffic
+from tidegate.engine.signatures import Signatures
 from tidegate.routers.registry import router_for
 
 
@@ -43,8 +44,9 @@ class Gatherer:
     strangers: names that our next ReplicaSet can't have because something that is not ours has them.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], signatures: Signatures) -> None:
         self._now = now
+        self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
         self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
         self.strangers: set[Key] = set()
@@ -80,6 +82,7 @@ class Gatherer:
             traffic=_traffic(view, key, spec),
             runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
             templates=templates,
+            leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
         )
 
     def _check_analyses(self, key: Key, read: _Read, templates: Templates) -> tuple[Problem, ...]:
@@ -150,6 +153,12 @@ def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Servic
         raw = view.get(Key("Service", namespace, name))
         found[name] = Service.read(raw) if raw else None
     return found
+
+
+def _rule(namespace: str, spec: RolloutSpec) -> Key | None:
+    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary else None
+    rule = routing.istio.destination_rule if routing and routing.istio else None
+    return Key("DestinationRule", namespace, rule.name) if rule else None
 
 
 def _traffic(view: View, key: Key, spec: RolloutSpec) -> Traffic | None:

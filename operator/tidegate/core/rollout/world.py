@@ -14,6 +14,7 @@ from typing import Any
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
+from tidegate.core.plan import Write
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -140,6 +141,7 @@ class World:
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
+    leftovers: writes that take this Rollout's marks off objects that its spec names no more.
     templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
     """
 
@@ -155,6 +157,7 @@ class World:
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
     templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+    leftovers: tuple[Write, ...] = ()
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ subsets stay: Argo Rollouts drops them all, even those that the Rollout itself l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,22 @@ class BoundDestinationRule:
         # A merge patch: what was read may lack annotations that the server has, and a JSON patch that adds the whole
         # map would erase them.
         return Write("patch", self.target.key, {"metadata": {"annotations": {names.MANAGED_BY: self.rollout}}})
+
+
+def let_go(obj: Mapping[str, Any], foreign: Collection[str]) -> tuple[Write, ...]:
+    """The patch that takes our signature out of a rule, and the hashes of its subsets but those in `foreign`.
+
+    For a rule that its Rollout no longer names, or whose Rollout is gone: its subsets are again what their owner wrote.
+    """
+    metadata = obj["metadata"]
+    signature = f"/metadata/annotations/{names.MANAGED_BY.replace('/', '~1')}"
+    operations: list[dict[str, Any]] = [unchanged_since(metadata["resourceVersion"])]
+    for index, subset in enumerate((obj.get("spec") or {}).get("subsets") or ()):
+        hash_ = (subset.get("labels") or {}).get(names.POD_TEMPLATE_HASH)
+        if hash_ and hash_ not in foreign:
+            operations.append({"op": "remove", "path": f"/spec/subsets/{index}/labels/{names.POD_TEMPLATE_HASH}"})
+    operations.append({"op": "remove", "path": signature})
+    return (Write("patch", Key(obj["kind"], metadata["namespace"], metadata["name"]), operations, patch="json"),)
 
 
 def bind_destination_rule(target: RuleTarget, obj: Mapping[str, Any] | None, rollout: str) -> BoundDestinationRule:
