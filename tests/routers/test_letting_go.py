@@ -94,6 +94,31 @@ async def test_a_rollout_deleted_while_the_operator_was_away_is_cleaned_up_after
 
 
 @pytest.mark.looptime
+async def test_another_rollout_keeps_its_hashes_in_a_rule_that_was_shared_and_one_elsewhere_has_no_say() -> None:
+    """The same template has the same hash in every namespace."""
+    async with by_subset() as theatre:
+        twin = stories.rollout({"canary": {}})
+        twin["metadata"]["namespace"] = "elsewhere"
+        other = stories.rollout({"canary": {}})
+        other["metadata"]["name"] = "other"
+        other["spec"]["template"]["spec"]["containers"][0]["image"] = "other:v1"
+        theatre.deploy()
+        theatre.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
+        theatre.cluster.create(twin)
+        theatre.cluster.create(other)
+        await theatre.play(settled(theatre, "Healthy"))
+        hash_ = (theatre.cluster.peek("Rollout", "other") or {})["status"]["currentPodHash"]
+        shared = {"op": "add", "path": "/spec/subsets/0/labels", "value": {"zone": "eu", HASH: hash_}}
+        theatre.cluster.patch("DestinationRule", "app", [shared])
+        theatre.cluster.delete("Rollout", "app")
+
+        await theatre.play(lambda: is_let_go(theatre))
+
+        labels = [subset.get("labels") or {} for subset in shown(theatre)["spec"]["subsets"]]
+        assert labels == [{"zone": "eu", HASH: hash_}, {"app": "app"}, {}]
+
+
+@pytest.mark.looptime
 async def test_argo_a_rule_that_the_rollout_no_longer_names_is_let_go() -> None:
     async with by_subset() as theatre:
         theatre.deploy()

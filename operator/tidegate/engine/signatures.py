@@ -7,7 +7,7 @@ Rollout until it has been cleaned up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.api import names
@@ -42,18 +42,18 @@ class Signatures:
         return tuple(write for key in sorted(rules) if (raw := self._store.get(key)) for write in let_go(raw, foreign))
 
     def _hashes_of_others(self, rollout: Key) -> frozenset[str]:
-        rollouts = {
-            raw["metadata"]["uid"] for key in self._store.keys("Rollout") if (raw := self._others(key, rollout))
-        }
+        """In its namespace, for the same template has the same hash everywhere."""
+        rollouts = {raw["metadata"]["uid"] for raw in self._neighbours("Rollout", rollout)}
         found = set()
-        for key in self._store.keys("ReplicaSet"):
-            metadata: dict[str, Any] = (self._store.get(key) or {}).get("metadata") or {}
+        for raw in self._neighbours("ReplicaSet", rollout):
+            metadata = raw["metadata"]
             if any(owner.get("uid") in rollouts for owner in metadata.get("ownerReferences") or ()):
                 found.add((metadata.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""))
         return frozenset(found)
 
-    def _others(self, key: Key, rollout: Key) -> dict[str, Any] | None:
-        return self._store.get(key) if key != rollout else None
+    def _neighbours(self, kind: str, rollout: Key) -> Iterator[Mapping[str, Any]]:
+        keys = (key for key in self._store.keys(kind) if key.namespace == rollout.namespace and key != rollout)
+        return (raw for key in keys if (raw := self._store.get(key)))
 
     def _changed(self, change: Change) -> None:
         before, after = _signer(change.key, change.old), _signer(change.key, change.new)
