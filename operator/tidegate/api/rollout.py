@@ -11,13 +11,14 @@ from typing import Final, Literal
 
 from pydantic.dataclasses import dataclass
 
+from tidegate.api import names
 from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef, ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
 
-StepKind = Literal["setWeight", "pause", "analysis"]
+StepKind = Literal["setWeight", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -117,22 +118,112 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class StringMatch:
+    """How a text must look. Exactly one field is set."""
+
+    exact: Str = ""
+    """The text itself."""
+    prefix: Str = ""
+    """What the text begins with."""
+    regex: Str = ""
+    """A regular expression (RE2) that the whole text matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class HeaderMatch:
+    """One header of a request."""
+
+    header_name: Str
+    """The header's name."""
+    header_value: StringMatch
+    """What its value must look like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetHeaderRoute:
+    """Lead requests with certain headers to the canary."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[HeaderMatch, ...] = ()
+    """A request that matches any of these goes to the canary. Without them, the route is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RouteMatch:
+    """Requests that look like this in all that is given."""
+
+    method: StringMatch | None = None
+    """The HTTP method."""
+    path: StringMatch | None = None
+    """The path."""
+    headers: dict[Str, StringMatch] | None = None
+    """Headers by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetMirrorRoute:
+    """Send a copy of certain requests to the canary. Its answers to the copies are thrown away."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[RouteMatch, ...] = ()
+    """A request that matches any of these is copied. Without them, the route is removed."""
+    percentage: Int | None = None
+    """How many of these requests are copied, in percent. Default: 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ManagedRoute:
+    """A route that steps may add and remove."""
+
+    name: Str
+    """The route's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
     set_weight: Int | None = None
-    """The percentage of traffic that the canary gets, from 0 to 100."""
+    """The canary's part of the traffic in percent, from 0 to 100, or to trafficRouting.maxTrafficWeight."""
     pause: Pause | None = None
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
     """Run an analysis and go on only when it was successful."""
+    set_header_route: SetHeaderRoute | None = None
+    """Lead requests with certain headers to the canary, until the update ends. Only with trafficRouting."""
+    set_mirror_route: SetMirrorRoute | None = None
+    """Send a copy of certain requests to the canary, until the update ends. Only with trafficRouting."""
 
     @property
     def kind(self) -> StepKind:
         """Which of the fields is set."""
         if self.set_weight is not None:
             return "setWeight"
+        if self.set_header_route is not None:
+            return "setHeaderRoute"
+        if self.set_mirror_route is not None:
+            return "setMirrorRoute"
         return "pause" if self.pause is not None else "analysis"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTlsRoute:
+    """The TLS routes of a VirtualService that match what is given here: a port, hosts, or both."""
+
+    port: Natural = 0
+    """The one port that the route matches."""
+    sni_hosts: tuple[Str, ...] = ()
+    """All hosts that the route matches, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTcpRoute:
+    """The TCP routes of a VirtualService that match a port."""
+
+    port: Natural
+    """The one port that the route matches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -143,6 +234,10 @@ class IstioVirtualService:
     """The VirtualService's name, or name.namespace when it is in another namespace."""
     routes: tuple[Str, ...] = ()
     """Names of the HTTP routes to set weights on. May be left out when the VirtualService has only one."""
+    tls_routes: tuple[IstioTlsRoute, ...] = ()
+    """The TLS routes to set weights on. May be left out when the VirtualService has only one."""
+    tcp_routes: tuple[IstioTcpRoute, ...] = ()
+    """The TCP routes to set weights on. May be left out when the VirtualService has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -155,6 +250,9 @@ class IstioDestinationRule:
     """The subset that gets the canary's pod template hash."""
     stable_subset_name: Str
     """The subset that gets the stable version's pod template hash."""
+    additional_subset_names: tuple[Str, ...] = ()
+    """Other subsets that routes lead to. Their weights stay, and stable gets what they leave. Tidegate treats every
+    subset that is not its own like this; a name here says that it is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -181,6 +279,27 @@ class TrafficRouting:
 
     istio: IstioRouting | None = None
     """Split the traffic with Istio VirtualServices."""
+    max_traffic_weight: Int = 100
+    """The weight that stands for all of the traffic. Default: 100. With 1000, a setWeight of 1 is a thousandth."""
+    managed_routes: tuple[ManagedRoute, ...] = ()
+    """The routes that steps may set, in the order in which they come before the VirtualService's own routes. They are
+    Tidegate's: it adds them in an update and removes them when it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PingPong:
+    """Two Services that take turns: the one that stands for the new version stays with it when it is promoted."""
+
+    ping_service: Str
+    """One of the two Services."""
+    pong_service: Str
+    """The other one."""
+
+    def ends(self, stable: str) -> tuple[str, str]:
+        """The stable and the canary Service while this one, ping or pong, is the stable one."""
+        if stable == names.PING:
+            return self.ping_service, self.pong_service
+        return self.pong_service, self.ping_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -191,6 +310,9 @@ class CanaryStrategy:
     """The Service that Tidegate points at the new version's pods."""
     stable_service: Str = ""
     """The Service that Tidegate points at the old version's pods."""
+    ping_pong: PingPong | None = None
+    """Two Services that take turns as stable and canary, in place of stableService and canaryService. Only with
+    trafficRouting."""
     steps: tuple[CanaryStep, ...] = ()
     """What to do, in order. After the last step the new version is promoted. Without steps: a rolling
     update."""
@@ -211,6 +333,11 @@ class CanaryStrategy:
     abort_scale_down_delay_seconds: Natural | None = None
     """How long the canary's pods stay after an abort. Default: 30; 0 keeps them until the next update. Only
     with trafficRouting."""
+
+    @property
+    def whole(self) -> int:
+        """The weight that stands for all of the traffic."""
+        return self.traffic_routing.max_traffic_weight if self.traffic_routing else 100
 
     @property
     def scale_down_delay(self) -> int:

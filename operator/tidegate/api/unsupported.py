@@ -23,8 +23,6 @@ from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
-    IstioDestinationRule,
-    IstioVirtualService,
     RolloutSpec,
     TrafficRouting,
 )
@@ -69,7 +67,6 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     RolloutSpec: {
@@ -82,15 +79,12 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "canaryMetadata": _CONTENT,
         "stableMetadata": _CONTENT,
         "dynamicStableScale": _CONTENT,
-        "pingPong": NotBuilt(never, "use canaryService and stableService"),
         "minPodsPerReplicaSet": NotBuilt(when(0, 1)),
         "replicaProgressThreshold": NotBuilt(when({"type": "Percent", "value": 100})),
     },
     CanaryStep: {
         "experiment": _REFUSED,
         "setCanaryScale": _REFUSED,
-        "setHeaderRoute": _REFUSED,
-        "setMirrorRoute": _REFUSED,
         "plugin": _REFUSED,
     },
     TrafficRouting: {
@@ -102,11 +96,7 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "traefik": _ONLY_ISTIO,
         "apisix": _ONLY_ISTIO,
         "plugins": NotBuilt(when_empty, "the only router is istio"),
-        "managedRoutes": _CONTENT,
-        "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
     },
-    IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
-    IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
     BlueGreenStrategy: {
         "antiAffinity": NotBuilt(never, "put the affinity into the pod template"),
         "previewReplicaCount": _REFUSED,

@@ -28,6 +28,7 @@ from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.writing import Writer
 from tidegate.providers.base import Providers
 
@@ -93,7 +94,8 @@ class Engine:
         )
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
-        rollouts = Rollouts(self.store, self._writer, self.recorder, now)
+        signatures = Signatures(self.store, self._wake)
+        rollouts = Rollouts(self.store, self._writer, self.recorder, now, signatures)
         measuring = Measuring(providers, self.client, settings.home, now)
         runs = Runs(self.store, self._writer, self.recorder, measuring, now)
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)

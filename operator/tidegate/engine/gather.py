@@ -7,7 +7,7 @@ and appears, a template that is mended, a route that somebody changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import analyses, check_analyses
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, World
 from tidegate.core.traffic import Traffic
+from tidegate.engine.signatures import Signatures
 from tidegate.routers.registry import router_for
 
 
@@ -31,6 +32,7 @@ class _Read:
 
     generation: int
     collisions: int | None
+    stable_end: str
     spec: RolloutSpec | None
     problems: tuple[Problem, ...]
     template_hash: str
@@ -43,8 +45,9 @@ class Gatherer:
     strangers: names that our next ReplicaSet can't have because something that is not ours has them.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], signatures: Signatures) -> None:
         self._now = now
+        self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
         self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
         self.strangers: set[Key] = set()
@@ -80,6 +83,7 @@ class Gatherer:
             traffic=_traffic(view, key, spec),
             runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
             templates=templates,
+            leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
         )
 
     def _check_analyses(
@@ -99,10 +103,12 @@ class Gatherer:
         generation = raw["metadata"].get("generation", 0)
         collisions = (raw.get("status") or {}).get("collisionCount")
         read = self._specs.get(key)
-        if read is None or read.generation != generation or read.collisions != collisions:
+        present = (generation, collisions, _stable_end(raw))
+        if read is None or (read.generation, read.collisions, read.stable_end) != present:
             spec, problems = parse_rollout(raw)
+            spec = _with_ends(spec, present[2]) if spec else None
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
-            read = self._specs[key] = _Read(generation, collisions, spec, (*problems, *wrong), *hashes)
+            read = self._specs[key] = _Read(*present, spec, (*problems, *wrong), *hashes)
         return read
 
 
@@ -121,6 +127,23 @@ def _hashes(
         return ("", ""), (Problem(f"spec.strategy.canary.steps{error.problem.path}", error.problem.message),)
 
 
+def _stable_end(raw: Mapping[str, Any]) -> str:
+    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later."""
+    status = raw.get("status") or {}
+    told: str = (status.get("canary") or {}).get("stablePingPong") or ""
+    return told or (names.PONG if status.get("stableRS") else names.PING)
+
+
+def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
+    """The spec with the Services that are stable's and the canary's in this turn."""
+    canary = spec.strategy.canary
+    if canary is None or canary.ping_pong is None:
+        return spec
+    stable, other = canary.ping_pong.ends(stable_end)
+    canary = replace(canary, stable_service=stable, canary_service=other)
+    return replace(spec, strategy=replace(spec.strategy, canary=canary))
+
+
 def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     wanted: list[str] = []
@@ -133,6 +156,12 @@ def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Servic
         raw = view.get(Key("Service", namespace, name))
         found[name] = Service.read(raw) if raw else None
     return found
+
+
+def _rule(namespace: str, spec: RolloutSpec) -> Key | None:
+    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary else None
+    rule = routing.istio.destination_rule if routing and routing.istio else None
+    return Key("DestinationRule", namespace, rule.name) if rule else None
 
 
 def _traffic(view: View, key: Key, spec: RolloutSpec) -> Traffic | None:

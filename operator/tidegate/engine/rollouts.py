@@ -19,6 +19,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.world import World
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.writing import Writer, status_write
 
 _ROUNDS: Final = 30
@@ -31,12 +32,15 @@ class Restless(Exception):  # noqa: N818 - a finding, not a Python error
 class Rollouts:
     """The reconcile function of Rollouts."""
 
-    def __init__(self, store: Store, writer: Writer, recorder: Recorder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, writer: Writer, recorder: Recorder, now: Callable[[], datetime], signatures: Signatures
+    ) -> None:
         self._store = store
         self._writer = writer
         self._recorder = recorder
         self._now = now
-        self._gatherer = Gatherer(now)
+        self._signatures = signatures
+        self._gatherer = Gatherer(now, signatures)
         self._held: dict[Key, datetime] = {}
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -45,6 +49,7 @@ class Rollouts:
             view = self._store.view(key)
             world = self._gatherer.rollout(view, key)
             if world is None:
+                await self._let_go(key)
                 self._forget(key)
                 return DONE
             plan = decide(world)
@@ -69,6 +74,16 @@ class Rollouts:
                 return
             if action.event is not None:
                 self._recorder.record(world.rollout, action.event)
+
+    async def _let_go(self, key: Key) -> None:
+        """Take the marks of a Rollout that is gone off the objects that outlive it.
+
+        The server is asked first: one that is merely not ours to work on is not in the store either.
+        """
+        leftovers = self._signatures.leftovers(key)
+        if leftovers and not await self._writer.exists(key):
+            for write in leftovers:
+                await self._writer.send(write, key)
 
     def _name_was_taken(self, world: World, key: Key) -> None:
         """Ours after all (an earlier answer was lost), and in the store by now; or a stranger's, to be avoided."""

@@ -63,6 +63,14 @@ class Writer:
         else:
             self._absorb(answer, author)
 
+    async def exists(self, key: Key) -> bool:
+        """Whether the server has this object. The store learns nothing."""
+        try:
+            await self._client.get(key)
+        except NotFound:
+            return False
+        return True
+
     async def refresh(self, key: Key, author: Hashable) -> None:
         """Read one object from the server into the store."""
         try:

@@ -19,7 +19,7 @@ def at_weight(draft: Draft, weight: int) -> bool:
     if traffic is not None:
         # Scaled to nothing there is nobody to serve, and no pod that could ever bring the route to its weight.
         return not release.replicas or (
-            release.available >= needed(release.replicas, weight)
+            release.available >= needed(release.replicas, weight, release.canary.whole)
             and traffic.observe().canary == weight
             and not traffic.split(weight)
         )
@@ -33,15 +33,16 @@ def at_weight(draft: Draft, weight: int) -> bool:
     )
 
 
-def size_update(draft: Draft, weight: int) -> None:
-    """Size every ReplicaSet for an update that stands at this weight."""
+def size_update(draft: Draft, weight: int, least: int = 0) -> None:
+    """Size every ReplicaSet for an update that stands at this weight. least: pods that managed routes lead to."""
     release = draft.release
     if draft.world.traffic is None:
         _roll(draft, _goal(draft, weight))
         return
     if release.stable is not None:
         keep(draft, release.stable, release.replicas)
-    _size_canary(draft, wanted(release), needed(release.replicas, weight))
+    pods = max(needed(release.replicas, weight, release.canary.whole), min(least, release.replicas))
+    _size_canary(draft, wanted(release), pods)
     retire_others(draft)
 
 
@@ -68,7 +69,7 @@ def size_held(draft: Draft, weight: int) -> None:
     else:
         if release.stable is not None:
             keep(draft, release.stable, release.replicas)
-        pods = min(release.new.replicas, needed(release.replicas, weight))
+        pods = min(release.new.replicas, needed(release.replicas, weight, release.canary.whole))
         _size_canary(draft, release.new, pods)
         retire_others(draft)
 
@@ -112,10 +113,11 @@ def retire_others(draft: Draft) -> None:
 
 def _size_canary(draft: Draft, rs: ReplicaSet, pods: int) -> None:
     """Bring the canary to so many pods: more where its end stands for it and has more traffic, and never without the
-    last one then, for those who come to it by another way, such as a testers' header route."""
-    release = draft.release
+    last one then, for those who come to it by another way, such as a header route. One of ours brings up the first."""
+    release, traffic = draft.release, draft.world.traffic
     if rs.hash in referenced(draft) and release.replicas:
-        pods = max(pods, needed(release.replicas, observed(draft)), min(rs.replicas, 1))
+        last = 1 if traffic is not None and traffic.managed() else min(rs.replicas, 1)
+        pods = max(pods, needed(release.replicas, observed(draft), release.canary.whole), last)
     if pods < rs.replicas and rs.deadline is not None and not draft.reached(rs.deadline):
         return  # It was stable a moment ago and has come back: its pods have their delay yet.
     keep(draft, rs, pods)

@@ -15,6 +15,7 @@ from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.core.analysis.nesting import Templates
+from tidegate.core.plan import Write
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -142,6 +143,7 @@ class World:
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
     templates: every analysis template that the spec names, or one of these contains; None where there is none.
+    leftovers: writes that take this Rollout's marks off objects that its spec names no more.
     """
 
     now: datetime
@@ -156,6 +158,7 @@ class World:
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
     templates: Templates = field(default_factory=dict)
+    leftovers: tuple[Write, ...] = ()
 
     @property
     def name(self) -> str:
