@@ -166,6 +166,43 @@ async def test_an_abort_takes_routes_and_weights_back_in_one_write() -> None:
         assert theatre.shown == [[("primary", 0)]]  # type: ignore[attr-defined]
 
 
+async def test_going_back_takes_away_a_route_that_has_no_weight_beside_it() -> None:
+    """Its users are at the version that is given up though no weight leads there: they leave it before its end does."""
+    async with canary(LEAD, {"pause": {}}) as theatre:
+        await begin(theatre)
+        await theatre.play(lambda: theatre.is_at("Paused"))
+        given_up = theatre.status["currentPodHash"]
+        theatre.shown.clear()  # type: ignore[attr-defined]
+        ends: list[str] = []
+
+        def watch(written: Written) -> None:
+            if written.kind == "VirtualService" and written.changed:
+                service = theatre.cluster.peek("Service", "app-canary")
+                ends.append(service["spec"]["selector"]["rollouts-pod-template-hash"])  # type: ignore[index]
+
+        theatre.cluster.observers.append(watch)
+        await gone_back(theatre)
+
+        assert theatre.shown == [[("primary", 0)]]  # type: ignore[attr-defined]
+        assert ends == [given_up]
+        assert violations(theatre) == []
+
+
+async def test_routes_in_a_row_are_each_shown_once() -> None:
+    """The one that is taken back at once would otherwise be set again for ever."""
+    async with canary(LEAD, UNLEAD, COPY, LEAD, UNCOPY) as theatre:
+        await begin(theatre)
+        await theatre.play(settled(theatre, "Healthy"))
+
+        assert [[name for name, _ in routes] for routes in theatre.shown][:5] == [  # type: ignore[attr-defined]
+            ["lead", "primary"],
+            ["primary"],
+            ["copy", "primary"],
+            ["lead", "copy", "primary"],
+            ["lead", "primary"],
+        ]
+
+
 async def test_the_third_version_does_not_inherit_the_users_of_the_second() -> None:
     async with canary(weigh(25), LEAD, {"pause": {}}) as theatre:
         await begin(theatre)
