@@ -9,7 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.analysis.simulation import Simulation, analysis_run, metric, script, scripts
+from tests.analysis.simulation import START, Simulation, analysis_run, metric, script, scripts
+from tidegate.core.analysis.decide import decide
+from tidegate.core.analysis.world import RunPlan, RunWorld
 
 LETTERS = st.text(alphabet="SSSSFIE", min_size=1, max_size=14)
 FEW = st.integers(0, 3)
@@ -72,6 +74,43 @@ def test_a_metric_agrees_with_the_model(letters: str, fields: dict[str, Any]) ->
     }
     assert len(result["measurements"]) == min(taken, 10)
     assert played.writes == taken
+
+
+@given(letters=LETTERS, fields=limits())
+def test_a_limit_that_is_an_argument_counts_like_a_number(letters: str, fields: dict[str, Any]) -> None:
+    """Argo Rollouts' IntOrString: a number, a number as text, or text that an argument makes a number."""
+    fields = {**fields, "count": fields.get("count", 12)}
+    numbers = {name: value for name, value in fields.items() if name != "interval"}
+    args = [{"name": name, "value": str(value)} for name, value in numbers.items()]
+    templated = {name: f"{{{{args.{name}}}}}" for name in numbers}
+    plain = Simulation(analysis_run(metric(**fields)), script(letters)).play()
+
+    as_text = Simulation(analysis_run(metric(**{**fields, **{n: str(v) for n, v in numbers.items()}})), script(letters))
+    as_arguments = Simulation(analysis_run(metric(**{**fields, **templated}), args=args), script(letters))
+
+    assert as_text.play().status == as_arguments.play().status == plain.status
+
+
+@given(letters=LETTERS, fields=limits(), at=st.integers(0, 300))
+def test_a_run_that_is_told_to_end_ends_at_that_moment_and_is_judged_by_what_was_measured(
+    letters: str, fields: dict[str, Any], at: int
+) -> None:
+    run = analysis_run(metric("a", **fields), metric("later", initialDelay="130s"))
+    played = Simulation(run, script(letters)).play(until=timedelta(seconds=at))
+    before = played.status
+    asked, writes = len(played.asked), played.writes
+
+    played.now = max(played.now, START + timedelta(seconds=at))
+    played.run = {**played.run, "spec": {**played.run["spec"], "terminate": True}}
+    played.reconcile()
+
+    ended = before.get("phase") not in (None, "Running")
+    assert len(played.asked) == asked, "nothing is measured for a run that is to end"
+    assert played.writes == writes + (not ended)
+    assert played.status["phase"] == (before["phase"] if ended else "Successful")
+    assert played.status.get("message") == (before.get("message") if ended else "Run Terminated")
+    assert "completedAt" in played.status
+    assert decide(RunWorld(played.run, played.now + timedelta(days=1))) == RunPlan()
 
 
 @given(a=st.text(alphabet="SSSFI", min_size=4, max_size=4), b=st.text(alphabet="SSSFI", min_size=4, max_size=4))

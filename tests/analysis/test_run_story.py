@@ -268,14 +268,14 @@ def test_a_measurement_that_another_operator_left_unfinished_is_taken_again() ->
         "phase": "Running",
         "startedAt": "2026-03-01T11:59:00Z",
         "metricResults": [{"name": "success-rate", "phase": "Running", "measurements": [unfinished]}],
-        "dryRunSummary": {"count": 0},
+        "explanation": {"samples": 7},
     }
 
     played = Simulation(run, script("S")).play()
 
     assert [entry["phase"] for entry in played.result()["measurements"]] == ["Successful"]
     assert played.status["phase"] == "Successful"
-    assert played.status["dryRunSummary"] == {"count": 0}, "fields that we don't know are not ours to drop"
+    assert played.status["explanation"] == {"samples": 7}, "fields that we don't know are not ours to drop"
 
 
 def test_arguments_are_filled_in_for_the_provider_and_not_in_what_is_stored() -> None:
@@ -329,6 +329,13 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("metrics that are none", {}, {"metrics": "all"}, "spec.metrics"),
     ("two metrics of one name", {}, {"metrics": [metric("a"), metric("a")]}, "spec.metrics[1].name"),
     ("an unknown field", {"failurelimit": 3}, {}, "spec.metrics[0].failurelimit"),
+    ("a dry run of nothing", {}, {"dryRun": [{"metricName": "x"}]}, "spec.dryRun[0].metricName"),
+    (
+        "a retention of nothing",
+        {},
+        {"measurementRetention": [{"metricName": "success-rate", "limit": 2}, {"metricName": "x", "limit": 2}]},
+        "spec.measurementRetention[1].metricName",
+    ),
 ]
 
 

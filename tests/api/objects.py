@@ -127,7 +127,7 @@ def spoilt(valid: Json, *changes: tuple[str, Any]) -> Json:
         ]
         node: Any = changed
         for part in outer:
-            node = node[part]
+            node = node.setdefault(part, {}) if isinstance(node, dict) else node[part]
         if value is REMOVED:
             del node[last]
         elif isinstance(node, list) and last == len(node):

@@ -14,6 +14,7 @@ from tidegate.api.parsing import parse_metrics, parse_run, parse_run_status, par
 from tidegate.core.times import parse_duration
 
 M = "spec.metrics[0]"
+SECRET = "spec.args[1].valueFrom.secretKeyRef"
 
 MISTAKES: list[tuple[tuple[tuple[str, Any], ...], str, str]] = [
     # what is changed in a valid template, the path that is told, what is told
@@ -23,6 +24,17 @@ MISTAKES: list[tuple[tuple[tuple[str, Any], ...], str, str]] = [
     ((("spec.metrics", {}),), "spec.metrics", "must be a list, not an object"),
     ((("spec.args[0].name", ""),), "spec.args[0].name", "is required"),
     ((("spec.args[1].value", 5),), "spec.args[1].value", "must be text, not the number 5"),
+    (((SECRET, {"name": "a", "key": "b"}), ("spec.args[1].value", "x")), SECRET, "stands beside value"),
+    (
+        (("spec.args[0].valueFrom.secretKeyRef", {"name": "a"}),),
+        "spec.args[0].valueFrom.secretKeyRef.key",
+        "is required",
+    ),
+    (
+        (("spec.args[0].valueFrom.secretKeyRef", {"name": "", "key": "b"}),),
+        "spec.args[0].valueFrom.secretKeyRef.name",
+        "is required",
+    ),
     (((f"{M}.name", REMOVED),), f"{M}.name", "is required"),
     (((f"{M}.name", ""),), f"{M}.name", "is required"),
     ((("spec.metrics[1].name", "success-rate"),), "spec.metrics[1].name", "is the name of spec.metrics[0] too"),

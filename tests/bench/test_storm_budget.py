@@ -31,7 +31,8 @@ WRITES = {
 }
 """From birth to rest, without events and without the end of the old pods half a minute later."""
 BUDGET = 26
-RECONCILES = {"rollout": 14, "analysisrun": 2}  # a timer that fires a microsecond early costs the fourteenth
+RECONCILES = {"rollout": 14, "analysisrun": 2}
+"""At most. Of two changes at one instant either may be seen first, so a Rollout may be looked at twelve times only."""
 
 
 @dataclass

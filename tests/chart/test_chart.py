@@ -123,6 +123,27 @@ def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [(None, [None]), ("secrets={datadog,web-token}", [["datadog", "web-token"]]), ("secrets=null", [])],
+)
+def test_secrets_may_only_be_got_and_only_those_that_are_named(
+    lab: Lab, value: str | None, names: list[list[str] | None]
+) -> None:
+    for namespaced in ("true", "false"):
+        objects = render(lab, f"namespaced={namespaced}", *([value] if value else []))
+        rules = [
+            rule
+            for obj in objects
+            if obj["kind"] in ("ClusterRole", "Role") and obj["metadata"]["name"].startswith("tidegate")
+            for rule in obj["rules"]
+            if "secrets" in rule["resources"]
+        ]
+
+        assert [rule.get("resourceNames") for rule in rules] == names
+        assert all(rule["verbs"] == ["get"] for rule in rules)
+
+
 def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> None:
     assert any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab))
     assert not any(obj["kind"] == "PodDisruptionBudget" for obj in render(lab, "replicas=1"))
@@ -185,6 +206,9 @@ def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: L
             "customresourcedefinitions.apiextensions.k8s.io",
         ):
             assert not may(lab, user, "list", denied), denied
+        assert may(lab, user, "create", "jobs.batch", "elsewhere") and may(lab, user, "watch", "pods")
+        for verb in ("create", "patch", "delete"):
+            assert not may(lab, user, verb, "pods", "elsewhere"), verb
         for verb in ("create", "update", "delete"):
             assert not may(lab, user, verb, "rollouts.argoproj.io", namespace), verb
             assert not may(lab, user, verb, "virtualservices.networking.istio.io", namespace), verb

@@ -21,7 +21,7 @@ from tidegate.api import names
 from tidegate.core.analysis.world import Reading
 from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings, Watching
-from tidegate.providers.base import Providers
+from tidegate.providers.base import NOBODY, Asker, Providers
 
 Obj = dict[str, Any]
 SETTLING = 45.0
@@ -35,7 +35,7 @@ class Scripted:
         self.answers = answers
         self.asked = 0
 
-    async def measure(self, spec: Mapping[str, Any], *, seconds: float) -> Reading:
+    async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         self.asked += 1
         await asyncio.sleep(0.01)
         value = self.answers[spec["query"]]

@@ -17,6 +17,7 @@ from tidegate.cluster.transport import Response
 from tidegate.core.times import format_time
 from tidegate.engine.kinds import RULES
 from tidegate.engine.rollouts import Rollouts
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.writing import Writer
 
 
@@ -59,7 +60,8 @@ def make(stage: Stage) -> tuple[Server, Rollouts, list[datetime]]:
     for key, obj in stage.objects.items():
         store.apply(key.kind, "ADDED", orjson.loads(orjson.dumps(obj)))
     recorder = Recorder(client, instance="test")
-    return server, Rollouts(store, Writer(client, store), recorder, lambda: clock[0], _nothing), clock
+    given = {"signatures": Signatures(store, lambda _: None), "ensure": _nothing}
+    return server, Rollouts(store, Writer(client, store), recorder, lambda: clock[0], **given), clock
 
 
 async def test_a_refused_eviction_is_left_alone_for_half_a_minute_and_the_status_still_written() -> None:

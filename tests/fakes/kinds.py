@@ -183,6 +183,8 @@ def validate(resource: Resource, obj: Obj, old: Obj | None) -> list[FieldError]:
     errors = [] if old is not None else _name_errors(resource, obj["metadata"]["name"])
     if resource.kind == "ReplicaSet":
         errors += _replicaset_errors(obj, old)
+    if resource.kind == "Job" and old is None:
+        errors += _job_errors(obj)
     return errors
 
 
@@ -213,4 +215,16 @@ def _replicaset_errors(obj: Obj, old: Obj | None) -> list[FieldError]:
         errors.append(FieldError("FieldValueInvalid", "spec.template.metadata.labels", message))
     if old is not None and selector != old["spec"].get("selector"):
         errors.append(FieldError("FieldValueInvalid", "spec.selector", "Invalid value: field is immutable"))
+    return errors
+
+
+def _job_errors(obj: Obj) -> list[FieldError]:
+    """A Job's name becomes a label's value; its pod must not be restarted for ever."""
+    errors = []
+    if len(obj["metadata"]["name"]) > 63:
+        errors.append(FieldError("FieldValueInvalid", "metadata.name", "Invalid value: must be no more than 63 bytes"))
+    pod = obj["spec"]["template"]["spec"]
+    if pod.get("restartPolicy") not in ("OnFailure", "Never"):
+        message = 'Required value: valid values: "OnFailure", "Never"'
+        errors.append(FieldError("FieldValueRequired", "spec.template.spec.restartPolicy", message))
     return errors

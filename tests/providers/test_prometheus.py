@@ -8,12 +8,15 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.providers.stand_in import standing_in
+from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.prometheus import Prometheus
 
@@ -62,6 +65,7 @@ async def server() -> AsyncIterator[StandIn]:
     stand_in = StandIn(unset)
     app = web.Application()
     app.router.add_get("/api/v1/query", stand_in.query)
+    app.router.add_get("/api/v1/query_range", stand_in.query)
     app.router.add_get("/prom/api/v1/query", stand_in.query)
     async with TestServer(app) as running:
         stand_in.address = str(running.make_url("")).rstrip("/")
@@ -85,6 +89,7 @@ VALUES = [
     (vector(), (), "[]"),
     (vector("NaN"), (math.nan,), "[NaN]"),
     (vector("+Inf", "-Inf"), (math.inf, -math.inf), "[+Inf,-Inf]"),
+    (of_type("matrix", [{"values": [[1, "2"], [2, "3"]]}, {"values": [[1, "4"]]}]), (2.0, 3.0, 4.0), "[2,3,4]"),
     (of_type("scalar", [1700000000, "42"]), 42.0, "42"),
     (of_type("scalar", [1700000000, "NaN"]), math.nan, "NaN"),
 ]
@@ -121,7 +126,7 @@ async def test_an_address_may_have_a_path_and_a_slash_at_its_end(server: StandIn
 
 
 USELESS = [
-    (of_type("matrix", [{"metric": {}, "values": [[1, "2"]]}]), 200, "gave a matrix"),
+    (of_type("matrix", [{"metric": {}, "histograms": []}]), 200, "gave a native histogram"),
     (of_type("string", [1700000000, "5"]), 200, "gave a string"),
     (of_type("vector", [{"metric": {}, "histogram": [1, {}]}]), 200, "gave a native histogram"),
     (of_type("vector", [{"metric": {}, "value": [1, "lots"]}]), 200, "gave an answer that is not a result"),
@@ -431,3 +436,124 @@ async def test_each_question_that_goes_out_is_counted(server: StandIn) -> None:
 
     assert counted == [("prometheus", "answered"), ("prometheus", "error")]
     await provider.close()
+
+
+class TestAccess:
+    async def test_given_headers_then_they_are_sent_with_each_question_of_its_own(
+        self, server: StandIn, prometheus: Prometheus
+    ) -> None:
+        """Flagger adds its credentials to the headers of a shared object, which grow with each query (defect 7)."""
+        server.answer(vector("1"))
+
+        for tenant in ("a", "b", ""):
+            headers = [{"key": "X-Scope-OrgID", "value": tenant}] if tenant else []
+            assert (await measure(prometheus, server.address, headers=headers)).text == "[1]"
+
+        assert [request.headers.getall("X-Scope-OrgID", []) for request in server.asked] == [["a"], ["b"], []]
+
+    async def test_given_two_tenants_at_one_moment_then_each_gets_its_own_answer(
+        self, server: StandIn, prometheus: Prometheus
+    ) -> None:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            return web.json_response(vector({"a": "1", "b": "2"}[request.headers["X-Tenant"]]))
+
+        server.handler = handler
+        tenants = ["a", "b"] * 10
+
+        readings = await asyncio.gather(
+            *(measure(prometheus, server.address, headers=[{"key": "X-Tenant", "value": name}]) for name in tenants)
+        )
+
+        assert [reading.text for reading in readings] == ["[1]", "[2]"] * 10
+
+    async def test_given_a_name_and_a_password_then_they_are_sent_and_hidden(
+        self, server: StandIn, prometheus: Prometheus
+    ) -> None:
+        server.answer({"status": "error", "error": "hunter2 is wrong"}, 401)
+        access = {"basicAuth": {"username": "user", "password": "hunter2"}, "oauth2": {}}
+
+        reading = await measure(prometheus, server.address, authentication=access)
+
+        assert server.asked[0].headers["Authorization"] == "Basic dXNlcjpodW50ZXIy"
+        assert reading.hidden >= {"hunter2", "dXNlcjpodW50ZXIy"}
+
+    async def test_given_a_client_then_a_token_is_got_for_each_measurement(
+        self, server: StandIn, prometheus: Prometheus
+    ) -> None:
+        server.answer(vector("1"))
+        async with standing_in() as login:
+            login.answers["/token"] = [{"access_token": "one"}, {"access_token": "two"}, (503, {})]
+            oauth2 = {"tokenUrl": f"{login.address}/token", "clientId": "id", "clientSecret": "hunter2"}
+            readings = [await measure(prometheus, server.address, authentication={"oauth2": oauth2}) for _ in range(3)]
+
+        assert [request.headers["Authorization"] for request in server.asked] == ["Bearer one", "Bearer two"]
+        assert [reading.text for reading in readings] == ["[1]", "[1]", ""]
+        assert readings[2].error == f"the OAuth2 server at {login.address}/token answered 503 Service Unavailable"
+
+    async def test_given_a_header_with_a_line_break_then_it_is_an_error(
+        self, server: StandIn, prometheus: Prometheus
+    ) -> None:
+        reading = await measure(prometheus, server.address, headers=[{"key": "X-A", "value": "hunter2\r\nX-B: 1"}])
+
+        assert "holds a line break" in reading.error
+        assert "hunter2" not in reading.error
+
+
+class TestRanges:
+    @pytest.fixture
+    async def fixed(self) -> AsyncIterator[Prometheus]:
+        provider = Prometheus(now=lambda: datetime(2026, 5, 1, 12, tzinfo=UTC))
+        yield provider
+        await provider.close()
+
+    @pytest.mark.parametrize(
+        ("span", "asked"),
+        [
+            (
+                {"start": 'now() - duration("5m")', "end": "now()", "step": "1m"},
+                {"start": "1777636500", "end": "1777636800", "step": "60"},
+            ),
+            (
+                {"start": 'date("2026-05-01")', "end": 'date("2026-05-01") + duration("1h")', "step": "500ms"},
+                {"start": "1777593600", "end": "1777597200", "step": "0.5"},
+            ),
+        ],
+    )
+    async def test_given_a_range_then_all_values_of_it_are_the_result(
+        self, server: StandIn, fixed: Prometheus, span: dict[str, str], asked: dict[str, str]
+    ) -> None:
+        server.answer(of_type("matrix", [{"values": [[1, "1"], [2, "2"]]}, {"values": [[1, "3"]]}]))
+
+        reading = await measure(fixed, server.address, rangeQuery=span)
+
+        assert (reading.value, reading.text) == ((1.0, 2.0, 3.0), "[1,2,3]")
+        (request,) = server.asked
+        assert request.path == "/api/v1/query_range"
+        assert dict(request.query) == {"query": "up", **asked}
+
+    @pytest.mark.parametrize(
+        ("field", "value", "told"),
+        [
+            ("start", "yesterday", "is not a time such as now()"),
+            ("start", 'duration("5m")', "is a duration and not a time"),
+            ("start", 'now() - date("2026-01-01")', "is a duration and not a time"),
+            ("end", "", "is required"),
+            ("end", 'now() - duration("five")', "is not a duration such as 5m"),
+            ("end", 'date("x")', "is not a date"),
+            ("end", "(now()", "a bracket is not closed"),
+            ("end", "now() now()", "nothing may follow"),
+            ("step", "often", "is not a duration"),
+            ("step", "0s", "must be more than nothing"),
+            ("step", "", "is required"),
+        ],
+    )
+    def test_given_a_mistake_then_its_place_is_told_before_a_run_begins(
+        self, field: str, value: str, told: str
+    ) -> None:
+        span = {"start": "now()", "end": "now()", "step": "1m", field: value}
+        metric = {"name": "m", "provider": {"prometheus": {"query": "up", "rangeQuery": span}}}
+
+        _, problems = read_run({"spec": {"metrics": [metric]}})
+
+        assert [problem.path for problem in problems] == [f"spec.metrics[0].provider.prometheus.rangeQuery.{field}"]
+        assert told in problems[0].message

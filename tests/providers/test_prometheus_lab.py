@@ -46,9 +46,17 @@ async def test_values_read_as_argo_shows_them(prometheus: Prometheus, query: str
     assert (reading.error, reading.text) == ("", text)
 
 
+async def test_a_range_query_reads_as_all_its_values(prometheus: Prometheus) -> None:
+    span = {"start": 'now() - duration("4s")', "end": "now()", "step": "2s"}
+
+    reading = await prometheus.measure({"query": "vector(7)", "rangeQuery": span}, seconds=10)
+
+    assert (reading.error, reading.text) == ("", "[7,7,7]")
+    assert (await ask(prometheus, "vector(7)[4s:2s]")).text.startswith("[7,7")
+
+
 USELESS = [
     ("sum(", "answered 400 Bad Request: bad_data: invalid parameter"),
-    ("vector(1)[5m:1m]", "gave a matrix"),
     ('"text"', "gave a string"),
 ]
 

@@ -20,6 +20,7 @@ from tests.rollout.objects import destination_rule, rollout, service, template, 
 from tests.rollout.ours import check_only_our_fields
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
+from tidegate.cluster.store import Store
 from tidegate.core.plan import Key, Plan, Write
 from tidegate.core.rollout import needs
 from tidegate.core.rollout.decide import decide
@@ -27,6 +28,7 @@ from tidegate.core.rollout.replicas import Bounds, carries
 from tidegate.core.rollout.world import Pod as WorldPod
 from tidegate.core.rollout.world import World
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -106,7 +108,7 @@ class Stage:
     _unused_since: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._gatherer = Gatherer(lambda: self.now)
+        self._gatherer = Gatherer(lambda: self.now, Signatures(Store(), lambda _: None))
 
     # -- objects
 

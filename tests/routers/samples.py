@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,7 +95,7 @@ def apply(obj: Obj, *writes: Write) -> Obj:
     """The object after these writes, as the server stores it. Raises PatchFailed where a test doesn't hold."""
     for write in writes:
         patched = json_patch(obj, write.body) if write.patch == "json" else merge_patch(obj, write.body)
-        obj = copy.deepcopy(patched)
+        obj = json.loads(json.dumps(patched))
         obj["metadata"]["resourceVersion"] = str(int(obj["metadata"]["resourceVersion"]) + 1)
     return obj
 

@@ -35,13 +35,6 @@ MANY = f"spec.http[] should be set in VirtualService and it must have exactly on
             strategy(), virtual_service(), "virtualService.name", "VirtualService shop/web has no spec.http", id="empty"
         ),
         pytest.param(
-            strategy(),
-            virtual_service(tcp=[{"route": list(BY_HOST)}], tls=[]),
-            "virtualService.name",
-            "only HTTP routes can be split",
-            id="tcp-only",
-        ),
-        pytest.param(
             strategy("primary"),
             virtual_service(http(*BY_HOST, name="main"), http(*BY_HOST)),
             "virtualService.routes[0]",

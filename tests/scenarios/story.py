@@ -399,9 +399,10 @@ def _ends(rollout: Obj, state: Mapping[tuple[str, str], Obj]) -> dict[str, int]:
         for route in (virtual_service or {}).get("spec", {}).get("http", []):
             if target.get("routes") and route.get("name") not in target["routes"]:
                 continue
+            whole = sum(end.get("weight", 0) for end in route["route"]) or 1
             for end in route["route"] if len(route["route"]) > 1 else ():
                 hash_ = _stands_for(end["destination"], routing, state)
-                shares[hash_] = max(shares.get(hash_, 0), end.get("weight", 0))
+                shares[hash_] = max(shares.get(hash_, 0), -(-100 * end.get("weight", 0) // whole))
     return shares
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.scenarios.chronicle import Obj
+from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import (
     HASH,
     Story,
@@ -167,3 +168,73 @@ def test_no_data_is_an_error_and_not_a_success(story: Story) -> None:
     (run,) = story.runs()
     assert measured(run) == ["Error"] and "empty list" in run["status"]["message"]
     assert run["status"]["message"] in bad["message"]
+
+
+def job_template(name: str, command: list[str], **metric: Any) -> Obj:
+    """A template whose only metric is a Job, one unless `metric` says otherwise."""
+    found = template(name, "", args=["answer"], **{"interval": "", **metric})
+    (smoke,) = found["spec"]["metrics"]
+    image = "missing:v1" if not command else "check:v1"
+    pod = {"containers": [{"name": "check", "image": image, "command": command}], "restartPolicy": "Never"}
+    smoke["provider"] = {"job": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}}}
+    return found
+
+
+def jobs(story: Story) -> list[Obj]:
+    return story.lab.client.list("Job", story.namespace, api_version="batch/v1")
+
+
+def test_a_step_goes_by_the_end_of_real_jobs(story: Story) -> None:
+    story.apply(job_template("smoke", ["sh", "-c", "sleep 1; test {{args.answer}} = yes"], count=2, interval="1s"))
+    asked = analysis("smoke", args=[{"name": "answer", "value": "yes"}])
+    begin(story, strategy := by_host(weigh(50), {"analysis": asked}, wait(1)))
+    story.apply(rollout("v2", strategy, replicas=1))
+    new = story.until_phase("Healthy", timeout=60)["stableRS"]
+    (run,) = story.runs()
+    uid = run["metadata"]["uid"]
+    done = jobs(story)
+    assert sorted(job["metadata"]["name"] for job in done) == [f"{uid}.m.1", f"{uid}.m.2"]
+    assert all(job["metadata"]["ownerReferences"][0]["uid"] == uid for job in done)
+    (result,) = run["status"]["metricResults"]
+    assert [m["metadata"]["job-name"] for m in result["measurements"]] == [f"{uid}.m.1", f"{uid}.m.2"]
+
+    asked["args"][0]["value"] = "no"
+    story.apply(rollout("v3", strategy, replicas=1))
+    bad = story.until_phase("Degraded", "RolloutAborted", timeout=60)
+    assert "BackoffLimitExceeded" in bad["message"] and story.selected("app-stable") == new
+
+
+def test_a_job_without_an_image_leaves_the_step_in_doubt_and_is_deleted(story: Story) -> None:
+    story.apply(job_template("gone", []))
+    asked = analysis("gone", args=[{"name": "answer", "value": ""}])
+    begin(story, strategy := by_host(weigh(50), {"analysis": asked}, wait(1)))
+    story.apply(rollout("v2", strategy, replicas=1))
+    story.until_phase("Paused", "InconclusiveAnalysisRun")
+    (run,) = story.runs()
+    assert measured(run) == ["Inconclusive"] and "ErrImagePull" in run["status"]["message"]
+    story.until(lambda: not jobs(story), "the Job being deleted")
+
+
+def test_a_person_starts_a_run_by_hand_ends_another_and_both_go_in_their_time(story: Story) -> None:
+    def by_hand(name: str, command: list[str]) -> Obj:
+        spec = job_template(name, command)["spec"]
+        spec |= {"args": [{"name": "answer", "value": "yes"}], "ttlStrategy": {"secondsAfterCompletion": 3}}
+        return {"apiVersion": ARGO, "kind": "AnalysisRun", "metadata": {"name": name}, "spec": spec}
+
+    story.apply(by_hand("quick", ["true"]), by_hand("endless", ["sleep", "600"]))
+    story.until(lambda: phase_of(story, "quick") == "Successful", "the run by hand")
+    story.until(lambda: phase_of(story, "endless") == "Running" and len(jobs(story)) == 2, "the endless Job")
+    story.kubectl("patch", "analysisrun", "endless", "--type=merge", "-p", '{"spec":{"terminate":true}}')
+    story.until(lambda: phase_of(story, "endless") == "Inconclusive", "the end of the endless run")
+    story.until(lambda: [run["metadata"]["name"] for run in by_name(story)] == [], "both runs being deleted")
+    # The garbage collector learns of kinds as new as ours are in the lab only every half minute.
+    story.until(lambda: not jobs(story), "their Jobs going with them", timeout=120)
+
+
+def by_name(story: Story) -> list[Obj]:
+    return story.lab.client.list("AnalysisRun", story.namespace, api_version=ARGO)
+
+
+def phase_of(story: Story, name: str) -> str | None:
+    found = (run.get("status", {}).get("phase") for run in by_name(story) if run["metadata"]["name"] == name)
+    return next(found, None)

@@ -83,6 +83,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [networking.istio.io]
   resources: [virtualservices, destinationrules]
   verbs: [get, list, watch, patch]
+{{- with .Values.secrets }}
+# For analyses: a Secret is got by its name for each measurement, never listed or watched.
+- apiGroups: [""]
+  resources: [secrets]
+  {{- if not (has "*" .) }}
+  resourceNames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  verbs: [get]
+{{- end }}
+# Metrics that are Jobs, and why the pods of these don't start.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
   verbs: [get, create, patch]

@@ -7,20 +7,22 @@ their language.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Argument, Metric, PrometheusMetric
+from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Argument, Metric
 from tidegate.api.common import int_of, is_duration, is_templated
 from tidegate.api.problems import Problem
-
-_HTTP_ADDRESS: Final = re.compile(r"https?://[^/\s]+\S*")
+from tidegate.api.provider_checks import check_provider
 
 
 def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Problem]:
     """Every problem of a template's or a run's spec."""
-    yield from check_metrics(spec.metrics, "spec.metrics")
+    nested = spec.templates if isinstance(spec, AnalysisTemplateSpec) else ()
+    if spec.metrics or not nested:
+        yield from check_metrics(spec.metrics, "spec.metrics")
+    for index, ref in enumerate(nested):
+        if not ref.template_name:
+            yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
 
 
@@ -39,13 +41,21 @@ def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:
         seen.setdefault(metric.name, index)
         yield from _check_limits(metric, at)
         yield from _check_times(metric, at)
-        yield from _check_provider(metric, at)
+        yield from check_provider(metric.provider, f"{at}.provider")
+        yield from _check_job_conditions(metric, at)
 
 
 def _check_arguments(args: Sequence[Argument], path: str) -> Iterator[Problem]:
     for index, arg in enumerate(args):
         if not arg.name:
             yield Problem(f"{path}[{index}].name", "is required")
+        if arg.secret is not None:
+            at = f"{path}[{index}].valueFrom.secretKeyRef"
+            if arg.value is not None:
+                yield Problem(at, "stands beside value; keep one of the two")
+            for field, value in (("name", arg.secret.name), ("key", arg.secret.key)):
+                if not value:
+                    yield Problem(f"{at}.{field}", "is required")
 
 
 def _check_limits(metric: Metric, at: str) -> Iterator[Problem]:
@@ -102,16 +112,12 @@ def _check_times(metric: Metric, at: str) -> Iterator[Problem]:
             yield Problem(f"{at}.{field}", f"is {value}, must not be negative")
 
 
-def _check_provider(metric: Metric, at: str) -> Iterator[Problem]:
-    if metric.provider.prometheus is None:
-        yield Problem(f"{at}.provider", "names no provider: add prometheus")
-    else:
-        yield from _check_prometheus(metric.provider.prometheus, f"{at}.provider.prometheus")
-
-
-def _check_prometheus(prometheus: PrometheusMetric, at: str) -> Iterator[Problem]:
-    if not prometheus.query.strip():
-        yield Problem(f"{at}.query", "is required")
-    address = prometheus.address
-    if address and not is_templated(address) and _HTTP_ADDRESS.fullmatch(address) is None:
-        yield Problem(f"{at}.address", f"{address!r} is not an address such as http://prometheus.monitoring:9090")
+def _check_job_conditions(metric: Metric, at: str) -> Iterator[Problem]:
+    if metric.provider.job is None:
+        return
+    for field, value in (
+        ("successCondition", metric.success_condition),
+        ("failureCondition", metric.failure_condition),
+    ):
+        if value.strip():
+            yield Problem(f"{at}.{field}", "has no result to look at: a Job that completes is good; leave it out")

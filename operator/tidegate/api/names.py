@@ -65,6 +65,10 @@ JOB_RUN_NAME: Final = "analysisrun.argoproj.io/name"
 JOB_METRIC_NAME: Final = "analysisrun.argoproj.io/metric-name"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
+# Which Service of a pair is the stable one (status.canary.stablePingPong)
+PING: Final = "ping"
+PONG: Final = "pong"
+
 # Phases of a Rollout
 Phase = Literal["Healthy", "Progressing", "Paused", "Degraded"]
 HEALTHY: Final = "Healthy"
@@ -111,6 +115,7 @@ REASON_WEIGHT_UPDATED: Final = "TrafficWeightUpdated"
 REASON_SCALING_REPLICA_SET: Final = "ScalingReplicaSet"
 REASON_SWITCH_SERVICE: Final = "SwitchService"
 REASON_UPDATED_DESTINATION_RULE: Final = "UpdatedDestinationRule"
+REASON_UPDATED_VIRTUAL_SERVICE: Final = "Updated VirtualService"
 REASON_VIRTUAL_SERVICE_NOT_FOUND: Final = "VirtualServiceNotFound"
 REASON_DESTINATION_RULE_NOT_FOUND: Final = "DestinationRuleNotFound"
 

@@ -39,7 +39,7 @@ def check_pod_metadata(at: str, metadata: PodMetadata | None, selector: LabelSel
         return
     fixed = {*(selector.match_labels or {}), *(r.key for r in selector.match_expressions), POD_TEMPLATE_HASH}
     for key, value in (metadata.labels or {}).items():
-        yield from _check_label(f"{at}.labels[{key}]", key, value)
+        yield from check_label(f"{at}.labels[{key}]", key, value)
         if key in fixed:
             yield Problem(
                 f"{at}.labels[{key}]", "is a label that selects the Rollout's pods; it can't change with a role"
@@ -53,10 +53,10 @@ def _check_selector(selector: LabelSelector) -> Iterator[Problem]:
     if not selector.match_labels and not selector.match_expressions:
         yield Problem("spec.selector", "is empty and would take every pod: give it matchLabels")
     for key, value in (selector.match_labels or {}).items():
-        yield from _check_label(f"spec.selector.matchLabels[{key}]", key, value)
+        yield from check_label(f"spec.selector.matchLabels[{key}]", key, value)
     for index, requirement in enumerate(selector.match_expressions):
         at = f"spec.selector.matchExpressions[{index}]"
-        yield from _check_label(f"{at}.key", requirement.key, "")
+        yield from check_label(f"{at}.key", requirement.key, "")
         if requirement.operator in {"In", "NotIn"}:
             if not requirement.values:
                 yield Problem(f"{at}.values", f"is required with operator {requirement.operator}")
@@ -66,9 +66,15 @@ def _check_selector(selector: LabelSelector) -> Iterator[Problem]:
             yield Problem(f"{at}.values", f"must be left out with operator {requirement.operator}")
 
 
-def _check_label(at: str, key: str, value: str) -> Iterator[Problem]:
+def check_key(at: str, key: str) -> Iterator[Problem]:
+    """What keeps the API server from taking the key of a label or an annotation."""
     if _LABEL_KEY.fullmatch(key) is None:
         yield Problem(at, f"{key!r} is not a label's key such as app or app.kubernetes.io/name")
+
+
+def check_label(at: str, key: str, value: str) -> Iterator[Problem]:
+    """What keeps the API server from taking a label."""
+    yield from check_key(at, key)
     if _LABEL_VALUE.fullmatch(value) is None:
         yield Problem(at, f"{value!r} is not a label's value: up to 63 letters, digits, '-', '_' and '.'")
 
@@ -99,7 +105,7 @@ def _check_metadata(metadata: Any, selector: LabelSelector | None) -> Iterator[P
             return
     labels = (metadata.get("labels") if metadata else None) or {}
     for key, value in labels.items():
-        yield from _check_label(f"{at}.labels[{key}]", key, value)
+        yield from check_label(f"{at}.labels[{key}]", key, value)
     if selector is not None and not selector.matches(labels):
         yield Problem(f"{at}.labels", "must match spec.selector, or the pods would not be the Rollout's")
 

@@ -12,7 +12,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.analysis import ValueFromHash
+from tidegate.api import names
+from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef, ValueFromHash
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap, Time
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
@@ -21,7 +22,7 @@ DEFAULT_SCALE_DOWN_DELAY: Final = 30
 WORKLOAD_KINDS: Final = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
 """What a Rollout may take its template from, and the API version of each."""
 
-StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis"]
+StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -66,17 +67,6 @@ class LabelSelector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class TemplateRef:
-    """An AnalysisTemplate or ClusterAnalysisTemplate by name."""
-
-    template_name: Str
-    """The template's name."""
-    cluster_scope: Bool = False
-    """Whether the name is that of a ClusterAnalysisTemplate. Default: an AnalysisTemplate in the Rollout's
-    namespace."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutArgument:
     """A value that a Rollout hands to the templates it names."""
 
@@ -89,6 +79,16 @@ class RolloutArgument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RunMetadata:
+    """Labels and annotations for something that the Rollout creates."""
+
+    labels: StringMap | None = None
+    """Labels, beside those that it has anyway."""
+    annotations: StringMap | None = None
+    """Annotations, beside those that it has anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RolloutAnalysis:
     """Templates that together make one AnalysisRun, and the arguments for them."""
 
@@ -96,6 +96,13 @@ class RolloutAnalysis:
     """The templates whose metrics the run measures. At least one."""
     args: tuple[RolloutArgument, ...] = ()
     """Arguments for the templates. They override the values that the templates give."""
+    dry_run: tuple[DryRun, ...] = ()
+    """Metrics that are only watched, beside those that the templates name."""
+    measurement_retention: tuple[MeasurementRetention, ...] = ()
+    """How many measurements to keep, where that is not 10, beside what the templates say. Where both mean a metric,
+    the template counts."""
+    analysis_run_metadata: RunMetadata | None = None
+    """Labels and annotations for the AnalysisRun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -128,11 +135,75 @@ class SetCanaryScale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class StringMatch:
+    """How a text must look. Exactly one field is set."""
+
+    exact: Str = ""
+    """The text itself."""
+    prefix: Str = ""
+    """What the text begins with."""
+    regex: Str = ""
+    """A regular expression (RE2) that the whole text matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class HeaderMatch:
+    """One header of a request."""
+
+    header_name: Str
+    """The header's name."""
+    header_value: StringMatch
+    """What its value must look like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetHeaderRoute:
+    """Lead requests with certain headers to the canary."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[HeaderMatch, ...] = ()
+    """A request that matches any of these goes to the canary. Without them, the route is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class RouteMatch:
+    """Requests that look like this in all that is given."""
+
+    method: StringMatch | None = None
+    """The HTTP method."""
+    path: StringMatch | None = None
+    """The path."""
+    headers: dict[Str, StringMatch] | None = None
+    """Headers by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SetMirrorRoute:
+    """Send a copy of certain requests to the canary. Its answers to the copies are thrown away."""
+
+    name: Str
+    """The route's name. It must be listed in trafficRouting.managedRoutes."""
+    match: tuple[RouteMatch, ...] = ()
+    """A request that matches any of these is copied. Without them, the route is removed."""
+    percentage: Int | None = None
+    """How many of these requests are copied, in percent. Default: 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ManagedRoute:
+    """A route that steps may add and remove."""
+
+    name: Str
+    """The route's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CanaryStep:
     """One step of a canary update. Exactly one field is set."""
 
     set_weight: Int | None = None
-    """The percentage of traffic that the canary gets, from 0 to 100."""
+    """The canary's part of the traffic in percent, from 0 to 100, or to trafficRouting.maxTrafficWeight."""
     set_canary_scale: SetCanaryScale | None = None
     """How many pods the canary has until the next setCanaryScale. Where its share of the traffic asks for
     more, there are more. Only with trafficRouting."""
@@ -140,6 +211,10 @@ class CanaryStep:
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
     """Run an analysis and go on only when it was successful."""
+    set_header_route: SetHeaderRoute | None = None
+    """Lead requests with certain headers to the canary, until the update ends. Only with trafficRouting."""
+    set_mirror_route: SetMirrorRoute | None = None
+    """Send a copy of certain requests to the canary, until the update ends. Only with trafficRouting."""
 
     @property
     def kind(self) -> StepKind:
@@ -148,7 +223,29 @@ class CanaryStep:
             return "setWeight"
         if self.set_canary_scale is not None:
             return "setCanaryScale"
+        if self.set_header_route is not None:
+            return "setHeaderRoute"
+        if self.set_mirror_route is not None:
+            return "setMirrorRoute"
         return "pause" if self.pause is not None else "analysis"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTlsRoute:
+    """The TLS routes of a VirtualService that match what is given here: a port, hosts, or both."""
+
+    port: Natural = 0
+    """The one port that the route matches."""
+    sni_hosts: tuple[Str, ...] = ()
+    """All hosts that the route matches, in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class IstioTcpRoute:
+    """The TCP routes of a VirtualService that match a port."""
+
+    port: Natural
+    """The one port that the route matches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -159,6 +256,10 @@ class IstioVirtualService:
     """The VirtualService's name, or name.namespace when it is in another namespace."""
     routes: tuple[Str, ...] = ()
     """Names of the HTTP routes to set weights on. May be left out when the VirtualService has only one."""
+    tls_routes: tuple[IstioTlsRoute, ...] = ()
+    """The TLS routes to set weights on. May be left out when the VirtualService has only one."""
+    tcp_routes: tuple[IstioTcpRoute, ...] = ()
+    """The TCP routes to set weights on. May be left out when the VirtualService has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -171,6 +272,9 @@ class IstioDestinationRule:
     """The subset that gets the canary's pod template hash."""
     stable_subset_name: Str
     """The subset that gets the stable version's pod template hash."""
+    additional_subset_names: tuple[Str, ...] = ()
+    """Other subsets that routes lead to. Their weights stay, and stable gets what they leave. Tidegate treats every
+    subset that is not its own like this; a name here says that it is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -197,6 +301,27 @@ class TrafficRouting:
 
     istio: IstioRouting | None = None
     """Split the traffic with Istio VirtualServices."""
+    max_traffic_weight: Int = 100
+    """The weight that stands for all of the traffic. Default: 100. With 1000, a setWeight of 1 is a thousandth."""
+    managed_routes: tuple[ManagedRoute, ...] = ()
+    """The routes that steps may set, in the order in which they come before the VirtualService's own routes. They are
+    Tidegate's: it adds them in an update and removes them when it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class PingPong:
+    """Two Services that take turns: the one that stands for the new version stays with it when it is promoted."""
+
+    ping_service: Str
+    """One of the two Services."""
+    pong_service: Str
+    """The other one."""
+
+    def ends(self, stable: str) -> tuple[str, str]:
+        """The stable and the canary Service while this one, ping or pong, is the stable one."""
+        if stable == names.PING:
+            return self.ping_service, self.pong_service
+        return self.pong_service, self.ping_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -255,6 +380,9 @@ class CanaryStrategy:
     """The Service that Tidegate points at the new version's pods."""
     stable_service: Str = ""
     """The Service that Tidegate points at the old version's pods."""
+    ping_pong: PingPong | None = None
+    """Two Services that take turns as stable and canary, in place of stableService and canaryService. Only with
+    trafficRouting."""
     steps: tuple[CanaryStep, ...] = ()
     """What to do, in order. After the last step the new version is promoted. Without steps: a rolling
     update."""
@@ -292,6 +420,11 @@ class CanaryStrategy:
     abort_scale_down_delay_seconds: Natural | None = None
     """How long the canary's pods stay after an abort. Default: 30; 0 keeps them until the next update. Only
     with trafficRouting."""
+
+    @property
+    def whole(self) -> int:
+        """The weight that stands for all of the traffic."""
+        return self.traffic_routing.max_traffic_weight if self.traffic_routing else 100
 
     @property
     def scale_down_delay(self) -> int:

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from tidegate.api import names
 from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
-from tidegate.api.pod_checks import check_pod_metadata, check_pods
+from tidegate.api.managed_route_checks import check_managed_routes
+from tidegate.api.pod_checks import check_key, check_label, check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
     WORKLOAD_KINDS,
@@ -19,17 +21,25 @@ from tidegate.api.rollout import (
     BlueGreenStrategy,
     CanaryStep,
     CanaryStrategy,
+    IstioDestinationRule,
     IstioRouting,
+    IstioVirtualService,
     LabelSelector,
+    PingPong,
     RolloutAnalysis,
     RolloutSpec,
+    RunMetadata,
     SetCanaryScale,
     WorkloadRef,
 )
 
 _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
-_STEP_KINDS: Final = "setWeight, setCanaryScale, pause, analysis"
+_MAX_PORT: Final = 65535
+_MAX_WEIGHT: Final = 1_000_000
+_STEP_KINDS: Final = "setWeight, setCanaryScale, pause, analysis, setHeaderRoute, setMirrorRoute"
+
+_RUN_LABELS: Final = (names.POD_TEMPLATE_HASH, names.RUN_TYPE, names.RUN_STEP_INDEX, names.INSTANCE_ID)
 
 _DNS_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 
@@ -85,6 +95,10 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
         yield Problem(f"{_CANARY}.trafficRouting", "names no router: add istio, or leave trafficRouting out")
     else:
         yield from _check_istio(canary.traffic_routing.istio, f"{_CANARY}.trafficRouting.istio")
+    routing = canary.traffic_routing
+    if routing is not None and not 1 <= routing.max_traffic_weight <= _MAX_WEIGHT:
+        said = f"is {routing.max_traffic_weight}, must be from 1 to {_MAX_WEIGHT}"
+        yield Problem(f"{_CANARY}.trafficRouting.maxTrafficWeight", said)
     yield from _check_surge(canary)
     if canary.dynamic_stable_scale:
         yield from _check_dynamic_scale(canary, f"{_CANARY}.dynamicStableScale")
@@ -92,12 +106,13 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
     if threshold is not None and threshold.type == "Percent" and threshold.value > 100:
         yield Problem(f"{_CANARY}.replicaProgressThreshold.value", f"is {threshold.value}, must be from 0 to 100")
     for index, step in enumerate(canary.steps):
-        yield from _check_step(step, f"{_CANARY}.steps[{index}]")
+        yield from _check_step(step, f"{_CANARY}.steps[{index}]", canary.whole)
         if step.set_canary_scale is not None and canary.traffic_routing is None:
             yield Problem(
                 f"{_CANARY}.steps[{index}].setCanaryScale",
                 "is only possible with trafficRouting: without it the number of canary pods is the weight",
             )
+    yield from check_managed_routes(canary, _CANARY)
     if canary.analysis is not None:
         yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
         last = max(len(canary.steps) - 1, 0)
@@ -127,6 +142,9 @@ def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
             f"is {canary.stable_service!r}, the canaryService too; the two versions need a Service each",
         )
     istio = canary.traffic_routing.istio if canary.traffic_routing else None
+    if canary.ping_pong is not None:
+        yield from _check_ping_pong(canary, canary.ping_pong)
+        return
     if istio is None or istio.destination_rule is not None:
         return
     for field, value in (("canaryService", canary.canary_service), ("stableService", canary.stable_service)):
@@ -137,35 +155,77 @@ def _check_canary_services(canary: CanaryStrategy) -> Iterator[Problem]:
             )
 
 
+def _check_ping_pong(canary: CanaryStrategy, pair: PingPong) -> Iterator[Problem]:
+    at = f"{_CANARY}.pingPong"
+    yield from _check_required_name(f"{at}.pingService", pair.ping_service, "a Service")
+    yield from _check_required_name(f"{at}.pongService", pair.pong_service, "a Service")
+    if pair.ping_service and pair.ping_service == pair.pong_service:
+        yield Problem(f"{at}.pongService", f"is {pair.pong_service!r}, the pingService too; name another")
+    for field, value in (("canaryService", canary.canary_service), ("stableService", canary.stable_service)):
+        if value:
+            yield Problem(
+                f"{_CANARY}.{field}", "is not possible with pingPong, which names both Services; leave it out"
+            )
+    istio = canary.traffic_routing.istio if canary.traffic_routing else None
+    if canary.traffic_routing is None:
+        yield Problem(at, "is only possible with trafficRouting: without it no Service carries a part of the traffic")
+    elif istio is not None and istio.destination_rule is not None:
+        yield Problem(at, "swaps Services, but a destinationRule splits by subsets; keep one of them")
+
+
 def _check_istio(istio: IstioRouting, at: str) -> Iterator[Problem]:
     if istio.virtual_service is not None and istio.virtual_services:
         yield Problem(at, "has both virtualService and virtualServices; keep one of them")
     elif istio.virtual_service is not None:
         name = istio.virtual_service.name
         yield from _check_required_name(f"{at}.virtualService.name", name, "a VirtualService")
+        yield from _check_routes(istio.virtual_service, f"{at}.virtualService")
     elif istio.virtual_services:
-        names: set[str] = set()
+        seen: set[str] = set()
         for index, target in enumerate(istio.virtual_services):
             path = f"{at}.virtualServices[{index}].name"
             yield from _check_required_name(path, target.name, "a VirtualService")
-            if target.name in names:
+            if target.name in seen:
                 yield Problem(path, f"{target.name!r} is listed twice; name all of its routes in one entry")
-            names.add(target.name)
+            seen.add(target.name)
+            yield from _check_routes(target, f"{at}.virtualServices[{index}]")
     else:
         yield Problem(at, "names no VirtualService: give it virtualService or virtualServices")
-    rule = istio.destination_rule
-    if rule is None:
-        return
+    if istio.destination_rule is not None:
+        yield from _check_rule(istio.destination_rule, at)
+
+
+def _check_rule(rule: IstioDestinationRule, at: str) -> Iterator[Problem]:
     yield from _check_required_name(f"{at}.destinationRule.name", rule.name, "a DestinationRule")
     subsets = (("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name))
     for field, value in subsets:
         if not value:
             yield Problem(f"{at}.destinationRule.{field}", "is required")
+    for index, extra in enumerate(rule.additional_subset_names):
+        path = f"{at}.destinationRule.additionalSubsetNames[{index}]"
+        ours = [field for field, value in subsets if value == extra]
+        if not extra:
+            yield Problem(path, "is required: the name of a subset")
+        elif ours:
+            yield Problem(path, f"is {extra!r}, the {ours[0]} too, whose weight the Rollout sets; leave it out here")
+        elif extra in rule.additional_subset_names[:index]:
+            yield Problem(path, f"{extra!r} is listed twice")
     if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
         yield Problem(
             f"{at}.destinationRule.stableSubsetName",
             f"is {rule.stable_subset_name!r}, the canarySubsetName too; the two versions need a subset each",
         )
+
+
+def _check_routes(target: IstioVirtualService, at: str) -> Iterator[Problem]:
+    for number, tls in enumerate(target.tls_routes):
+        if not tls.port and not tls.sni_hosts:
+            yield Problem(f"{at}.tlsRoutes[{number}]", "matches nothing: give it a port, sniHosts, or both")
+        elif tls.port > _MAX_PORT:
+            yield Problem(f"{at}.tlsRoutes[{number}].port", f"is {tls.port}, must be at most {_MAX_PORT}")
+    for number, tcp in enumerate(target.tcp_routes):
+        if not 0 < tcp.port <= _MAX_PORT:
+            yield Problem(f"{at}.tcpRoutes[{number}].port", f"is {tcp.port}, must be from 1 to {_MAX_PORT}")
 
 
 def _check_surge(canary: CanaryStrategy) -> Iterator[Problem]:
@@ -207,14 +267,23 @@ def _check_pods(at: str, value: int | str) -> Iterator[Problem]:
         yield Problem(at, f"is {value}, must be 0 or more")
 
 
-def _check_step(step: CanaryStep, at: str) -> Iterator[Problem]:
-    given = sum(part is not None for part in (step.set_weight, step.set_canary_scale, step.pause, step.analysis))
+def _check_step(step: CanaryStep, at: str, whole: int) -> Iterator[Problem]:
+    kinds = (
+        step.set_weight,
+        step.set_canary_scale,
+        step.pause,
+        step.analysis,
+        step.set_header_route,
+        step.set_mirror_route,
+    )
+    given = sum(kind is not None for kind in kinds)
     if given == 0:
         yield Problem(at, f"has no kind: give it one of {_STEP_KINDS} (an endless pause is `pause: {{}}`)")
     elif given > 1:
         yield Problem(at, f"has more than one of {_STEP_KINDS}; make each a step of its own")
-    if step.set_weight is not None and not 0 <= step.set_weight <= 100:
-        yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to 100")
+    if step.set_weight is not None and not 0 <= step.set_weight <= whole:
+        most = "100" if whole == 100 else f"{whole} (trafficRouting.maxTrafficWeight)"
+        yield Problem(f"{at}.setWeight", f"is {step.set_weight}, must be from 0 to {most}")
     if step.set_canary_scale is not None:
         yield from _check_scale(step.set_canary_scale, f"{at}.setCanaryScale")
     if step.pause is not None and step.pause.duration is not None:
@@ -275,6 +344,21 @@ def _check_analysis(analysis: RolloutAnalysis, at: str) -> Iterator[Problem]:
     for index, arg in enumerate(analysis.args):
         if not arg.name:
             yield Problem(f"{at}.args[{index}].name", "is required")
+    if analysis.analysis_run_metadata is not None:
+        yield from _check_run_metadata(analysis.analysis_run_metadata, f"{at}.analysisRunMetadata")
+
+
+def _check_run_metadata(metadata: RunMetadata, at: str) -> Iterator[Problem]:
+    for key, value in (metadata.labels or {}).items():
+        path = f"{at}.labels[{key}]"
+        yield from check_label(path, key, value)
+        if key in _RUN_LABELS:
+            yield Problem(path, "is set by Tidegate, for clients to find the run by; choose another key")
+    for key in metadata.annotations or {}:
+        path = f"{at}.annotations[{key}]"
+        yield from check_key(path, key)
+        if key == names.REVISION:
+            yield Problem(path, "is set by Tidegate; choose another key")
 
 
 def _check_required_name(at: str, name: str, of: str) -> Iterator[Problem]:

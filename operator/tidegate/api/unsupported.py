@@ -15,20 +15,12 @@ from functools import cache
 from typing import Any, Final, get_args
 
 from tidegate.api.analysis import (
-    AnalysisRunSpec,
-    AnalysisTemplateSpec,
-    Argument,
     MetricProvider,
-    PrometheusMetric,
-    ValueFromHash,
+    ValueFrom,
 )
+from tidegate.api.providers import Authentication
 from tidegate.api.rollout import (
-    BlueGreenStrategy,
     CanaryStep,
-    CanaryStrategy,
-    IstioDestinationRule,
-    IstioVirtualService,
-    RolloutAnalysis,
     TrafficRouting,
 )
 
@@ -67,17 +59,10 @@ def when(*values: Any) -> Callable[[Any], bool]:
 _REFUSED: Final = NotBuilt(never)
 _CONTENT: Final = NotBuilt(when_empty)
 _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
-_ONLY_PROMETHEUS: Final = NotBuilt(never, "the only provider is prometheus")
-_ONLY_HTTP: Final = NotBuilt(when_empty, "only HTTP routes are, named in routes")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
-    CanaryStrategy: {
-        "pingPong": NotBuilt(never, "use canaryService and stableService"),
-    },
     CanaryStep: {
         "experiment": _REFUSED,
-        "setHeaderRoute": _REFUSED,
-        "setMirrorRoute": _REFUSED,
         "plugin": _REFUSED,
     },
     TrafficRouting: {
@@ -89,35 +74,13 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
         "traefik": _ONLY_ISTIO,
         "apisix": _ONLY_ISTIO,
         "plugins": NotBuilt(when_empty, "the only router is istio"),
-        "managedRoutes": _CONTENT,
-        "maxTrafficWeight": NotBuilt(when(100), "weights are percentages"),
     },
-    IstioVirtualService: {"tlsRoutes": _ONLY_HTTP, "tcpRoutes": _ONLY_HTTP},
-    IstioDestinationRule: {"additionalSubsetNames": _CONTENT},
-    BlueGreenStrategy: {},
-    RolloutAnalysis: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "analysisRunMetadata": _CONTENT},
-    ValueFromHash: {"fieldRef": NotBuilt(never, "give the argument a value")},
-    AnalysisTemplateSpec: {
-        "dryRun": _CONTENT,
-        "measurementRetention": _CONTENT,
-        "templates": NotBuilt(when_empty, "name each template in the Rollout"),
-    },
-    AnalysisRunSpec: {"dryRun": _CONTENT, "measurementRetention": _CONTENT, "ttlStrategy": _CONTENT},
-    Argument: {"valueFrom": NotBuilt(when_empty, "give the argument a value")},
+    ValueFrom: {"fieldRef": NotBuilt(never, "name the field in the args of the Rollout's analysis")},
     MetricProvider: {
-        "kayenta": _ONLY_PROMETHEUS,
-        "web": _ONLY_PROMETHEUS,
-        "datadog": _ONLY_PROMETHEUS,
-        "wavefront": _ONLY_PROMETHEUS,
-        "newRelic": _ONLY_PROMETHEUS,
-        "job": _ONLY_PROMETHEUS,
-        "cloudWatch": _ONLY_PROMETHEUS,
-        "graphite": _ONLY_PROMETHEUS,
-        "influxdb": _ONLY_PROMETHEUS,
-        "skywalking": _ONLY_PROMETHEUS,
-        "plugin": NotBuilt(when_empty, "the only provider is prometheus"),
+        "kayenta": NotBuilt(never, "ask one of the other providers, such as prometheus or web"),
+        "plugin": NotBuilt(when_empty, "plugins of Argo Rollouts can't be loaded; ask prometheus or web"),
     },
-    PrometheusMetric: {"authentication": _CONTENT, "headers": _CONTENT, "rangeQuery": _CONTENT},
+    Authentication: {"sigv4": NotBuilt(when_empty, "use oauth2 or basicAuth, or a proxy that signs requests for AWS")},
 }
 
 

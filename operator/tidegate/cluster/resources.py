@@ -56,12 +56,17 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("Deployment", "apps", "v1", "deployments"),
         Resource("PodTemplate", "", "v1", "podtemplates"),
         Resource("Service", "", "v1", "services"),
+        Resource("Secret", "", "v1", "secrets"),
         Resource("Pod", "", "v1", "pods"),
         Resource("Event", "", "v1", "events"),
+        Resource("Job", "batch", "v1", "jobs"),
         Resource("VirtualService", *_ISTIO, "virtualservices"),
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
     )
+} | {
+    # The store keeps the pods of an analysis' Jobs apart from any others, for each kind in it has one selector.
+    "JobPod": Resource("Pod", "", "v1", "pods"),
 }
 
 

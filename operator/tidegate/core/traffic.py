@@ -5,16 +5,21 @@ The routers implement this over the objects that were gathered; the core only ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.api.problems import Problem
+from tidegate.api.rollout import SetHeaderRoute, SetMirrorRoute
 from tidegate.core.plan import Write
+
+ManagedRoute = SetHeaderRoute | SetMirrorRoute
+"""A route of ours in front of the users' own, as a step asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The split that the routes show now, in parts of 100.
+    """The split that the routes show now, in parts of the whole: of 100, or maxTrafficWeight.
 
     With several routes that disagree, `canary` is the greatest canary weight and `stable` the least stable weight:
     the view under which traffic is never believed safer than it is.
@@ -22,6 +27,23 @@ class Observed:
 
     canary: int
     stable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A version beside canary and stable that gets a part of the traffic, such as one of an experiment.
+
+    name: of its Service, and of its subset where the split is by subsets. weight: its part of the whole; 0 takes it
+    out again. All extras and foreign weights together stay below the whole. hash: its pod template hash.
+    """
+
+    name: str
+    weight: int
+    hash: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("an additional destination needs the name of a Service: an empty host leads nowhere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +65,31 @@ class Traffic(Protocol):
         """The split as the routes show it. Only called when there are no problems."""
         ...
 
-    def split(self, canary: int) -> tuple[Write, ...]:
-        """The writes that give the canary `canary` percent and stable the rest; none where the route shows it."""
+    def split(
+        self, canary: int, routes: Sequence[ManagedRoute] | None = None, extras: Sequence[Extra] = ()
+    ) -> tuple[Write, ...]:
+        """The writes that give the canary `canary` parts and stable the rest; none where the route shows it.
+
+        routes: the managed routes that there should be, and no others; None leaves them as they are. Routes that
+        mirror carry users too, so they get the same weights.
+        extras: further destinations to set, add, or take out. Destinations that are not named keep their weight.
+        """
         ...
 
-    def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
-        """The writes that make subsets select these pod template hashes; none where they do, or without subsets."""
+    def shares(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The weights of these further destinations: the greatest that any route shows, without those at nothing."""
+        ...
+
+    def managed(self) -> tuple[str, ...]:
+        """The names of the managed routes that are there: each leads some users to the canary whatever the weights."""
+        ...
+
+    def point(self, *, canary_hash: str, stable_hash: str, extras: Sequence[Extra] = ()) -> tuple[Write, ...]:
+        """The writes that make subsets select these pod template hashes; none where they do, or without subsets.
+
+        extras: subsets to add or point, or to remove where the weight is 0. A subset comes before the routes lead to
+        it, and goes when none does any more.
+        """
         ...
 
     def selected(self) -> Selected | None:

@@ -27,9 +27,11 @@ from tidegate.core.plan import Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import OnDemand
 from tidegate.engine.writing import Writer
 from tidegate.providers.base import Providers
@@ -53,11 +55,13 @@ class EngineSettings:
 
     namespace: the one to work in; empty for all. instance_id: of the Rollouts and AnalysisRuns to look after; empty for
     those that bear none. lease: where leaders are elected; None works without election.
+    home: the namespace of the operator itself, where providers look for the Secrets that they are set up with.
     rate, burst: API requests a second, and at once.
     """
 
     namespace: str = ""
     instance_id: str = ""
+    home: str = "default"
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
@@ -97,9 +101,13 @@ class Engine:
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
         self._on_demand = OnDemand(self.client, self.store, settings.namespace)
-        rollouts = Rollouts(self.store, self._writer, self.recorder, now, self._on_demand.ensure)
+        signatures = Signatures(self.store, self._wake)
+        rollouts = Rollouts(
+            self.store, self._writer, self.recorder, now, signatures=signatures, ensure=self._on_demand.ensure
+        )
         self._rollouts = rollouts
-        runs = Runs(self.store, self._writer, self.recorder, providers, now)
+        measuring = Measuring(providers, self.client, settings.home, now)
+        runs = Runs(self.store, self._writer, self.recorder, measuring, now)
         self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
         self._providers = providers

@@ -7,7 +7,7 @@ and appears, a template that is mended, a route that somebody changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,13 @@ from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.store import View
+from tidegate.core.analysis.nesting import TemplateName, Templates, contained, named
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
-from tidegate.core.rollout.analyses import Templates, analyses, check_analyses
+from tidegate.core.rollout.analyses import analyses, check_analyses
 from tidegate.core.rollout.world import ReplicaSet, Run, Service, Workload, World
 from tidegate.core.traffic import Traffic
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference, unpacked
 from tidegate.routers.registry import router_for
 
@@ -31,6 +33,7 @@ class _Read:
 
     generation: int
     collisions: int | None
+    stable_end: str
     spec: RolloutSpec | None
     problems: tuple[Problem, ...]
     template_hash: str
@@ -46,8 +49,9 @@ class Gatherer:
     strangers: names that our next ReplicaSet can't have because something that is not ours has them.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], signatures: Signatures) -> None:
         self._now = now
+        self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
         self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
         self.strangers: set[Key] = set()
@@ -76,7 +80,7 @@ class Gatherer:
         uid = raw["metadata"]["uid"]
         spec = read.spec
         templates = _templates(view, key.namespace, spec)
-        if problems := self._check_analyses(key, read, templates):
+        if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         return World(
             now=now,
@@ -91,9 +95,12 @@ class Gatherer:
             runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
             templates=templates,
             workload=workload,
+            leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
         )
 
-    def _check_analyses(self, key: Key, read: _Read, templates: Templates) -> tuple[Problem, ...]:
+    def _check_analyses(
+        self, key: Key, rollout: Mapping[str, Any], read: _Read, templates: Templates
+    ) -> tuple[Problem, ...]:
         """Problems of the analyses, found anew only when the spec or a template has changed."""
         assert read.spec is not None
         if not templates:
@@ -101,7 +108,7 @@ class Gatherer:
         versions = tuple(raw["metadata"]["resourceVersion"] if raw else None for raw in templates.values())
         known = self._checked.get(key)
         if known is None or known[0] is not read or known[1] != versions:
-            known = self._checked[key] = (read, versions, check_analyses(read.spec, templates))
+            known = self._checked[key] = (read, versions, check_analyses(rollout, read.spec, templates))
         return known[2]
 
     def _spec(self, key: Key, raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> _Read:
@@ -110,15 +117,17 @@ class Gatherer:
         meta = workload["metadata"] if workload else {}
         source = (meta["uid"], str(meta.get("generation", meta["resourceVersion"]))) if workload else None
         read = self._specs.get(key)
-        if read is None or (read.generation, read.collisions, read.workload) != (generation, collisions, source):
+        present = (generation, collisions, _stable_end(raw), source)
+        if read is None or (read.generation, read.collisions, read.stable_end, read.workload) != present:
             taken, missing = _taken(raw, workload)
             spec, problems = (
                 (None, missing)
                 if missing
                 else parse_rollout({**raw, "spec": {**raw["spec"], **taken}} if taken else raw)
             )
+            spec = _with_ends(spec, present[2]) if spec else None
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
-            read = _Read(generation, collisions, spec, (*problems, *wrong), *hashes, source, taken)
+            read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken)
             self._specs[key] = read
         return read
 
@@ -156,6 +165,23 @@ def _hashes(
         return ("", ""), (Problem(f"spec.strategy.canary.steps{error.problem.path}", error.problem.message),)
 
 
+def _stable_end(raw: Mapping[str, Any]) -> str:
+    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later."""
+    status = raw.get("status") or {}
+    told: str = (status.get("canary") or {}).get("stablePingPong") or ""
+    return told or (names.PONG if status.get("stableRS") else names.PING)
+
+
+def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
+    """The spec with the Services that are stable's and the canary's in this turn."""
+    canary = spec.strategy.canary
+    if canary is None or canary.ping_pong is None:
+        return spec
+    stable, other = canary.ping_pong.ends(stable_end)
+    canary = replace(canary, stable_service=stable, canary_service=other)
+    return replace(spec, strategy=replace(spec.strategy, canary=canary))
+
+
 def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     wanted: list[str] = []
@@ -168,6 +194,12 @@ def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Servic
         raw = view.get(Key("Service", namespace, name))
         found[name] = Service.read(raw) if raw else None
     return found
+
+
+def _rule(namespace: str, spec: RolloutSpec) -> Key | None:
+    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary else None
+    rule = routing.istio.destination_rule if routing and routing.istio else None
+    return Key("DestinationRule", namespace, rule.name) if rule else None
 
 
 def _traffic(view: View, key: Key, spec: RolloutSpec) -> Traffic | None:
@@ -189,11 +221,15 @@ def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tu
     return tuple(Run.read(raw, uid) for raw in raws.values())
 
 
-def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[tuple[bool, str], Mapping[str, Any] | None]:
-    found: dict[tuple[bool, str], Mapping[str, Any] | None] = {}
-    for _, analysis in analyses(spec):
-        for ref in analysis.templates:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if ref.cluster_scope else namespace
-            found[ref.cluster_scope, ref.template_name] = view.get(Key(kind, where, ref.template_name))
+def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[TemplateName, Mapping[str, Any] | None]:
+    """The templates that the spec names and, level by level, those that they contain."""
+    found: dict[TemplateName, Mapping[str, Any] | None] = {}
+    wanted = [name for _, analysis in analyses(spec) for name in named(analysis.templates)]
+    while wanted:
+        for name in wanted:
+            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
+            where = "" if name.cluster_scope else namespace
+            found[name] = view.get(Key(kind, where, name.name))
+        inner = dict.fromkeys(inner for name in wanted for inner in contained(found[name]))
+        wanted = [name for name in inner if name not in found]
     return found

@@ -23,6 +23,8 @@ WATCHED_BY_INFORMERS: Final[Mapping[str, str]] = {
     "Service": "",
     "VirtualService": "",
     "DestinationRule": "",
+    "Job": names.JOB_RUN_UID,
+    "JobPod": names.JOB_RUN_UID,
 }
 """The kinds that change often, with the label selector that picks ours.
 
@@ -88,10 +90,37 @@ def _route(obj: Obj) -> Obj:
     return {field: value for field, value in obj.items() if field != "status"}
 
 
+def _job(obj: Obj) -> Obj:
+    """What tells of a Job's end; not its counts, which change on the way there."""
+    ends = [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") in ("Complete", "Failed")]
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": _metadata(obj),
+        "status": {"conditions": ends},
+    }
+
+
+def _job_pod(obj: Obj) -> Obj:
+    """What a pod's containers wait for."""
+    status = obj.get("status") or {}
+    waiting = {
+        field: [
+            {"name": container["name"], "image": container.get("image", ""), "state": {"waiting": state["waiting"]}}
+            for container in status.get(field) or ()
+            if "waiting" in (state := container.get("state") or {})
+        ]
+        for field in ("initContainerStatuses", "containerStatuses")
+    }
+    return {"metadata": _metadata(obj, annotations=False), "status": waiting}
+
+
 RULES: Final[Mapping[str, KindRules]] = {
     "ReplicaSet": KindRules(project=_replica_set),
     "Service": KindRules(project=_service),
     "VirtualService": KindRules(project=_route),
     "DestinationRule": KindRules(project=_route),
     **workloads.RULES,
+    "Job": KindRules(project=_job),
+    "JobPod": KindRules(project=_job_pod),
 }

@@ -22,6 +22,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.world import Workload, World
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference
 from tidegate.engine.writing import Writer, status_write
 
@@ -42,6 +43,8 @@ class Rollouts:
         writer: Writer,
         recorder: Recorder,
         now: Callable[[], datetime],
+        *,
+        signatures: Signatures,
         ensure: Callable[[str], Awaitable[None]],
     ) -> None:
         """ensure: have all of a kind known, which only some Rollouts need."""
@@ -51,7 +54,8 @@ class Rollouts:
         self._now = now
         self._ensure = ensure
         self._workloads: dict[Key, Key] = {}
-        self._gatherer = Gatherer(now)
+        self._signatures = signatures
+        self._gatherer = Gatherer(now, signatures)
         self._held: dict[Key, datetime] = {}
         # Until when disruption budgets are not asked again. Lost with the process, which then asks once more.
         self._refused: dict[Key, datetime] = {}
@@ -64,6 +68,7 @@ class Rollouts:
             world = self._gatherer.rollout(view, key)
             if world is None:
                 await self._give_back(key)
+                await self._let_go(key)
                 self._forget(key)
                 return DONE
             plan = decide(await self._complete(key, world))
@@ -127,6 +132,16 @@ class Rollouts:
                 return
             if action.event is not None:
                 self._recorder.record(world.rollout, action.event)
+
+    async def _let_go(self, key: Key) -> None:
+        """Take the marks of a Rollout that is gone off the objects that outlive it.
+
+        The server is asked first: one that is merely not ours to work on is not in the store either.
+        """
+        leftovers = self._signatures.leftovers(key)
+        if leftovers and not await self._writer.exists(key):
+            for write in leftovers:
+                await self._writer.send(write, key)
 
     def _name_was_taken(self, world: World, key: Key) -> None:
         """Ours after all (an earlier answer was lost), and in the store by now; or a stranger's, to be avoided."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from tidegate.cluster.errors import Conflict
+from tidegate.api import names
+from tidegate.api.jobs import is_job
+from tidegate.cluster.errors import AlreadyExists, ApiError, Conflict
 from tidegate.cluster.events import Recorder
-from tidegate.cluster.store import Store
+from tidegate.cluster.store import Store, View
 from tidegate.core.analysis.decide import decide
-from tidegate.core.analysis.world import Measure, RunWorld, Taken
+from tidegate.core.analysis.expiry import expires
+from tidegate.core.analysis.job_objects import CreateJob, Job
+from tidegate.core.analysis.world import Reading, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Key
+from tidegate.core.rollout.gates import named_in
 from tidegate.engine.controller import DONE, Outcome
+from tidegate.engine.measuring import Measuring
 from tidegate.engine.writing import Writer, status_write
-from tidegate.providers.base import Providers
 
-_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 6
+_SERVER_ERRORS: Final = 500
+_PASSING: Final = frozenset({401, 409, 429})
+"""Refusals that have nothing to do with what was asked."""
 
 
 class Runs:
@@ -28,49 +35,105 @@ class Runs:
         store: Store,
         writer: Writer,
         recorder: Recorder,
-        providers: Providers,
+        measuring: Measuring,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._writer = writer
         self._recorder = recorder
-        self._providers = providers
+        self._measuring = measuring
         self._now = now
 
     async def reconcile(self, key: Key) -> Outcome:
         """Take the measurements that are due and write what follows from them."""
         readings: tuple[Taken, ...] = ()
+        refused: tuple[Taken, ...] = ()
         for attempt in range(_ATTEMPTS):
             view = self._store.view(key)
-            run = view.get(key)
+            world = self._gather(view, key, readings, refused)
             view.commit()
-            if run is None or "deletionTimestamp" in run["metadata"]:
+            if world is None:
                 return DONE
-            plan = decide(RunWorld(run, self._now(), readings))
-            if plan.measures and not readings:
-                readings = tuple(await asyncio.gather(*map(self._take, plan.measures)))
+            plan = decide(world)
+            if plan.starts:
+                refused += await self._start(key, world.run, plan.starts)
                 continue
-            if plan.status is None:
-                return Outcome(self._until(plan.again_at))
+            if plan.measures and not readings:
+                readings = await self._measuring.take(key.namespace, plan.measures)
+                continue
             try:
-                await self._write(key, run, plan.status)
+                await self._write(key, world.run, plan)
             except Conflict:
                 # Somebody asked the run to end, or marked it: the readings still count on the fresh object.
                 if attempt + 1 == _ATTEMPTS:
                     raise
                 continue
-            for event in plan.events:
-                self._recorder.record(run, event)
+            for action in plan.cleanup:
+                await self._writer.send(action.write(), key)
             return Outcome(self._until(plan.again_at))
         return Outcome(0.0)
 
-    async def _take(self, measure: Measure) -> Taken:
-        started = self._now()
-        reading = await self._providers.take(measure)
-        return Taken(measure.metric, started, self._now(), reading)
+    def _gather(self, view: View, key: Key, readings: tuple[Taken, ...], refused: tuple[Taken, ...]) -> RunWorld | None:
+        """The world of one run; None when it is gone, or going."""
+        run = view.get(key)
+        if run is None or "deletionTimestamp" in run["metadata"]:
+            return None
+        return RunWorld(
+            run,
+            self._now(),
+            readings,
+            refused,
+            jobs=_jobs(view, key, run),
+            named=expires(run) and _is_named(view, key, run),
+        )
 
-    async def _write(self, key: Key, run: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-        await self._writer.send(status_write(run, status), key)
+    async def _start(self, key: Key, run: Mapping[str, Any], starts: Iterable[CreateJob]) -> tuple[Taken, ...]:
+        """Create Jobs; the measurements that can't be taken so because the server will not have their Jobs."""
+        refused: list[Taken] = []
+        for start in starts:
+            write = start.write()
+            try:
+                await self._writer.send(write, key)
+                continue
+            except AlreadyExists as error:
+                if _belongs(self._store.get(write.key), run):
+                    continue  # An earlier answer was lost.
+                said = str(error)
+            except ApiError as error:
+                if error.status >= _SERVER_ERRORS or error.status in _PASSING:
+                    raise
+                said = str(error)
+            now = self._now()
+            refused.append(Taken(start.metric, now, now, Reading(error=f"the Job was not created: {said}")))
+        return tuple(refused)
+
+    async def _write(self, key: Key, run: Mapping[str, Any], plan: RunPlan) -> None:
+        if plan.status is None:
+            return
+        await self._writer.send(status_write(run, plan.status), key)
+        for event in plan.events:
+            self._recorder.record(run, event)
 
     def _until(self, moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (moment - self._now()).total_seconds())
+
+
+def _jobs(view: View, key: Key, run: Mapping[str, Any]) -> tuple[Job, ...]:
+    """The Jobs of a run that measures by Jobs. Their ends wake it, and so do pods that can't get their image."""
+    metrics = (run.get("spec") or {}).get("metrics")
+    if not isinstance(metrics, list) or not any(map(is_job, metrics)):
+        return ()
+    raws = view.owned("Job", run["metadata"]["uid"], key.namespace)
+    return tuple(Job.read(raw, view.owned("JobPod", raw["metadata"]["uid"], key.namespace)) for raw in raws)
+
+
+def _belongs(job: Mapping[str, Any] | None, run: Mapping[str, Any]) -> bool:
+    owners = job["metadata"].get("ownerReferences") or () if job else ()
+    return any(owner.get("uid") == run["metadata"]["uid"] for owner in owners)
+
+
+def _is_named(view: View, key: Key, run: Mapping[str, Any]) -> bool:
+    """Whether the status of a Rollout that owns the run names it."""
+    owners = [owner for owner in run["metadata"].get("ownerReferences") or () if owner.get("kind") == names.ROLLOUT]
+    rollouts = [view.get(Key(names.ROLLOUT, key.namespace, owner["name"])) for owner in owners]
+    return any(key.name in named_in(rollout.get("status") or {}) for rollout in rollouts if rollout)

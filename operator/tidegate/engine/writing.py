@@ -73,7 +73,7 @@ class Writer:
             self._absorb(answer, author)
 
     async def exists(self, key: Key) -> bool:
-        """Whether the server has the object, whoever's it is."""
+        """Whether the server has this object, whoever's it is. The store learns nothing."""
         try:
             await self._client.get(key)
         except NotFound:

@@ -78,7 +78,11 @@ def engine_settings(settings: Settings) -> EngineSettings:
     """The engine's part of the settings."""
     lease = Key("Lease", settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
     return EngineSettings(
-        namespace=settings.namespace, instance_id=settings.instance_id, identity=settings.identity, lease=lease
+        namespace=settings.namespace,
+        home=settings.lease_namespace,
+        instance_id=settings.instance_id,
+        identity=settings.identity,
+        lease=lease,
     )
 
 

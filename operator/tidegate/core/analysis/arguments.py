@@ -2,19 +2,20 @@
 
 Values are settled when a run is created, so that a later change of the Rollout can't change what is being
 measured. Placeholders (`{{args.name}}`) stay in the stored metrics and are filled in when a measurement is
-taken.
+taken. An entry of a Secret is never a value here: its placeholders stay until the question goes out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tidegate.api.analysis import Argument
+from tidegate.api.analysis import Argument, SecretKeyRef, ValueFrom
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutArgument
+from tidegate.core.analysis.fields import FieldError, field_text, split_path
 
 _PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
@@ -24,44 +25,95 @@ class UnresolvedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Hashes:
-    """The pod template hashes that `valueFrom.podTemplateHashValue` stands for."""
+class Source:
+    """The Rollout that an analysis is for: what `valueFrom` of its arguments can stand for.
+
+    stable, latest: pod template hashes. rollout: the raw object.
+    foreseen: whether this only tries out what a run would be. Fields that may still change before there is
+        one, all but the spec's, then read as any text.
+    """
 
     stable: str
     latest: str
+    rollout: Mapping[str, Any] = field(default_factory=dict)
+    foreseen: bool = False
+
+    def text(self, path: str) -> str:
+        """The text of one field of the Rollout. Raises FieldError, whose text names the path."""
+        try:
+            if self.foreseen and split_path(path)[0] != "spec":
+                return "0"
+            return field_text(self.rollout, path)
+        except FieldError as error:
+            raise FieldError(f"{path!r} {error}") from None
 
 
-def fill(value: Any, args: Mapping[str, str]) -> Any:
-    """`value` with every `{{args.name}}` in its strings replaced. Raises UnresolvedError."""
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Settled arguments by name: plain values, and entries of Secrets that are read for each measurement."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
+
+    def write(self) -> list[dict[str, Any]]:
+        """As `spec.args` of a run."""
+        plain: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in self.values.items()]
+        return plain + [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
+            for name, ref in self.secrets.items()
+        ]
+
+
+def fill(value: Any, args: Mapping[str, str], later: Collection[str] = ()) -> Any:
+    """`value` with every `{{args.name}}` in its strings replaced, but for the names in `later`.
+
+    Raises UnresolvedError.
+    """
     if isinstance(value, str):
-        return _PLACEHOLDER.sub(lambda found: _answer(found, args), value) if "{{" in value else value
+        return _PLACEHOLDER.sub(lambda found: _answer(found, args, later), value) if "{{" in value else value
     if isinstance(value, Mapping):
-        return {key: fill(item, args) for key, item in value.items()}
+        return {key: fill(item, args, later) for key, item in value.items()}
     if isinstance(value, list):
-        return [fill(item, args) for item in value]
+        return [fill(item, args, later) for item in value]
     return value
 
 
-def _answer(found: re.Match[str], args: Mapping[str, str]) -> str:
+def mentioned(value: Any) -> Iterator[str]:
+    """The names of the arguments that `value` has placeholders for."""
+    if isinstance(value, str):
+        for found in _PLACEHOLDER.finditer(value) if "{{" in value else ():
+            yield found[1].strip().removeprefix("args.")
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from mentioned(item)
+
+
+def _answer(found: re.Match[str], args: Mapping[str, str], later: Collection[str]) -> str:
     name = found[1].strip()
     if not name.startswith("args."):
         raise UnresolvedError(f"{found[0]} can't be resolved: a placeholder is written {{{{args.name}}}}")
+    name = name.removeprefix("args.")
+    if name in later:
+        return found[0]
     try:
-        return args[name.removeprefix("args.")]
+        return args[name]
     except KeyError:
         raise UnresolvedError(f"{found[0]} can't be resolved: no argument has that name") from None
 
 
-def read_arguments(args: Iterable[Argument], path: str) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """The values of a run's arguments by name. An argument without a value is a problem that names it."""
+def read_arguments(args: Iterable[Argument], path: str) -> tuple[Arguments, tuple[Problem, ...]]:
+    """A run's arguments by name. An argument without a value is a problem that names it."""
     values: dict[str, str] = {}
+    secrets: dict[str, SecretKeyRef] = {}
     problems: list[Problem] = []
     for index, arg in enumerate(args):
-        if arg.value is None:
-            problems.append(Problem(f"{path}[{index}].value", f"argument {arg.name} has no value"))
-        else:
+        if arg.secret is not None:
+            secrets[arg.name] = arg.secret
+        elif arg.value is not None:
             values[arg.name] = arg.value
-    return values, tuple(problems)
+        else:
+            problems.append(Problem(f"{path}[{index}].value", f"argument {arg.name} has no value"))
+    return Arguments(values, secrets), tuple(problems)
 
 
 def merge_arguments(
@@ -77,45 +129,63 @@ def merge_arguments(
     for template, args in templates:
         for index, arg in enumerate(args):
             other, known = merged.get(arg.name, ("", None))
-            if known is not None and None not in (known.value, arg.value) and known.value != arg.value:
-                clash = f"argument {arg.name} is {arg.value!r} here and {known.value!r} in {other}"
+            default, before = _default(arg), _default(known) if known is not None else None
+            if default is not None and before is not None and default != before:
+                field = "value" if arg.secret is None else "valueFrom"
+                clash = f"argument {arg.name} is {_shown(default)} here and {_shown(before)} in {other}"
                 problems.append(
                     Problem(
-                        f"{template}: spec.args[{index}].value",
+                        f"{template}: spec.args[{index}].{field}",
                         f"{clash}; one value has to go for both to be used",
                     )
                 )
-            if known is None or known.value is None:
+            if before is None:
                 merged[arg.name] = (template, arg)
     return [arg for _, arg in merged.values()], problems
 
 
+def _default(arg: Argument) -> str | SecretKeyRef | None:
+    return arg.secret if arg.secret is not None else arg.value
+
+
+def _shown(default: str | SecretKeyRef) -> str:
+    return repr(default) if isinstance(default, str) else f"{default.key} of Secret {default.name}"
+
+
 def settle_arguments(
-    declared: Sequence[Argument], given: Sequence[RolloutArgument], hashes: Hashes, path: str
-) -> tuple[dict[str, str], list[Problem]]:
-    """The values of a new run's arguments by name: the Rollout's where it gives one, else the template's
-    default.
+    declared: Sequence[Argument], given: Sequence[RolloutArgument], source: Source, path: str
+) -> tuple[Arguments, list[Problem]]:
+    """A new run's arguments: the Rollout's value where it gives one, else the template's default.
 
     declared: what the templates declare, names unique. given: what the Rollout gives; what no template
     declares is left out. path: where the Rollout gives arguments, for problems.
     """
-    offers = {arg.name: arg for arg in given}
-    values: dict[str, str] = {}
+    offers = {arg.name: (index, arg) for index, arg in enumerate(given)}
+    settled: list[Argument] = []
     problems: list[Problem] = []
     for arg in declared:
-        offer = offers.get(arg.name)
-        value = _offered(offer, hashes) if offer is not None else None
-        if value is None:
-            value = arg.value
-        if value is None:
+        index, offer = offers.get(arg.name, (0, None))
+        try:
+            value = _offered(offer, source) if offer is not None else None
+        except FieldError as error:
+            problems.append(Problem(f"{path}[{index}].valueFrom.fieldRef.fieldPath", str(error)))
+            continue
+        default = arg.value if value is None else value
+        if value is None and arg.secret is not None:
+            settled.append(Argument(name=arg.name, value_from=ValueFrom(secret_key_ref=arg.secret)))
+        elif default is None:
             problems.append(Problem(path, f"argument {arg.name} has no value: give one here or in the template"))
         else:
-            values[arg.name] = value
-    return values, problems
+            settled.append(Argument(name=arg.name, value=default))
+    return read_arguments(settled, path)[0], problems
 
 
-def _offered(offer: RolloutArgument, hashes: Hashes) -> str | None:
+def _offered(offer: RolloutArgument, source: Source) -> str | None:
     if offer.value is not None:
         return offer.value
-    which = offer.value_from.pod_template_hash_value if offer.value_from is not None else None
-    return {"Stable": hashes.stable, "Latest": hashes.latest}[which] if which is not None else None
+    if offer.value_from is None:
+        return None
+    if offer.value_from.field_ref is not None:
+        return source.text(offer.value_from.field_ref.field_path)
+    which = offer.value_from.pod_template_hash_value
+    return {"Stable": source.stable, "Latest": source.latest}[which] if which is not None else None

@@ -11,8 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tidegate.api.problems import Problem
+from tidegate.core.analysis import jobs
+from tidegate.core.analysis.expiry import decide_ended, expiry
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.analysis.progress import MetricProgress, Progress, unknown_fields
+from tidegate.core.analysis.progress import Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Event
@@ -23,22 +25,26 @@ def decide(world: RunWorld) -> RunPlan:
     status = world.run.get("status") or {}
     before = Progress.read(status)
     if before.ended:
-        return RunPlan()
+        return decide_ended(world, before)
     metrics, problems = read_run(world.run)
     if problems:
-        return _refused(before, problems, world.now)
+        return _refused(world, before, problems)
     terminate = bool((world.run.get("spec") or {}).get("terminate"))
     started_at = before.started_at or _second(min((taken.started_at for taken in world.readings), default=world.now))
+    begun = replace(before, started_at=started_at)
+    if not terminate and (starts := jobs.starts(metrics, begun, world)):
+        return RunPlan(starts=starts)
     measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
     if measures:
         return RunPlan(measures=measures)
-    measured = _with_readings(metrics, replace(before, started_at=started_at), world.readings)
+    measured = jobs.follow(metrics, _with_readings(metrics, begun, (*world.readings, *world.refused)), world)
     after = _judged(metrics, measured, terminate=terminate, now=world.now)
     written = {**unknown_fields(status), **after.write(metrics)}
     return RunPlan(
         status=written if written != status else None,
         events=_events(before, after),
-        again_at=None if after.ended else _next(metrics, after, started_at),
+        cleanup=jobs.unneeded(metrics, after, world),
+        again_at=expiry(world.run, after) if after.ended else _next(metrics, after, started_at),
     )
 
 
@@ -47,8 +53,10 @@ def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, no
     due: list[Measure] = []
     for metric in metrics:
         at = progress.of(metric).due_at(metric, started_at)
-        if at is not None and at <= now:
-            due.append(Measure(metric.name, metric.provider, metric.timeout))
+        if at is not None and at <= now and not metric.is_job:
+            due.append(
+                Measure(metric.name, metric.provider, metric.timeout, metric.secrets, metric.interval, started_at)
+            )
     return tuple(due)
 
 
@@ -69,22 +77,25 @@ def _with_readings(metrics: Sequence[Metric], progress: Progress, readings: Sequ
         metric = by_name.get(taken.metric)
         if metric is None or progress.started_at is None:
             continue
-        entry = entries.get(metric.name) or MetricProgress(metric.name)
+        entry = progress.of(metric)
         at = entry.due_at(metric, progress.started_at)
         if at is not None and at <= taken.started_at:
             verdict = judge_measurement(metric, taken.reading)
-            entries[metric.name] = entry.with_measurement(taken, verdict)
+            entries[metric.name] = entry.with_measurement(taken, verdict, metric.retention)
     return replace(progress, metrics=entries)
 
 
 def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, now: datetime) -> Progress:
     """Progress with the verdict of every metric and of the run.
 
-    The first bad metric ends the run in this same decision: an abort must not wait for another round.
+    The first bad metric ends the run in this same decision: an abort must not wait for another round. One that is only
+    watched is waited for, but what comes of it decides nothing.
     """
+    deciding = [metric for metric in metrics if not metric.dry_run]
     verdicts = _verdicts(metrics, progress, terminating=terminate)
-    ending = terminate or any(verdict.phase in BAD for verdict in verdicts.values())
+    ending = terminate or any(verdicts[metric.name].phase in BAD for metric in deciding if metric.name in verdicts)
     if ending:
+        progress = jobs.abandon(metrics, progress, now)
         verdicts = _verdicts(metrics, progress, terminating=True)
     entries = {
         name: entry.with_verdict(verdicts[name]) if name in verdicts else entry
@@ -94,8 +105,9 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     done = ending or all(judged.of(metric).ended for metric in metrics)
     if not done:
         return replace(judged, phase="Running", message="")
-    phase = worst(verdict.phase for verdict in verdicts.values()) or "Successful"
-    message = _reason(metrics, judged, verdicts) or ("Run Terminated" if terminate else "")
+    decisive = {metric.name: verdicts[metric.name] for metric in deciding if metric.name in verdicts}
+    phase = worst(verdict.phase for verdict in decisive.values()) or "Successful"
+    message = _reason(deciding, judged, decisive) or ("Run Terminated" if terminate else "")
     return replace(judged, phase=phase, message=message, completed_at=_second(now))
 
 
@@ -106,7 +118,8 @@ def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: boo
         entry = progress.metrics.get(metric.name)
         if entry is None:
             continue
-        verdict = judge_metric(metric, entry.tally, terminating=terminating)
+        under_way = metric.is_job and entry.flight is not None
+        verdict = Verdict("Running") if under_way else judge_metric(metric, entry.tally, terminating=terminating)
         verdicts[metric.name] = Verdict(entry.phase, verdict.reason) if entry.ended else verdict
     return verdicts
 
@@ -141,12 +154,15 @@ def _event(kind: str, phase: str, message: str) -> Event:
     return Event(kind + phase, message, "Warning" if phase in ("Error", "Failed") else "Normal")
 
 
-def _refused(before: Progress, problems: Sequence[Problem], now: datetime) -> RunPlan:
+def _refused(world: RunWorld, before: Progress, problems: Sequence[Problem]) -> RunPlan:
     """A run that can't be carried out ends in Error at once and says what to mend."""
     message = "Analysis spec invalid: " + "; ".join(str(problem) for problem in problems)
-    at = _second(now)
+    at = _second(world.now)
     after = replace(before, phase="Error", message=message, started_at=before.started_at or at, completed_at=at)
-    return RunPlan(status=after.write(()), events=_events(before, after))
+    unneeded = jobs.unneeded((), Progress(), world)
+    return RunPlan(
+        status=after.write(()), events=_events(before, after), cleanup=unneeded, again_at=expiry(world.run, after)
+    )
 
 
 def _second(moment: datetime) -> datetime:

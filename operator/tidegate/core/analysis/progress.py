@@ -13,12 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from tidegate.api.names import AnalysisPhase
-from tidegate.core.analysis.metrics import HISTORY, Metric
+from tidegate.core.analysis.metrics import Metric
 from tidegate.core.analysis.verdicts import ENDED, Tally, Verdict
 from tidegate.core.analysis.world import Taken
 from tidegate.core.times import format_time, parse_time
 
 ERROR_RETRY: Final = timedelta(seconds=10)
+JOB_NAME: Final = "job-name"
+JOB_NAMESPACE: Final = "job-namespace"
+"""In the metadata of a measurement that is a Job: which."""
 
 _COUNTERS: Final = {
     "count": "count",
@@ -29,7 +32,9 @@ _COUNTERS: Final = {
     "consecutiveError": "consecutive_error",
     "consecutiveSuccess": "consecutive_success",
 }
-_FIELDS: Final = frozenset({"phase", "message", "startedAt", "completedAt", "metricResults", "runSummary"})
+_FIELDS: Final = frozenset(
+    {"phase", "message", "startedAt", "completedAt", "metricResults", "runSummary", "dryRunSummary"}
+)
 
 
 def unknown_fields(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,10 +52,17 @@ class MetricProgress:
     measurements: tuple[Mapping[str, Any], ...] = ()
     message: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
 
     @property
     def ended(self) -> bool:
         return self.phase in ENDED
+
+    @property
+    def flight(self) -> Mapping[str, Any] | None:
+        """The measurement that a Job is taking now, if there is one."""
+        last = self.measurements[-1] if self.measurements else {}
+        return last if "finishedAt" not in last and JOB_NAME in (last.get("metadata") or {}) else None
 
     def due_at(self, metric: Metric, started_at: datetime) -> datetime | None:
         """When the next measurement of this metric is to be taken; None once there is none to take."""
@@ -59,6 +71,8 @@ class MetricProgress:
         if not self.measurements:
             return started_at + metric.initial_delay
         last = self.measurements[-1]
+        if metric.is_job and self.flight is not None:  # its Job will tell
+            return None
         if "finishedAt" not in last:  # left unfinished by a provider of another operator: take it again
             return started_at
         finished_at = parse_time(last["finishedAt"])
@@ -66,8 +80,14 @@ class MetricProgress:
             return finished_at + ERROR_RETRY
         return finished_at + metric.interval
 
-    def with_measurement(self, taken: Taken, verdict: Verdict) -> MetricProgress:
-        """This progress with one more finished measurement, of which only the last few are kept."""
+    def with_flight(self, started_at: datetime, metadata: Mapping[str, str], keep: int) -> MetricProgress:
+        """This progress with a measurement that is under way."""
+        flight = {"phase": "Running", "startedAt": format_time(started_at), "metadata": dict(metadata)}
+        finished = tuple(old for old in self.measurements if "finishedAt" in old)
+        return replace(self, measurements=(*finished, flight)[-keep:])
+
+    def with_measurement(self, taken: Taken, verdict: Verdict, keep: int) -> MetricProgress:
+        """This progress with one more finished measurement, of which the last `keep` are kept."""
         reading = taken.reading
         measurement = {
             "phase": verdict.phase,
@@ -81,15 +101,18 @@ class MetricProgress:
         return replace(
             self,
             tally=self.tally.with_measurement(verdict.phase),
-            measurements=(*finished, measurement)[-HISTORY:],
+            measurements=(*finished, measurement)[-keep:],
             metadata={**self.metadata, **reading.asked},
         )
 
     def with_verdict(self, verdict: Verdict) -> MetricProgress:
-        """This progress with a new phase, and what the last measurement had to say."""
+        """This progress with a new phase, and what the last measurement had to say. Of a metric that is only watched
+        the run's message tells nothing, so its own says which limit decided."""
         if verdict.phase == self.phase:
             return self
         message = str(self.measurements[-1].get("message", "")) if self.measurements else ""
+        if self.dry_run and verdict.reason:
+            message = f"Metric assessed {verdict.phase} due to {verdict.reason}"
         return replace(self, phase=verdict.phase, message=message)
 
     @classmethod
@@ -101,6 +124,7 @@ class MetricProgress:
             measurements=tuple(raw.get("measurements") or ()),
             message=str(raw.get("message") or ""),
             metadata=raw.get("metadata") or {},
+            dry_run=bool(raw.get("dryRun")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -111,6 +135,7 @@ class MetricProgress:
             "measurements": [dict(measurement) for measurement in self.measurements],
             **({"message": self.message} if self.message else {}),
             **{name: number for name, number in counters.items() if number},
+            **({"dryRun": True} if self.dry_run else {}),
             **({"metadata": dict(self.metadata)} if self.metadata else {}),
         }
 
@@ -130,7 +155,10 @@ class Progress:
         return self.phase in ENDED
 
     def of(self, metric: Metric) -> MetricProgress:
-        return self.metrics.get(metric.name) or MetricProgress(metric.name)
+        entry = self.metrics.get(metric.name)
+        if entry is None:
+            return MetricProgress(metric.name, dry_run=metric.dry_run)
+        return entry if entry.dry_run == metric.dry_run else replace(entry, dry_run=metric.dry_run)
 
     @classmethod
     def read(cls, status: Mapping[str, Any]) -> Progress:
@@ -145,14 +173,17 @@ class Progress:
         )
 
     def write(self, metrics: Sequence[Metric]) -> dict[str, Any]:
-        """The raw status. `metrics` are the run's own, for the summary."""
+        """The raw status. `metrics` are the run's own, for the summaries."""
+        watched = [metric for metric in metrics if metric.dry_run]
+        deciding = [metric for metric in metrics if not metric.dry_run]
         return {
             "phase": self.phase,
             **({"message": self.message} if self.message else {}),
             **({"startedAt": format_time(self.started_at)} if self.started_at else {}),
             **({"completedAt": format_time(self.completed_at)} if self.completed_at else {}),
             **({"metricResults": [entry.write() for entry in self.metrics.values()]} if self.metrics else {}),
-            **({"runSummary": self._summary(metrics)} if metrics else {}),
+            **({"runSummary": self._summary(deciding)} if metrics else {}),
+            **({"dryRunSummary": self._summary(watched)} if watched else {}),
         }
 
     def _summary(self, metrics: Sequence[Metric]) -> dict[str, int]:

@@ -12,25 +12,25 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.api.analysis import AnalysisTemplateSpec
+from tidegate.api.common import to_raw
 from tidegate.api.parsing import parse_template
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutArgument
-from tidegate.core.analysis.arguments import Hashes, merge_arguments, settle_arguments
+from tidegate.api.rollout import RolloutAnalysis
+from tidegate.core.analysis.arguments import Arguments, Source, merge_arguments, settle_arguments
 from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.selection import at, select_dry_run, select_retention
 
 
 def compose(
     templates: Sequence[Mapping[str, Any]],
-    args: Sequence[RolloutArgument],
-    *,
-    stable_hash: str,
-    latest_hash: str,
+    analysis: RolloutAnalysis,
+    source: Source,
     path: str = "spec",
 ) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
     """The spec of an AnalysisRun, or what is wrong.
 
-    templates: raw AnalysisTemplates and ClusterAnalysisTemplates, in the Rollout's order.
-    args: what the Rollout gives. stable_hash, latest_hash: what podTemplateHashValue stands for.
+    templates: raw AnalysisTemplates and ClusterAnalysisTemplates, unfolded (`nesting`).
+    analysis: what the Rollout adds to them. source: what valueFrom of its arguments stands for.
     path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
     """
     problems: list[Problem] = []
@@ -41,25 +41,49 @@ def compose(
         if spec is not None:
             specs.append((_called(template), spec))
     declared, clashes = merge_arguments([(called, spec.args) for called, spec in specs])
-    values, unsettled = settle_arguments(declared, args, Hashes(stable_hash, latest_hash), f"{path}.args")
+    settled, unsettled = settle_arguments(declared, analysis.args, source, f"{path}.args")
     problems += [*clashes, *unsettled, *_same_names(specs)]
     if problems:
         return None, tuple(problems)
     metrics: list[Any] = []
+    metric_names: list[str] = []
     for template in templates:
-        raw = (template.get("spec") or {}).get("metrics") or []
+        raw = (template.get("spec") or {}).get("metrics")
+        if not raw:
+            continue  # it contains other templates
         metrics += raw
-        problems += read_metrics(raw, values, f"{_called(template)}: spec.metrics")[1]
+        read, wrong = read_metrics(raw, settled, f"{_called(template)}: spec.metrics")
+        metric_names += [metric.name for metric in read]
+        problems += wrong
     if problems:
         return None, tuple(problems)
-    return _spec(metrics, values), ()
+    rules, wrong = _rules(specs, analysis, metric_names, path)
+    return (None, wrong) if wrong else (_spec(metrics, settled, rules), ())
 
 
-def _spec(metrics: Sequence[Any], values: Mapping[str, str]) -> dict[str, Any]:
-    spec: dict[str, Any] = {"metrics": list(metrics)}
-    if values:
-        spec["args"] = [{"name": name, "value": value} for name, value in values.items()]
-    return spec
+def _rules(
+    specs: Sequence[tuple[str, AnalysisTemplateSpec]], analysis: RolloutAnalysis, metric_names: Sequence[str], path: str
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What is said of several metrics at once, by the Rollout and then by the templates, as fields of the run."""
+    sources: list[tuple[str, RolloutAnalysis | AnalysisTemplateSpec]] = [
+        (path, analysis),
+        *((f"{called}: spec", spec) for called, spec in specs),
+    ]
+    dry_run = [rule for where, source in sources for rule in at(f"{where}.dryRun", source.dry_run)]
+    retention = [
+        rule for where, source in sources for rule in at(f"{where}.measurementRetention", source.measurement_retention)
+    ]
+    wrong = (*select_dry_run(dry_run, metric_names)[1], *select_retention(retention, metric_names)[1])
+    fields = {
+        "dryRun": [to_raw(rule) for _, rule in dry_run],
+        "measurementRetention": [to_raw(rule) for _, rule in retention],
+    }
+    return {name: rules for name, rules in fields.items() if rules}, wrong
+
+
+def _spec(metrics: Sequence[Any], settled: Arguments, rules: Mapping[str, Any]) -> dict[str, Any]:
+    written = settled.write()
+    return {"metrics": list(metrics), **rules, **({"args": written} if written else {})}
 
 
 def _same_names(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> list[Problem]:

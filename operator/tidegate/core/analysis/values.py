@@ -9,6 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
+
+import orjson
+
+_LARGEST_WHOLE: Final = 2.0**53
 
 
 def show_number(value: float) -> str:
@@ -26,3 +31,18 @@ def show_number(value: float) -> str:
 def show_vector(values: Iterable[float]) -> str:
     """Several numbers as one measurement: `[0.95,1]`."""
     return "[" + ",".join(show_number(value) for value in values) + "]"
+
+
+def show_json(value: object) -> str:
+    """JSON as Go writes it: keys in order, no spaces, and whole numbers without a fraction."""
+    return orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value

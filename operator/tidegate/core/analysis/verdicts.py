@@ -13,6 +13,7 @@ from typing import Final
 from tidegate.api.names import AnalysisPhase
 from tidegate.core.analysis.conditions import ConditionError
 from tidegate.core.analysis.metrics import Metric
+from tidegate.core.analysis.secrecy import conceal
 from tidegate.core.analysis.world import Reading
 
 BADNESS: Final[tuple[AnalysisPhase, ...]] = (
@@ -77,7 +78,8 @@ def judge_measurement(metric: Metric, reading: Reading) -> Verdict:
         success = metric.success is not None and metric.success.holds(reading.value)
         failure = metric.failure is not None and metric.failure.holds(reading.value)
     except ConditionError as error:
-        return Verdict("Error", f"the condition can't be evaluated for {reading.text or 'the result'}: {error}")
+        told = f"the condition can't be evaluated for {reading.text or 'the result'}: {error}"
+        return Verdict("Error", conceal(told, reading.hidden))
     if metric.success is None and metric.failure is None:
         return Verdict("Successful")
     if metric.failure is None:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidegate.core.plan import Event
+from tidegate.api.analysis import SecretKeyRef
+from tidegate.core.analysis.job_objects import CreateJob, Job
+from tidegate.core.plan import Action, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Reading:
     error: why there is no value; empty when there is one. It never holds credentials.
     metadata: more about the measurement for the status, such as a provider's warnings.
     asked: what was asked, for the metric's entry in the status, such as the resolved query.
+    hidden: credentials that the texts above are free of, and whatever is said about `value` must be too.
     """
 
     value: Any = None
@@ -33,6 +36,7 @@ class Reading:
     error: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,17 @@ class Measure:
     """A measurement to take now.
 
     spec: the metric's provider mapping with one key, the provider's name (`{"prometheus": {...}}`), with
-        every argument filled in.
+        every argument filled in but for those in `secrets`, which whoever measures reads at that moment.
     timeout: the longest that it may take; the reading is an error after that.
+    interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
     """
 
     metric: str
     spec: Mapping[str, Any]
     timeout: timedelta
+    secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
+    interval: timedelta | None = None
+    run_started_at: datetime | None = None
 
     @property
     def provider(self) -> str:
@@ -66,11 +74,20 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class RunWorld:
-    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it."""
+    """One AnalysisRun as the cluster shows it, the time, and the readings that were just taken for it.
+
+    refused: measurements that the API server would not let a Job take, in this reconcile.
+    jobs: the Jobs that this run has started. Only looked up for a run that `asks_jobs`.
+    named: whether the status of the Rollout that owns it names it, so that it must not be deleted yet. Only looked up
+    for a run that `expires`.
+    """
 
     run: Mapping[str, Any]
     now: datetime
     readings: tuple[Taken, ...] = ()
+    refused: tuple[Taken, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +96,16 @@ class RunPlan:
 
     measures: to be taken together, now. While there are any, `status` is None: decide again with their
     readings.
+    starts: Jobs to be created before anything else is decided. While there are any, all else is empty.
     status: the whole `.status` that the run should have, or None to leave it.
+    cleanup: to be carried out once the status stands: it may remove what the status was decided on.
     events: what changed with this status; recorded after it has been written.
     again_at: look again at this time even if nothing happens.
     """
 
     measures: tuple[Measure, ...] = ()
+    starts: tuple[CreateJob, ...] = ()
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
+    cleanup: tuple[Action, ...] = ()
     again_at: datetime | None = None

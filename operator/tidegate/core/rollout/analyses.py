@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
-from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.arguments import Source
+from tidegate.core.analysis.metrics import read_run
+from tidegate.core.analysis.nesting import Templates, unfold
 from tidegate.core.analysis.templates import compose
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
 POST_PROMOTION: Final = "spec.strategy.blueGreen.postPromotionAnalysis"
-
-Templates = Mapping[tuple[bool, str], Mapping[str, Any] | None]
-"""Raw templates by (cluster-wide?, name); None where there is none."""
 
 _ANY_HASH: Final = "0"
 
@@ -42,42 +40,36 @@ def analyses(spec: RolloutSpec) -> Iterator[tuple[str, RolloutAnalysis]]:
             yield POST_PROMOTION, blue_green.post_promotion_analysis
 
 
-def check_analyses(spec: RolloutSpec, templates: Templates) -> tuple[Problem, ...]:
+def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Templates) -> tuple[Problem, ...]:
     """Why an analysis can't be run: a missing or broken template, an argument without a value, no end.
 
-    Found before an update begins, so that a typing error holds it up and never undoes it.
+    Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
+    on nothing of the raw Rollout but its spec.
     """
+    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
-        problems += _missing(path, analysis, templates) or _broken(path, analysis, templates)
+        problems += _problems(path, analysis, templates, source)
     return tuple(problems)
 
 
-def _missing(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[Problem]:
-    problems = []
-    for position, ref in enumerate(analysis.templates):
-        if templates.get((ref.cluster_scope, ref.template_name)) is None:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if ref.cluster_scope else names.ANALYSIS_TEMPLATE
-            at = f"{path}.templates[{position}].templateName"
-            problems.append(Problem(at, f"{kind} {ref.template_name} not found"))
-    return problems
+def composed(
+    path: str, analysis: RolloutAnalysis, templates: Templates, source: Source
+) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
+    """The spec of the run that an analysis asks for, or what is wrong with it."""
+    raws, problems = unfold(analysis.templates, templates, f"{path}.templates")
+    if problems:
+        return None, problems
+    return compose(raws, analysis, source, path)
 
 
-def _broken(path: str, analysis: RolloutAnalysis, templates: Templates) -> list[Problem]:
-    raws = [templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
-    spec, problems = compose(
-        [raw for raw in raws if raw is not None],
-        analysis.args,
-        stable_hash=_ANY_HASH,
-        latest_hash=_ANY_HASH,
-        path=path,
-    )
+def _problems(path: str, analysis: RolloutAnalysis, templates: Templates, source: Source) -> Sequence[Problem]:
+    spec, problems = composed(path, analysis, templates, source)
     if spec is None:
-        return list(problems)
+        return problems
     if path == BACKGROUND:
         return []
-    values = {argument["name"]: argument["value"] for argument in spec.get("args") or ()}
-    metrics, _ = read_metrics(spec["metrics"], values, path)
+    metrics, _ = read_run({"spec": spec})
     return [
         Problem(
             f"{path}.templates",

@@ -7,14 +7,17 @@ on where the last one stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from tidegate.api import names
 from tidegate.core.rollout import gates, pauses
-from tidegate.core.rollout.aims import ALL, Aim, aim_at
+from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
-from tidegate.core.rollout.shifting import observed, reachable, shift
+from tidegate.core.rollout.shifting import led, observed, reachable, shift
 from tidegate.core.rollout.sizing import (
     at_weight,
     gives_way,
@@ -26,6 +29,14 @@ from tidegate.core.rollout.sizing import (
 )
 from tidegate.core.rollout.steps import KINDS
 from tidegate.core.rollout.world import ReplicaSet
+
+_EVIDENCE: Final[Mapping[str, Callable[[Aim], object]]] = {
+    "setWeight": lambda aim: aim.weight,
+    "setCanaryScale": lambda aim: aim.scale,
+    "setHeaderRoute": lambda aim: aim.routes,
+    "setMirrorRoute": lambda aim: aim.routes,
+}
+"""By which part of an aim a step of this kind is found done."""
 
 
 def decide_canary(draft: Draft) -> None:
@@ -42,14 +53,14 @@ def decide_canary(draft: Draft) -> None:
     if begun:
         _ask_background(draft)
     if draft.paused:
-        steps = draft.release.canary.steps
-        size_held(draft, ALL if draft.status.get("promoteFull") else aim_at(steps, step_index(draft)))
+        canary = draft.release.canary
+        size_held(draft, everything(canary) if draft.status.get("promoteFull") else aim_at(canary, step_index(draft)))
         return
     start = step_index(draft)
     index = _walk(draft)
     if not begun:
         _ask_background(draft)
-    if not _leaves_an_aim(draft, start, index):
+    if not _outruns(draft, start, index):
         _advance(draft, index)
 
 
@@ -63,13 +74,18 @@ def _settle(draft: Draft) -> None:
     new = release.new
     if new is None or (release.first and release.available < release.replicas):
         return
-    now = observed(draft)
-    if now and not release.first and not canary_stands_for(draft, new):
+    if led(draft) and not release.first and not canary_stands_for(draft, new):
         # The template went back to stable's in the middle: traffic leaves the version that is given up, then its end.
+        now, whole = observed(draft), release.canary.whole
+        stable_carries = carries(new.available, release.replicas, whole)
         point_ends(draft, stable=new)
-        shift(draft, reachable(0, now, canary_end_carries(draft, now), carries(new.available, release.replicas)))
+        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries, whole), routes=())
         return
-    at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0)
+    if release.canary.ping_pong:
+        # No selector changes under the users: the canary's Service follows when nobody is led to it any more.
+        at_rest = point_ends(draft, stable=new) and shift(draft, 0, routes=()) and point_ends(draft, canary=new)
+    else:
+        at_rest = point_ends(draft, canary=new, stable=new) and shift(draft, 0, routes=())
     if release.first and (at_rest or not release.replicas):
         promote(draft, "Initial deploy")
 
@@ -81,23 +97,6 @@ def _ask_background(draft: Draft) -> None:
         return
     if gates.BACKGROUND.slot in draft.canary or step_index(draft) >= analysis.starting_step:
         gates.ask(draft, gates.BACKGROUND, analysis)
-
-
-def _leaves_an_aim(draft: Draft, start: int, index: int) -> bool:
-    """Whether what comes now would undo what a step in between was found done by, its weight or its pods.
-
-    Such progress is written down before anything is done, or the next look would find that step not done, go back to
-    its weight, find it done, and so on.
-    """
-    steps = draft.release.canary.steps
-    if draft.status.get("promoteFull"):
-        return False
-    now = aim_at(steps, index)
-    passed = [(step.kind, aim_at(steps, at)) for at, step in enumerate(steps[start:index], start)]
-    return any(
-        (kind == "setWeight" and aim.weight != now.weight) or (kind == "setCanaryScale" and aim.scale != now.scale)
-        for kind, aim in passed
-    )
 
 
 def _walk(draft: Draft) -> int:
@@ -112,7 +111,7 @@ def _walk(draft: Draft) -> int:
         return index
     while index < len(steps):
         step = steps[index]
-        draft.waiting = step.kind not in ("setWeight", "setCanaryScale")
+        draft.waiting = step.kind in ("pause", "analysis")
         if not KINDS[step.kind](draft, step, index):
             break
         index += 1
@@ -123,21 +122,40 @@ def _walk(draft: Draft) -> int:
     return index
 
 
+def _outruns(draft: Draft, start: int, index: int) -> bool:
+    """Whether what comes now would undo what shows that a step just passed is done: its weight, its pods, its routes.
+
+    Such progress is written down before anything is done, or the next look would find that step not done, go back to
+    it, find it done, and so on for ever.
+    """
+    canary = draft.release.canary
+    if draft.status.get("promoteFull"):
+        return False
+    now = aim_at(canary, index)
+    return any(
+        shows(aim_at(canary, passed)) != shows(now)
+        for passed, step in enumerate(canary.steps[start:index], start)
+        if (shows := _EVIDENCE.get(step.kind))
+    )
+
+
 def _advance(draft: Draft, index: int) -> None:
     """Bring pods, ends and traffic to what the step asks for; promote when the last step is behind."""
     release = draft.release
     steps = release.canary.steps
-    aim = aim_at(steps, index)
+    aim = everything(release.canary) if draft.status.get("promoteFull") else aim_at(release.canary, index)
     size_update(draft, aim)
     new = release.new
     if new is None:
         return
     all_done = index >= len(steps) and release.available >= release.replicas
-    if not all_done or (draft.world.traffic is not None and not at_weight(draft, ALL) and release.replicas):
+    routed = draft.world.traffic is not None and release.replicas
+    if not all_done or (routed and not at_weight(draft, everything(release.canary))):
         _move(draft, new, aim)
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
-    if point_ends(draft, canary=new, stable=new) or not release.replicas:
+    # Of Services that take turns the canary's becomes stable's by being called so, and nothing has to move.
+    if point_ends(draft, canary=new, stable=None if release.canary.ping_pong else new) or not release.replicas:
         promoted_in_full = draft.status.get("promoteFull")
         promote(
             draft,
@@ -147,20 +165,19 @@ def _advance(draft: Draft, index: int) -> None:
 
 def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
     """Move traffic towards the aim, once the canary's end stands for the new version."""
-    release = draft.release
+    release, whole = draft.release, draft.release.canary.whole
     point_ends(draft, stable=new if gives_way(draft, aim.weight) else release.stable)
     now = observed(draft)
-    stable_carries = carries(release.stable_available, release.replicas)
+    stable_carries = carries(release.stable_available, release.replicas, whole)
     if canary_stands_for(draft, new):
         if draft.world.traffic is not None:
-            shift(
-                draft,
-                reachable(weight_now(draft, aim), now, carries(release.available, release.replicas), stable_carries),
-            )
-    elif now:
+            canary_carries = carries(release.available, release.replicas, whole)
+            reached = reachable(weight_now(draft, aim), now, canary_carries, stable_carries, whole)
+            shift(draft, reached, aim.routes if release.available else ())
+    elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
-        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries))
-    elif aim.weight and (new.available or draft.world.traffic is not None):
+        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries, whole), routes=())
+    elif (aim.weight or aim.routes) and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
     elif draft.world.traffic is None:
         # Or a superseded version would keep its last pod for this Service, where the new one may need the room.
@@ -169,11 +186,11 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
 
 def _undo(draft: Draft) -> None:
     """Traffic goes back first and at once; then the canary's end; its pods last, after their delay."""
-    release = draft.release
+    release, whole = draft.release, draft.release.canary.whole
     now = observed(draft)
     gone = point_ends(draft, stable=release.stable) and now == 0
     if draft.world.traffic is not None:
-        stable_carries = carries(release.stable_available, release.replicas)
-        back = reachable(0, now, canary_end_carries(draft, now), stable_carries)
-        gone = shift(draft, back) and gone
+        stable_carries = carries(release.stable_available, release.replicas, whole)
+        back = reachable(0, now, canary_end_carries(draft, now), stable_carries, whole)
+        gone = shift(draft, back, routes=()) and gone
     size_undone(draft, traffic_gone=gone and point_ends(draft, canary=release.stable))

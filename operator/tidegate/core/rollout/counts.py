@@ -84,10 +84,13 @@ def _weigh(draft: Draft) -> None:
             destination["podTemplateHash"] = hash_
         return destination
 
-    draft.canary["weights"] = {
-        "canary": end(seen.canary, strategy.canary_service, selected.canary if selected else ""),
-        "stable": end(seen.stable, strategy.stable_service, selected.stable if selected else ""),
-    }
+    canary = end(seen.canary, strategy.canary_service, selected.canary if selected else "")
+    stable = end(seen.stable, strategy.stable_service, selected.stable if selected else "")
+    pair, turn = strategy.ping_pong, draft.canary.get("stablePingPong")
+    if pair is not None and turn and pair.ends(turn)[0] != strategy.stable_service:
+        # This very status hands the turn over: what was the canary's end is stable's from here on.
+        canary, stable = stable, canary
+    draft.canary["weights"] = {"canary": canary, "stable": stable}
 
 
 def _selector(draft: Draft, hash_: str = "") -> str:

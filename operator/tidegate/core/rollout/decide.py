@@ -9,6 +9,7 @@ from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
 from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window, workload
+from tidegate.core.rollout.actions import PointSubsets
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -73,6 +74,8 @@ def _decide(draft: Draft) -> None:
     workload.follow(draft)
     metadata.follow(draft)
     restarts.follow(draft)
+    for leftover in draft.world.leftovers:
+        draft.do(PointSubsets(leftover))
     gates.follow(draft)
     gates.end_unneeded(draft)
     gates.forget_old(draft)
@@ -153,11 +156,16 @@ def _missing_services(draft: Draft) -> tuple[Problem, ...]:
         )
     else:
         canary = draft.release.canary
+        ends = ["canaryService", "stableService"]
+        if pair := canary.ping_pong:
+            ends = ["pingPong.pingService", "pingPong.pongService"]
+            if canary.canary_service == pair.pong_service:
+                ends.reverse()
         base, pairs = (
             "spec.strategy.canary",
             (
-                ("canaryService", canary.canary_service),
-                ("stableService", canary.stable_service),
+                (ends[0], canary.canary_service),
+                (ends[1], canary.stable_service),
             ),
         )
     problems = []

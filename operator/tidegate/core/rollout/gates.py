@@ -6,13 +6,15 @@ created then, and never a run that nobody knows; and a later attempt can't mista
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis
-from tidegate.core.analysis.templates import compose, run_body
+from tidegate.api.rollout import RolloutAnalysis, RunMetadata
+from tidegate.core.analysis.arguments import Source
+from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
 from tidegate.core.rollout.release import Draft
@@ -139,37 +141,36 @@ def follow(draft: Draft) -> None:
 def end_unneeded(draft: Draft) -> None:
     """End runs that the status no longer names, or all of them once the update is over or given up."""
     release = draft.release
-    wanted = set() if draft.aborted or release.promoted else _named(draft)
+    wanted = set() if draft.aborted or release.promoted else named_in(draft.status)
     for run in draft.world.runs:
         if run.ours and not run.ended and not run.terminating and run.name not in wanted:
             draft.do(EndRun(draft.world.namespace, run))
 
 
 def forget_old(draft: Draft) -> None:
-    """Delete ended runs beyond the history limits, oldest first, never one that the status names."""
+    """Delete ended runs whose revision is gone, and those beyond the history limits, oldest first; never one that the
+    status names."""
     limits = draft.release.spec.analysis
-    kept = _named(draft)
+    kept = named_in(draft.status)
+    alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
     ended = sorted(
         (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept),
         key=lambda run: (run.created, run.name),
         reverse=True,
     )
-    good = [run for run in ended if run.phase == names.RUN_SUCCESSFUL]
-    bad = [run for run in ended if run.phase != names.RUN_SUCCESSFUL]
-    for run in [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]:
+    past = [run for run in ended if run.hash in alive]
+    good = [run for run in past if run.phase == names.RUN_SUCCESSFUL]
+    bad = [run for run in past if run.phase != names.RUN_SUCCESSFUL]
+    orphans = [run for run in ended if run.hash not in alive]
+    beyond = [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]
+    for run in [*orphans, *beyond]:
         draft.do(DeleteRun(draft.world.namespace, run))
 
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
-    raws = [draft.world.templates.get((ref.cluster_scope, ref.template_name)) for ref in analysis.templates]
-    spec, problems = compose(
-        [raw for raw in raws if raw is not None],
-        analysis.args,
-        stable_hash=draft.release.stable_hash,
-        latest_hash=draft.release.hash,
-        path=gate.path,
-    )
+    source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
+    spec, problems = analyses.composed(gate.path, analysis, draft.world.templates, source)
     if spec is None:
         raise RefusedError(problems)
     return spec
@@ -179,7 +180,13 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
     """Create the run that the status names."""
     release, world = draft.release, draft.world
     selector = world.rollout["spec"]["selector"].get("matchLabels") or {}
-    labels = {**selector, names.POD_TEMPLATE_HASH: release.hash, names.RUN_TYPE: gate.run_type}
+    given = analysis.analysis_run_metadata or RunMetadata()
+    labels = {
+        **selector,
+        **(given.labels or {}),
+        names.POD_TEMPLATE_HASH: release.hash,
+        names.RUN_TYPE: gate.run_type,
+    }
     if instance := (world.rollout["metadata"].get("labels") or {}).get(names.INSTANCE_ID):
         labels[names.INSTANCE_ID] = instance  # Or the run would be another controller's.
     if gate.step is not None:
@@ -189,7 +196,7 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
         namespace=world.namespace,
         owner=world.rollout,
         labels=labels,
-        annotations={names.REVISION: str(release.revision)},
+        annotations={**(given.annotations or {}), names.REVISION: str(release.revision)},
         spec=composed(draft, gate, analysis),
     )
     draft.do(CreateRun(world.namespace, body, gate.words))
@@ -204,8 +211,9 @@ def _entry(run: Run) -> dict[str, str]:
     return {**entry, "message": run.message} if run.message else entry
 
 
-def _named(draft: Draft) -> set[str]:
-    entries = (draft.status[part].get(slot) for part, slot in _SLOTS)
+def named_in(status: Mapping[str, Any]) -> set[str]:
+    """The names of the runs that a Rollout's status holds on to."""
+    entries = ((status.get(part) or {}).get(slot) for part, slot in _SLOTS)
     return {entry["name"] for entry in entries if entry}
 
 

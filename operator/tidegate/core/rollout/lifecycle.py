@@ -88,6 +88,7 @@ def abort(draft: Draft, why: str) -> None:
 def promote(draft: Draft, why: str) -> None:
     """The new revision is the stable one from here on."""
     release = draft.release
+    _take_turns(draft)
     draft.status["stableRS"] = release.hash
     draft.status.pop("promoteFull", None)
     draft.status.pop("pauseConditions", None)
@@ -100,6 +101,15 @@ def promote(draft: Draft, why: str) -> None:
         names.REASON_COMPLETED,
         f"Rollout completed update to revision {release.revision} ({release.hash}): {why}",
     )
+
+
+def _take_turns(draft: Draft) -> None:
+    """Two Services that take turns: the one that the users are at now is the stable one from here on."""
+    strategy = draft.release.spec.strategy.canary
+    if strategy is None or strategy.ping_pong is None:
+        return
+    stable = strategy.stable_service if draft.release.first else strategy.canary_service
+    draft.canary["stablePingPong"] = names.PING if stable == strategy.ping_pong.ping_service else names.PONG
 
 
 def _start_over(draft: Draft) -> None:

@@ -63,7 +63,7 @@ def canary_end_carries(draft: Draft, weight: int) -> int:
     if not hash_:
         return weight
     available = sum(rs.available for rs in draft.world.replica_sets if rs.hash == hash_ and not rs.deleting)
-    return carries(available, draft.release.replicas)
+    return carries(available, draft.release.replicas, draft.release.canary.whole)
 
 
 def referenced(draft: Draft) -> frozenset[str]:

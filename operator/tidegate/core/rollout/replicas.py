@@ -13,17 +13,17 @@ from tidegate.api.common import pods_of
 from tidegate.core.rollout.world import ReplicaSet
 
 
-def needed(replicas: int, weight: int) -> int:
-    """The fewest pods, out of `replicas` for all traffic, that can carry `weight` percent of it."""
-    return -(-replicas * weight // 100)
+def needed(replicas: int, weight: int, whole: int = 100) -> int:
+    """The fewest pods, out of `replicas` for all traffic, that can carry `weight` parts of the whole."""
+    return -(-replicas * weight // whole)
 
 
-def carries(available: int, replicas: int) -> int:
-    """The greatest weight in percent that `available` pods can carry when `replicas` carry all of it.
+def carries(available: int, replicas: int, whole: int = 100) -> int:
+    """The greatest weight in parts of the whole that `available` pods can carry when `replicas` carry all of it.
 
     A Rollout that is scaled to nothing has no traffic to speak of: any weight can be carried.
     """
-    return min(100, 100 * available // replicas) if replicas else 100
+    return min(whole, whole * available // replicas) if replicas else whole
 
 
 @dataclass(frozen=True, slots=True)

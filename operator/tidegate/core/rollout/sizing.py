@@ -50,7 +50,8 @@ def weight_now(draft: Draft, aim: Aim) -> int:
     release, now = draft.release, observed(draft)
     if release.canary.replica_progress_threshold is None:
         return aim.weight
-    carried = carries(release.available, release.replicas) if _enough(draft, _canary_pods(draft, aim)) else 0
+    enough = _enough(draft, _canary_pods(draft, aim))
+    carried = carries(release.available, release.replicas, release.canary.whole) if enough else 0
     return min(aim.weight, max(now, carried))
 
 
@@ -150,12 +151,12 @@ def _size_stable(draft: Draft, weight: int) -> None:
 
     They go only after their traffic has, in every route, and come before it does: see peers' deadlocks on an abort.
     """
-    release, now = draft.release, observed(draft)
+    release, now, whole = draft.release, observed(draft), draft.release.canary.whole
     stable, pods = release.stable, release.replicas
     if stable is None:
         return
     if release.canary.dynamic_stable_scale and canary_end_carries(draft, now):
-        pods = max(needed(pods, 100 - min(weight, now)), min(stable.replicas, _least(draft, Aim(0))))
+        pods = max(needed(pods, whole - min(weight, now), whole), min(stable.replicas, _least(draft, Aim(0))))
         assert draft.world.traffic is not None
         if draft.world.traffic.split(now):
             pods = max(pods, stable.replicas)  # Some route still gives stable more than this.
@@ -181,9 +182,9 @@ def _canary_pods(draft: Draft, aim: Aim) -> int:
     never fewer: traffic only goes where there is capacity, and a step whose weight too few pods can carry would wait
     for ever."""
     replicas, scale = draft.release.replicas, aim.scale
-    pods = needed(replicas, aim.weight)
     if not replicas:
         return 0
+    pods = max(needed(replicas, aim.weight, draft.release.canary.whole), 1 if aim.routes else 0)
     if scale is not None and scale.replicas is not None:
         return max(pods, scale.replicas)
     pods = max(pods, needed(replicas, scale.weight or 0) if scale else 0)
@@ -196,7 +197,9 @@ def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim) -> int:
     release = draft.release
     if rs.hash not in referenced(draft) or not release.replicas:
         return 0
-    return max(needed(release.replicas, observed(draft)), min(rs.replicas, _least(draft, aim)))
+    led_here = draft.world.traffic is not None and bool(draft.world.traffic.managed())
+    least = min(max(rs.replicas, int(led_here)), _least(draft, aim))
+    return max(needed(release.replicas, observed(draft), release.canary.whole), least)
 
 
 def _least(draft: Draft, aim: Aim) -> int:

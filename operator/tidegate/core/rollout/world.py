@@ -14,7 +14,8 @@ from typing import Any
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
-from tidegate.core.plan import Key
+from tidegate.core.analysis.nesting import Templates
+from tidegate.core.plan import Key, Write
 from tidegate.core.times import parse_time
 from tidegate.core.traffic import Traffic
 
@@ -221,7 +222,8 @@ class World:
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
-    templates: every analysis template that the spec names, by (cluster-wide?, name); None where there is none.
+    templates: every analysis template that the spec names, or one of these contains; None where there is none.
+    leftovers: writes that take this Rollout's marks off objects that its spec names no more.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
         of a cluster would cost more memory than everything else.
     workload: what spec.workloadRef names.
@@ -239,7 +241,8 @@ class World:
     services: Mapping[str, Service | None] = field(default_factory=dict)
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
-    templates: Mapping[tuple[bool, str], Mapping[str, Any] | None] = field(default_factory=dict)
+    templates: Templates = field(default_factory=dict)
+    leftovers: tuple[Write, ...] = ()
     pods: tuple[Pod, ...] = ()
     workload: Workload | None = None
     no_eviction_before: datetime | None = None

@@ -6,14 +6,14 @@ subsets stay: Argo Rollouts drops them all, even those that the Rollout itself l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Key, Write
-from tidegate.core.traffic import Selected
+from tidegate.core.traffic import Extra, Selected
 from tidegate.routers.istio.routes import Json
 from tidegate.routers.istio.virtual_service import unchanged_since
 
@@ -71,12 +71,13 @@ class BoundDestinationRule:
     manager: str = ""
     canary: Subset | None = None
     stable: Subset | None = None
+    subsets: tuple[Subset, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def selected(self) -> Selected:
         return Selected(self.canary.hash if self.canary else "", self.stable.hash if self.stable else "")
 
-    def point(self, *, canary_hash: str, stable_hash: str) -> tuple[Write, ...]:
+    def point(self, *, canary_hash: str, stable_hash: str, extras: Sequence[Extra] = ()) -> tuple[Write, ...]:
         """The patches that make the subsets select these hashes.
 
         An empty hash removes the label, as Argo Rollouts does. The subset then stands for all pods of the host, so
@@ -84,10 +85,10 @@ class BoundDestinationRule:
         """
         if self.canary is None or self.stable is None:
             return ()
-        operations = [*self.canary.select(canary_hash), *self.stable.select(stable_hash)]
+        operations = [*self.canary.select(canary_hash), *self.stable.select(stable_hash), *self._extend(extras)]
         writes = []
         if operations:
-            if any(subset.labels is None for subset in (self.canary, self.stable)):
+            if extras or any(subset.labels is None for subset in (self.canary, self.stable)):
                 # Labels that somebody gives the subset meanwhile would be replaced by ours.
                 operations.insert(0, unchanged_since(self.version))
             writes.append(Write("patch", self.target.key, operations, patch="json"))
@@ -97,10 +98,42 @@ class BoundDestinationRule:
             writes.append(self._sign())
         return tuple(writes)
 
+    def _extend(self, extras: Sequence[Extra]) -> Iterator[dict[str, Any]]:
+        """Add, point and remove further subsets; the removals last and from the end, for each moves those behind it."""
+        there = {subset.name: subset for subset in self.subsets}
+        gone = []
+        for extra in sorted(extras, key=lambda extra: extra.name):
+            subset = there.get(extra.name)
+            if subset is None and extra.weight:
+                new = {"name": extra.name, "labels": {names.POD_TEMPLATE_HASH: extra.hash}}
+                yield {"op": "add", "path": "/spec/subsets/-", "value": new}
+            elif subset is not None and extra.weight:
+                yield from subset.select(extra.hash)
+            elif subset is not None:
+                gone.append(subset.index)
+        for index in sorted(gone, reverse=True):
+            yield {"op": "remove", "path": f"/spec/subsets/{index}"}
+
     def _sign(self) -> Write:
         # A merge patch: what was read may lack annotations that the server has, and a JSON patch that adds the whole
         # map would erase them.
         return Write("patch", self.target.key, {"metadata": {"annotations": {names.MANAGED_BY: self.rollout}}})
+
+
+def let_go(obj: Mapping[str, Any], foreign: Collection[str]) -> tuple[Write, ...]:
+    """The patch that takes our signature out of a rule, and the hashes of its subsets but those in `foreign`.
+
+    For a rule that its Rollout no longer names, or whose Rollout is gone: its subsets are again what their owner wrote.
+    """
+    metadata = obj["metadata"]
+    signature = f"/metadata/annotations/{names.MANAGED_BY.replace('/', '~1')}"
+    operations: list[dict[str, Any]] = [unchanged_since(metadata["resourceVersion"])]
+    for index, subset in enumerate((obj.get("spec") or {}).get("subsets") or ()):
+        hash_ = (subset.get("labels") or {}).get(names.POD_TEMPLATE_HASH)
+        if hash_ and hash_ not in foreign:
+            operations.append({"op": "remove", "path": f"/spec/subsets/{index}/labels/{names.POD_TEMPLATE_HASH}"})
+    operations.append({"op": "remove", "path": signature})
+    return (Write("patch", Key(obj["kind"], metadata["namespace"], metadata["name"]), operations, patch="json"),)
 
 
 def bind_destination_rule(target: RuleTarget, obj: Mapping[str, Any] | None, rollout: str) -> BoundDestinationRule:
@@ -125,6 +158,7 @@ def bind_destination_rule(target: RuleTarget, obj: Mapping[str, Any] | None, rol
         manager=(metadata.get("annotations") or {}).get(names.MANAGED_BY, ""),
         canary=canary,
         stable=stable,
+        subsets=tuple(Subset(i, str(one.get("name")), one.get("labels")) for i, one in enumerate(subsets)),
         problems=tuple(problems),
     )
 

@@ -1,20 +1,23 @@
-"""One HTTP route of a VirtualService: which of its weights are ours, what they show, what they should be.
+"""One route of a VirtualService (HTTP, TLS or TCP): which of its weights are ours, what they show and should be.
 
 Destinations of others in the same route are left alone: each keeps its weight, and stable gets what is left of
-100 after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
+the whole after the canary and them. Argo Rollouts removes such destinations (#3125, #2266, #2526).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tidegate.api.problems import Problem
 from tidegate.core.traffic import Observed
 from tidegate.routers.istio.hosts import covers, fqdn
 
 Json = Mapping[str, Any]
+
+RouteKind = Literal["http", "tls", "tcp"]
+"""The lists of routes that a VirtualService has; their entries look alike where weights are concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,20 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two sides of the split."""
+    """The two sides of the split, and what the weights of a route add up to."""
 
     canary: End
     stable: End
+    whole: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A further destination: how it is known, what of it differs from the canary's destination, the wanted weight."""
+
+    end: End
+    differs: Mapping[str, str]
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,62 +68,128 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a route should become: weights to have, destinations to lose, destinations to gain."""
+
+    weights: Sequence[tuple[Slot, int]]
+    gone: Sequence[Slot]
+    new: Sequence[dict[str, Any]]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.gone or self.new or any(slot.weight != weight for slot, weight in self.weights))
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route whose canary and stable weights are ours. `others` is the sum of all other weights in it."""
 
+    kind: RouteKind
     index: int
     name: str
     canary: Slot
     stable: Slot
     others: int
+    whole: int
+    destinations: Sequence[Json]
+    namespace: str
 
     def observe(self) -> Observed:
-        """The split in parts of 100. Weights that we did not set need not add up to 100; only their ratio counts.
+        """The split in parts of the whole. Weights that we did not set need not add up; only their ratio counts.
 
         Rounded so that the canary never looks smaller than it is, nor stable larger. Where the others leave less
         than the canary's weight, a split of ours reads as it was set: (canary, 0).
         """
         canary, stable = self.canary.weight, self.stable.weight
-        if canary <= 100 and stable == self._left_of(canary):
+        if canary <= self.whole and stable == self._left_of(canary):
             return Observed(canary, stable)
         total = canary + stable + self.others
         if total <= 0:
             return Observed(0, 0)
-        return Observed(-(-100 * canary // total), 100 * stable // total)
+        return Observed(-(-self.whole * canary // total), self.whole * stable // total)
 
-    def set(self, canary: int) -> list[dict[str, Any]]:
-        """The JSON-patch operations that give the canary `canary` percent; none where the route shows it.
+    def set(self, canary: int, places: Sequence[Place] = ()) -> list[dict[str, Any]]:
+        """The JSON-patch operations that give the canary `canary` parts; none where the route shows it.
 
-        Each weight is guarded by tests of the route's name and of what both destinations are. Routes that moved
-        since the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
+        Where the canary has nothing and stable all, the figure for all does not matter: a route that its owner keeps
+        at 100 in Git is not counted up to another whole between updates.
+
+        Each weight is guarded by tests of the route's name and of what the destinations are. Routes that moved since
+        the object was read make the patch fail as a whole, so a weight can't land on a stranger's.
         """
-        wanted = ((self.canary, canary), (self.stable, self._left_of(canary)))
-        if all(slot.weight == weight for slot, weight in wanted):
+        wanted = self._wanted(canary, places)
+        if not wanted.changes or (not canary and not places and self._is_at_rest()):
             return []
-        at = f"/spec/http/{self.index}"
+        at = f"/spec/{self.kind}/{self.index}"
         operations: list[dict[str, Any]] = []
         if self.name:
             operations.append({"op": "test", "path": f"{at}/name", "value": self.name})
-        for slot, _ in wanted:
+        for slot in (*(slot for slot, _ in wanted.weights), *wanted.gone):
             path = f"{at}/route/{slot.position}/destination"
             operations.append({"op": "test", "path": path, "value": slot.destination})
-        for slot, weight in wanted:
+        for slot, weight in wanted.weights:
             # `add` replaces what is there, and does where an omitted weight is not there to be replaced.
             path = f"{at}/route/{slot.position}/weight"
             operations.append({"op": "add", "path": path, "value": weight})
-        return operations
+        # From the last to the first: each removal moves those behind it.
+        gone = sorted((slot.position for slot in wanted.gone), reverse=True)
+        operations += [{"op": "remove", "path": f"{at}/route/{position}"} for position in gone]
+        return [*operations, *({"op": "add", "path": f"{at}/route/-", "value": one} for one in wanted.new)]
+
+    def weighted(self, canary: int, places: Sequence[Place] = ()) -> list[dict[str, Any]]:
+        """All destinations of the route, with the weights that they have when the canary has this one."""
+        wanted = self._wanted(canary, places)
+        ours = {slot.position: weight for slot, weight in wanted.weights}
+        gone = {slot.position for slot in wanted.gone}
+        kept = [
+            {**one, "weight": ours.get(position, _weight(one))}
+            for position, one in enumerate(self.destinations)
+            if position not in gone
+        ]
+        return [*kept, *wanted.new]
+
+    def weight_of(self, end: End) -> int:
+        """The weight of a further destination; 0 where it is not there."""
+        return sum(slot.weight for slot in _slots(self.destinations, end, self.namespace))
+
+    def _wanted(self, canary: int, places: Sequence[Place]) -> _Wanted:
+        weights, gone, new = [(self.canary, canary)], [], []
+        others = self.others
+        for place in places:
+            slot = next(_slots(self.destinations, place.end, self.namespace), None)
+            others += place.weight - (slot.weight if slot else 0)
+            if slot and place.weight:
+                weights.append((slot, place.weight))
+            elif slot:
+                gone.append(slot)
+            elif place.weight:
+                destination = {**self.canary.destination, **place.differs}
+                new.append({"destination": destination, "weight": place.weight})
+        weights.insert(1, (self.stable, max(0, self.whole - canary - others)))
+        return _Wanted(weights, gone, new)
 
     def _left_of(self, canary: int) -> int:
-        return max(0, 100 - canary - self.others)
+        return max(0, self.whole - canary - self.others)
+
+    def _is_at_rest(self) -> bool:
+        return not self.canary.weight and not self.others and self.stable.weight > 0
 
 
-def read_route(index: int, http: Json, ends: Ends, *, owner: str, namespace: str, at: str) -> Route | Problem:
-    """Find both ends in one HTTP route.
+def has_an_end(route: Json, ends: Ends, namespace: str) -> bool:
+    """Whether any destination of a route is one of ours."""
+    destinations = [weighted.get("destination") or {} for weighted in route.get("route") or ()]
+    return any(end.is_in(one, namespace) for one in destinations for end in (ends.canary, ends.stable))
+
+
+def read_route(
+    kind: RouteKind, index: int, route: Json, ends: Ends, *, owner: str, namespace: str, at: str
+) -> Route | Problem:
+    """Find both ends in one route.
 
     owner: the VirtualService, as messages name it. at: the path of the Rollout's field that chose the route.
     """
-    destinations: Sequence[Json] = http.get("route") or ()
-    where = f"route {http.get('name') or f'spec.http[{index}]'} of {owner}"
+    destinations: Sequence[Json] = route.get("route") or ()
+    where = f"route {route.get('name') or f'spec.{kind}[{index}]'} of {owner}"
     slots: list[Slot] = []
     for end in (ends.canary, ends.stable):
         found = list(_slots(destinations, end, namespace))
@@ -125,10 +204,10 @@ def read_route(index: int, http: Json, ends: Ends, *, owner: str, namespace: str
     canary, stable = slots
     total = sum(_weight(destination) for destination in destinations)
     others = total - canary.weight - stable.weight
-    if others >= 100:
-        said = f"other destinations in {where} have a weight of {others} together, so nothing of 100 is left to split"
-        return Problem(at, f"{said}; weights are percentages, lower theirs")
-    return Route(index, http.get("name") or "", canary, stable, others)
+    if others >= ends.whole:
+        said = f"other destinations in {where} have a weight of {others} together"
+        return Problem(at, f"{said}, so nothing of {ends.whole} is left to split; lower theirs")
+    return Route(kind, index, route.get("name") or "", canary, stable, others, ends.whole, destinations, namespace)
 
 
 def _slots(destinations: Sequence[Json], end: End, namespace: str) -> Iterator[Slot]:

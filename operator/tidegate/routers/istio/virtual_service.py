@@ -1,7 +1,8 @@
-"""A VirtualService: which of its routes are split, and the one patch that sets their weights.
+"""A VirtualService: which of its routes are split, and the one patch that sets their weights and the managed routes.
 
-The patch touches our weights and nothing else: no route is rewritten (Flagger #1715 loses users' routes that way),
-and labels or annotations don't come into it (Flagger #1573 resets weights when somebody labels the object).
+The patch touches our weights and our routes and nothing else: no route of others is rewritten (Flagger #1715 loses
+users' routes that way), and labels or annotations don't come into it (Flagger #1573 resets weights when somebody labels
+the object). It is one patch, so that an undo takes the header routes and the weights back in the same moment.
 """
 
 from __future__ import annotations
@@ -11,49 +12,62 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.problems import Problem
-from tidegate.core.plan import Key, Write
-from tidegate.core.traffic import Observed
-from tidegate.routers.istio.routes import Ends, Json, Route, read_route
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One VirtualService that the Rollout names: its key, the names of its routes (may be empty), the field's path."""
-
-    key: Key
-    routes: tuple[str, ...]
-    at: str
+from tidegate.core.plan import Write
+from tidegate.core.traffic import ManagedRoute, Observed
+from tidegate.routers.istio import managed
+from tidegate.routers.istio.choosing import Target, choose
+from tidegate.routers.istio.routes import Ends, Json, Place, Route, read_route
 
 
 @dataclass(frozen=True, slots=True)
 class BoundVirtualService:
-    """The routes that were found in one VirtualService, and why others were not."""
+    """The routes that were found in one VirtualService, and why others were not.
 
-    key: Key
+    managed: our own routes that are there. mirrors: those of them that carry weights, as routes.
+    """
+
+    target: Target
     version: str
     routes: tuple[Route, ...] = ()
+    managed: tuple[managed.Present, ...] = ()
+    mirrors: tuple[Route, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def observe(self) -> tuple[Observed, ...]:
-        return tuple(route.observe() for route in self.routes)
+        return tuple(route.observe() for route in (*self.routes, *self.mirrors))
 
-    def split(self, canary: int) -> Write | None:
-        """The patch that gives the canary `canary` percent in every route, or None where all show it.
+    @property
+    def primary(self) -> Route | None:
+        """The HTTP route that managed routes take their destinations from."""
+        return next((route for route in self.routes if route.kind == "http"), None)
+
+    def split(self, canary: int, routes: Sequence[ManagedRoute] | None, places: Sequence[Place] = ()) -> Write | None:
+        """The patch that gives the canary `canary` parts in every route, or None where all show it.
 
         A named route is found by its name wherever the object stands, so edits elsewhere don't get in the way of an
         undo. A nameless one is known by its position alone, which only holds for the version that was read.
         """
         operations: list[dict[str, Any]] = []
-        nameless = False
-        for route in self.routes:
-            changes = route.set(canary)
+        by_position = False
+        for route in (*self.routes, *(self.mirrors if routes is None else ())):
+            changes = route.set(canary, places)
             operations += changes
-            nameless = nameless or bool(changes and not route.name)
+            by_position = by_position or bool(changes and not route.name)
+        if routes is not None:
+            wanted = self._wanted(canary, routes, places)
+            operations += managed.changes(self.managed, wanted, self.target.key.namespace)
+            by_position = by_position or managed.moves(self.managed, wanted)
         if not operations:
             return None
-        if nameless:
+        if by_position:
             operations.insert(0, unchanged_since(self.version))
-        return Write("patch", self.key, operations, patch="json")
+        return Write("patch", self.target.key, operations, patch="json")
+
+    def _wanted(self, canary: int, routes: Sequence[ManagedRoute], places: Sequence[Place]) -> list[dict[str, Any]]:
+        primary = self.primary
+        if primary is None:
+            return []
+        return [managed.build(route, primary, canary, places) for route in managed.ordered(routes, self.target.managed)]
 
 
 def unchanged_since(version: str) -> dict[str, Any]:
@@ -66,54 +80,29 @@ def bind_virtual_service(target: Target, obj: Mapping[str, Any] | None, ends: En
     key = target.key
     if obj is None:
         said = f"{key} not found: no traffic can be split before it exists; create it or correct the name"
-        return BoundVirtualService(key, "", problems=(Problem(f"{target.at}.name", said),))
-    http: Sequence[Json] = (obj.get("spec") or {}).get("http") or ()
+        return BoundVirtualService(target, "", problems=(Problem(f"{target.at}.name", said),))
+    spec = obj.get("spec") or {}
+    http: Sequence[Json] = spec.get("http") or ()
+    present = managed.find(target.managed, http, ends, namespace=key.namespace)
+    problems = managed.strangers(target.managed, http, ends, owner=str(key), namespace=key.namespace)
     routes: list[Route] = []
-    problems: list[Problem] = []
-    for chosen in _choose(target, http):
+    for chosen in choose(target, spec, ends):
         if isinstance(chosen, Problem):
             problems.append(chosen)
             continue
-        index, at = chosen
-        read = read_route(index, http[index], ends, owner=str(key), namespace=key.namespace, at=at)
+        kind, index, at = chosen
+        read = read_route(kind, index, spec[kind][index], ends, owner=str(key), namespace=key.namespace, at=at)
         problems.append(read) if isinstance(read, Problem) else routes.append(read)
-    return BoundVirtualService(key, obj["metadata"]["resourceVersion"], tuple(routes), tuple(problems))
-
-
-def _choose(target: Target, http: Sequence[Json]) -> list[tuple[int, str] | Problem]:
-    """The indexes of the routes to split, each with the path of the field that chose it.
-
-    Always at least one entry. Argo Rollouts can come out of this with an empty list and no error, and then counts
-    weights up in the status while the route never changes (#4741, #3884).
-    """
-    if not http:
-        said = f"{target.key} has no spec.http, and only HTTP routes can be split; give it an HTTP route"
-        return [Problem(f"{target.at}.name", said)]
-    if not target.routes:
-        return [_choose_only(target, http)]
-    chosen: list[tuple[int, str] | Problem] = []
-    for number, name in enumerate(target.routes):
-        at = f"{target.at}.routes[{number}]"
-        found = [index for index, route in enumerate(http) if route.get("name") == name]
-        if not found:
-            said = f"HTTP Route '{name}' is not found in the defined Virtual Service. {target.key} has {_named(http)}"
-            chosen.append(Problem(at, said))
-        chosen += [(index, at) for index in found if name not in target.routes[:number]]
-    return chosen
-
-
-def _choose_only(target: Target, http: Sequence[Json]) -> tuple[int, str] | Problem:
-    """Without names: the only route, or the only nameless one beside named ones (a testers' header route)."""
-    candidates = range(len(http)) if len(http) == 1 else [i for i, route in enumerate(http) if not route.get("name")]
-    if len(candidates) == 1:
-        return candidates[0], target.at
-    return Problem(
-        f"{target.at}.routes",
-        "spec.http[] should be set in VirtualService and it must have exactly one route when omitting "
-        f"{target.at}.routes. {target.key} has {_named(http)}; name the ones to split",
+    mirrors = [
+        read_route("http", one.index, one.route, ends, owner=str(key), namespace=key.namespace, at=managed.AT)
+        for one in present
+        if "mirror" in one.route
+    ]
+    return BoundVirtualService(
+        target,
+        obj["metadata"]["resourceVersion"],
+        tuple(routes),
+        tuple(present),
+        tuple(mirror for mirror in mirrors if isinstance(mirror, Route)),
+        tuple(problems),
     )
-
-
-def _named(http: Sequence[Json]) -> str:
-    names = ", ".join(route.get("name") or f"a nameless one at spec.http[{index}]" for index, route in enumerate(http))
-    return f"{len(http)} HTTP route{'' if len(http) == 1 else 's'}: {names}"

@@ -10,4 +10,4 @@ from tidegate.core.rollout.release import Draft
 
 def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     """Done when as many pods are available."""
-    return sizing.at_scale(draft, aim_at(draft.release.canary.steps, index))
+    return sizing.at_scale(draft, aim_at(draft.release.canary, index))

@@ -10,4 +10,4 @@ from tidegate.core.rollout.release import Draft
 
 def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     """Done when the routes show the weight, or the pods stand in that ratio and are available."""
-    return sizing.at_weight(draft, aim_at(draft.release.canary.steps, index))
+    return sizing.at_weight(draft, aim_at(draft.release.canary, index))

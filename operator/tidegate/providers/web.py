@@ -1,0 +1,49 @@
+"""Any server that answers with JSON: a request, and the place in its answer where the result stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
+from tidegate.core.analysis.values import show_json
+from tidegate.core.analysis.world import Reading
+from tidegate.providers.base import NOBODY, Asker
+from tidegate.providers.http import Http
+from tidegate.providers.talk import Talk, header_map
+from tidegate.providers.wording import shortened
+
+_LONGEST_VALUE: Final = 2000
+
+
+class Web:
+    """The provider `web`."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
+        """Send the request. The result is what stands at `jsonPath`.
+
+        Argo Rollouts takes an answer that is not JSON for a success, whatever it says; here it is an error.
+        """
+        url, talk = str(spec["url"]), Talk(self._http, "the server", seconds, bool(spec.get("insecure")))
+        headers = header_map(spec.get("headers"))
+        body = str(spec["body"]).encode() if spec.get("body") else None
+        if spec.get("jsonBody") is not None:
+            body = orjson.dumps(spec["jsonBody"])
+            headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+            headers["Content-Type"] = "application/json"
+        headers |= await talk.access(spec.get("authentication") or {})
+        answer = await talk.ask_json(url, method=spec.get("method") or "GET", headers=headers, body=body)
+        try:
+            value = parse_json_path(str(spec.get("jsonPath") or "")).first(answer)
+        except JsonPathError as error:
+            raise talk.fault(url, f"gave an answer that {error}") from None
+        text = talk.conceal(show_json(value))
+        return Reading(value=value, text=shortened(text, _LONGEST_VALUE), hidden=talk.hidden)
+
+    async def close(self) -> None:
+        """The session is closed by whoever opened it."""

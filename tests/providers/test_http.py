@@ -1,0 +1,78 @@
+"""The session that providers share: whom it trusts, by which way it goes, and what it lets go of."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+
+from tests.providers.stand_in import StandIn, take
+from tidegate.providers.http import Http
+
+
+class Recorded:
+    """What is asked of the client library, in place of a session."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    @asynccontextmanager
+    async def request(self, method: str, url: str, **more: Any) -> Any:
+        self.asked.append(more)
+        raise ConnectionError
+        yield
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("insecure", "variable"), [(True, ""), (False, ""), (False, "REQUESTS_CA_BUNDLE")])
+async def test_given_the_metrics_wish_then_certificates_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, insecure: bool, variable: str
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, certifi.where())
+    sent = Recorded()
+    http = Http()
+    monkeypatch.setattr(http, "_session", sent)
+
+    with pytest.raises(ConnectionError):
+        await http.send("GET", "https://x", {}, None, insecure=insecure)
+
+    (asked,) = sent.asked
+    if insecure:
+        assert asked["ssl"] is False
+    elif variable:
+        assert isinstance(asked["ssl"], ssl.SSLContext)
+        assert asked["ssl"].verify_mode is ssl.CERT_REQUIRED
+    else:
+        assert asked["ssl"] is True
+
+
+async def test_given_a_proxy_in_the_environment_then_questions_go_through_it(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", stand_in.address.replace("//", "//me:pw@"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    stand_in.answers["*"] = {"ok": 1}
+
+    far = await take("web", {"url": "http://rates.invalid/rate"})
+    near = await take("web", {"url": f"{stand_in.address}/rate"})
+
+    assert (far.error, near.error) == ("", "")
+    assert stand_in.asked[0].headers["Host"] == "rates.invalid"
+    assert stand_in.asked[0].headers["Proxy-Authorization"] == "Basic bWU6cHc="
+    assert "Proxy-Authorization" not in stand_in.asked[1].headers
+
+
+def test_given_the_repository_then_only_one_module_of_providers_opens_sessions() -> None:
+    """Limits on time and size and care with credentials hold because nobody else speaks HTTP."""
+    modules = Path(__file__).parents[2].joinpath("operator", "tidegate", "providers").glob("*.py")
+    speaking = {module.name for module in modules if "ClientSession(" in module.read_text(encoding="utf-8")}
+
+    assert speaking == {"http.py"}

@@ -1,0 +1,163 @@
+"""What a Rollout leaves behind in a DestinationRule that it no longer names, or that outlives it: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.crash import stories
+from tests.crash.test_every_write import settled
+from tests.crash.theatre import Obj, Theatre
+from tidegate.api import names
+from tidegate.routers.istio.destination_rule import let_go
+
+from .samples import apply, destination_rule
+
+HASH = names.POD_TEMPLATE_HASH
+SIGNED = {names.MANAGED_BY: "app", "team": "shop"}
+BY_SUBSET = {
+    "virtualService": {"name": "app"},
+    "destinationRule": {"name": "app", "canarySubsetName": "canary", "stableSubsetName": "stable"},
+}
+
+
+def rule(**more: Any) -> Obj:
+    subsets = [
+        {"name": "eu", "labels": {"zone": "eu"}},
+        {"name": "stable", "labels": {"app": "app"}},
+        {"name": "canary"},
+    ]
+    made = destination_rule(*subsets, host="app", annotations={"team": "shop"})
+    made["metadata"] = {"name": "app", "namespace": "default", "annotations": {"team": "shop"}} | more
+    return made
+
+
+def by_subset() -> Theatre:
+    def to(subset: str, weight: int) -> Obj:
+        return {"destination": {"host": "app", "subset": subset}, "weight": weight}
+
+    route = stories.virtual_service()
+    route["spec"]["http"] = [{"route": [to("stable", 100), to("canary", 0)]}]
+    strategy = {"canary": {"steps": [{"setWeight": 50}], "trafficRouting": {"istio": BY_SUBSET}}}
+    return Theatre(stories.rollout(strategy), [stories.service("app"), rule(), route], services=("app",))
+
+
+def shown(theatre: Theatre) -> Obj:
+    obj = theatre.cluster.peek("DestinationRule", "app")
+    assert obj is not None
+    return obj
+
+
+def is_let_go(theatre: Theatre) -> bool:
+    return names.MANAGED_BY not in shown(theatre)["metadata"]["annotations"]
+
+
+def check(theatre: Theatre) -> None:
+    """As its owner wrote it; a subset that had no labels may have an empty set of them."""
+    obj = shown(theatre)
+    assert obj["metadata"]["annotations"] == {"team": "shop"}
+    labels = [subset.get("labels") or {} for subset in obj["spec"]["subsets"]]
+    assert labels == [{"zone": "eu"}, {"app": "app"}, {}]
+
+
+@pytest.mark.looptime
+async def test_argo_a_deleted_rollout_takes_its_hashes_out_of_the_rule() -> None:
+    """Contract 7.4: label and annotation are stripped when the Rollout is deleted. Nothing blocks the deletion."""
+    async with by_subset() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        assert all(HASH in subset["labels"] for subset in shown(theatre)["spec"]["subsets"][1:])
+
+        async def leave() -> None:
+            await asyncio.sleep(1)
+            theatre.cluster.delete("Rollout", "app")
+
+        leaving = asyncio.create_task(leave())
+        await theatre.play(lambda: theatre.cluster.peek("Rollout", "app") is None and is_let_go(theatre))
+
+        await leaving
+        check(theatre)
+
+
+@pytest.mark.looptime
+async def test_a_rollout_deleted_while_the_operator_was_away_is_cleaned_up_after_too() -> None:
+    async with by_subset() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        theatre.cluster.delete("Rollout", "app")
+
+        await theatre.play(lambda: is_let_go(theatre))
+
+        check(theatre)
+
+
+@pytest.mark.looptime
+async def test_another_rollout_keeps_its_hashes_in_a_rule_that_was_shared_and_one_elsewhere_has_no_say() -> None:
+    """The same template has the same hash in every namespace."""
+    async with by_subset() as theatre:
+        twin = stories.rollout({"canary": {}})
+        twin["metadata"]["namespace"] = "elsewhere"
+        other = stories.rollout({"canary": {}})
+        other["metadata"]["name"] = "other"
+        other["spec"]["template"]["spec"]["containers"][0]["image"] = "other:v1"
+        theatre.deploy()
+        theatre.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
+        theatre.cluster.create(twin)
+        theatre.cluster.create(other)
+        await theatre.play(settled(theatre, "Healthy"))
+        hash_ = (theatre.cluster.peek("Rollout", "other") or {})["status"]["currentPodHash"]
+        shared = {"op": "add", "path": "/spec/subsets/0/labels", "value": {"zone": "eu", HASH: hash_}}
+        theatre.cluster.patch("DestinationRule", "app", [shared])
+        theatre.cluster.delete("Rollout", "app")
+
+        await theatre.play(lambda: is_let_go(theatre))
+
+        labels = [subset.get("labels") or {} for subset in shown(theatre)["spec"]["subsets"]]
+        assert labels == [{"zone": "eu", HASH: hash_}, {"app": "app"}, {}]
+
+
+@pytest.mark.looptime
+async def test_argo_a_rule_that_the_rollout_no_longer_names_is_let_go() -> None:
+    async with by_subset() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        for name in ("app-canary", "app-stable"):
+            theatre.cluster.create(stories.service(name))
+        theatre.cluster.patch(
+            "VirtualService", "app", {"spec": {"http": [stories.virtual_service()["spec"]["http"][1]]}}
+        )
+        canary = {
+            "canaryService": "app-canary",
+            "stableService": "app-stable",
+            "trafficRouting": {"istio": {"destinationRule": None}},
+        }
+        theatre.cluster.patch("Rollout", "app", {"spec": {"strategy": {"canary": canary}}})
+
+        await theatre.play(lambda: theatre.is_at("Healthy") and is_let_go(theatre))
+
+        check(theatre)
+
+
+@pytest.mark.looptime
+async def test_a_rule_that_is_named_is_left_alone() -> None:
+    async with by_subset() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        before = shown(theatre)
+
+        again = await theatre.play(settled(theatre, "Healthy"))
+
+        assert again.writes == 0
+        assert shown(theatre) == before
+
+
+def test_hashes_of_another_rollout_stay() -> None:
+    subsets = [{"name": "a", "labels": {HASH: "mine"}}, {"name": "b", "labels": {HASH: "theirs", "x": "y"}}]
+    obj = destination_rule(*subsets, annotations=SIGNED)
+
+    after = apply(obj, *let_go(obj, {"theirs"}))
+
+    assert after["spec"]["subsets"] == [{"name": "a", "labels": {}}, subsets[1]]
+    assert after["metadata"]["annotations"] == {"team": "shop"}
