@@ -60,6 +60,7 @@ def _decide(draft: Draft) -> None:
     if release.spec.progress_deadline_abort and not release.first and overdue(draft):
         # Written before anything is undone, for undoing is progress, and the deadline would seem kept again.
         abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
+        gates.follow(draft)
         report(draft)
         return
     # Before the first pod comes from a template of an earlier role.

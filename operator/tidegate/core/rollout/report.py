@@ -21,6 +21,12 @@ _PROGRESS: Final = (
     "promoteFull",
 )
 
+_HOLDING_UP: Final = (
+    ("canary", "currentStepAnalysisRunStatus"),
+    ("blueGreen", "prePromotionAnalysisRunStatus"),
+    ("blueGreen", "postPromotionAnalysisRunStatus"),
+)
+
 
 def report(draft: Draft) -> None:
     """Write counts, conditions, phase and message into the draft's status."""
@@ -40,7 +46,7 @@ def overdue(draft: Draft) -> bool:
     promoted = draft.status.get("stableRS") == release.hash
     if promoted or draft.aborted or draft.paused or draft.waiting or draft.status.get("pauseConditions"):
         return False
-    if progressing is None or progressing.get("status") == "Unknown":
+    if progressing is None or progressing.get("status") == "Unknown" or _awaits_a_verdict(draft.before):
         return False
     if progressing.get("reason") == names.REASON_TIMED_OUT:
         return not _progressed(draft)
@@ -49,6 +55,13 @@ def overdue(draft: Draft) -> bool:
         return False
     deadline = since + timedelta(seconds=release.spec.progress_deadline_seconds)
     return draft.reached(deadline) and not _progressed(draft)
+
+
+def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
+    """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
+    about before the strategy says what it waits for, and a long analysis is no lack of progress."""
+    entries = ((status.get(part) or {}).get(slot) for part, slot in _HOLDING_UP)
+    return any(entry and entry.get("status") in (names.RUN_PENDING, names.RUN_RUNNING) for entry in entries)
 
 
 def phase(draft: Draft) -> tuple[str, str]:
