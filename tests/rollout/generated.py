@@ -23,6 +23,9 @@ STEPS = st.one_of(
     st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),
     st.sampled_from(({"pause": {"duration": 5}}, {"pause": {"duration": "1m"}}, {"pause": {}}, {"analysis": ANALYSIS})),
 )
+LEAD = {"setHeaderRoute": {"name": "lead", "match": [{"headerName": "b", "headerValue": {"exact": "y"}}]}}
+COPY = {"setMirrorRoute": {"name": "copy", "match": [{"method": {"exact": "GET"}}], "percentage": 50}}
+ROUTES = st.sampled_from((LEAD, COPY, {"setHeaderRoute": {"name": "lead"}}, {"setMirrorRoute": {"name": "copy"}}))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -33,7 +36,7 @@ def _some(**fields: Any) -> Obj:
 @st.composite
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
-    steps = draw(st.lists(STEPS, max_size=6))
+    steps = draw(st.lists(st.one_of(STEPS, ROUTES), max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     return canary(
         *steps,
@@ -118,9 +121,13 @@ def _drop_runs(stage: Stage, _: object) -> None:
 
 def _weigh(stage: Stage, canary_weight: int) -> None:
     for key in [key for key in stage.objects if key.kind == "VirtualService"]:
-        route = stage.objects[key]["spec"]["http"][0]["route"]
+        http = stage.objects[key]["spec"]["http"]
+        place = next(i for i, each in enumerate(http) if each["name"] == "primary")
+        route = http[place]["route"]
         weights = [100 - canary_weight, canary_weight, *(d["weight"] for d in route[2:])]
-        edits = [{"op": "add", "path": f"/spec/http/0/route/{at}/weight", "value": w} for at, w in enumerate(weights)]
+        edits = [
+            {"op": "add", "path": f"/spec/http/{place}/route/{at}/weight", "value": w} for at, w in enumerate(weights)
+        ]
         stage.edit(key, edits)
 
 
