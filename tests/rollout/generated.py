@@ -45,6 +45,9 @@ SCALES = st.builds(
 )
 LEAST = st.sampled_from((None, None, 2, 3))
 THRESHOLDS = st.sampled_from((None, None, {"type": "Percent", "value": 60}, {"type": "Pod", "value": 1}))
+LEAD = {"setHeaderRoute": {"name": "lead", "match": [{"headerName": "b", "headerValue": {"exact": "y"}}]}}
+COPY = {"setMirrorRoute": {"name": "copy", "match": [{"method": {"exact": "GET"}}], "percentage": 50}}
+ROUTES = st.sampled_from((LEAD, COPY, {"setHeaderRoute": {"name": "lead"}}, {"setMirrorRoute": {"name": "copy"}}))
 DELAYS = st.sampled_from((None, 0, 5, 30))
 
 
@@ -56,7 +59,7 @@ def _some(**fields: Any) -> Obj:
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
     metadata = draw(METADATA)
-    steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES), max_size=6))
+    steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES, ROUTES), max_size=6))
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     dynamic = draw(st.sampled_from((None, None, True)))
     return canary(
@@ -157,9 +160,13 @@ def _drop_runs(stage: Stage, _: object) -> None:
 
 def _weigh(stage: Stage, canary_weight: int) -> None:
     for key in [key for key in stage.objects if key.kind == "VirtualService"]:
-        route = stage.objects[key]["spec"]["http"][0]["route"]
+        http = stage.objects[key]["spec"]["http"]
+        place = next(i for i, each in enumerate(http) if each["name"] == "primary")
+        route = http[place]["route"]
         weights = [100 - canary_weight, canary_weight, *(d["weight"] for d in route[2:])]
-        edits = [{"op": "add", "path": f"/spec/http/0/route/{at}/weight", "value": w} for at, w in enumerate(weights)]
+        edits = [
+            {"op": "add", "path": f"/spec/http/{place}/route/{at}/weight", "value": w} for at, w in enumerate(weights)
+        ]
         stage.edit(key, edits)
 
 

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 Obj = dict[str, Any]
 
+MANAGED: Final = ("lead", "copy")
+"""The names of managed routes: of a header route and of a mirror."""
+
 
 def service(name: str, **selector: str) -> Obj:
     return {
@@ -111,11 +114,12 @@ def canary(*steps: Mapping[str, Any], how: str = "hosts", **fields: Any) -> Obj:
     istio: Obj = {"virtualService": {"name": "app", "routes": ["primary"]}}
     if how == "two":
         istio = {"virtualServices": [{"name": n, "routes": ["primary"]} for n in ("app", "other")]}
+    managed = {"managedRoutes": [{"name": name} for name in MANAGED]}
     if how == "subsets":
         rule = {"name": "app", "canarySubsetName": "canary", "stableSubsetName": "stable"}
-        return {"canary": {**given, "trafficRouting": {"istio": {**istio, "destinationRule": rule}}}}
+        return {"canary": {**given, "trafficRouting": {"istio": {**istio, "destinationRule": rule}, **managed}}}
     ends = {"canaryService": "app-canary", "stableService": "app-stable"}
-    return {"canary": {**ends, **given, "trafficRouting": {"istio": istio}}}
+    return {"canary": {**ends, **given, "trafficRouting": {"istio": istio, **managed}}}
 
 
 def blue_green(**fields: Any) -> Obj:

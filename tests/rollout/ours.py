@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from tests.rollout.objects import MANAGED, Obj
 from tidegate.api import names
 from tidegate.core.plan import Key
 
 HASH: Final = names.POD_TEMPLATE_HASH
 _RS_FIELDS: Final = frozenset({names.REVISION, names.REVISION_HISTORY, names.DESIRED_REPLICAS, "scale-down-deadline"})
-
-Obj = dict[str, Any]
 
 
 def check_only_our_fields(key: Key, before: Obj, after: Obj) -> None:
@@ -37,6 +36,7 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
             if subset["name"] in ("canary", "stable"):
                 subset.setdefault("labels", {}).pop(HASH, None)
     elif kind == "VirtualService":
+        spec["http"] = [http for http in spec["http"] if http.get("name") not in MANAGED]
         for http in spec["http"]:
             if http.get("name") not in ("testers",):
                 for each in http["route"]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from tests.fakes.patches import json_patch, merge_patch
-from tests.rollout.objects import destination_rule, rollout, service, template, virtual_service
+from tests.rollout.objects import MANAGED, destination_rule, rollout, service, template, virtual_service
 from tests.rollout.ours import check_only_our_fields
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
@@ -185,7 +185,8 @@ class Stage:
 
     def weight(self, service: str = "app", route: int = 0) -> int:
         """The canary's weight in a VirtualService."""
-        routes = self.objects[Key("VirtualService", NAMESPACE, service)]["spec"]["http"][route]["route"]
+        https = self.objects[Key("VirtualService", NAMESPACE, service)]["spec"]["http"]
+        routes = [http for http in https if http.get("name") not in MANAGED][route]["route"]
         canary = next(d for d in routes if "canary" in (d["destination"].get("subset") or d["destination"]["host"]))
         return int(canary.get("weight") or 0)
 
@@ -534,7 +535,7 @@ class Stage:
                     end = self._destination_hash(destination["destination"])
                     if end is not None:
                         share[end] = share.get(end, 0.0) + 100 * weight / total
-                found[f"{key.name}[{at}]"] = share
+                found[f"{key.name}[{http.get('name', at)}]"] = share
         return found
 
     def _destination_hash(self, destination: Mapping[str, Any]) -> str | None:

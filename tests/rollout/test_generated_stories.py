@@ -53,6 +53,7 @@ def check_end(stage: Stage) -> None:
     for key in stage.objects:
         if key.kind == "VirtualService":
             assert stage.weight(key.name) == 0
+            assert [http["name"] for http in stage.objects[key]["spec"]["http"]] == ["primary", "testers"]
         if key.kind == "Service" and key.name != "app":
             assert stage.selects(key.name) == image, key.name
 
