@@ -15,6 +15,7 @@ from tidegate.core.rollout.counts import COUNTS
 from tidegate.core.rollout.lifecycle import abort, begin, obey
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.report import overdue, report
+from tidegate.core.rollout.telling import tell
 from tidegate.core.rollout.world import World
 
 _VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
@@ -77,7 +78,7 @@ def _plan(draft: Draft) -> Plan:
     return Plan(
         actions=tuple(draft.actions),
         status=draft.status if changed else None,
-        events=tuple(draft.events) if changed else (),
+        events=tuple(tell(draft)) if changed else (),
         again_at=draft.wake,
         may_wait=_may_wait(draft.before, draft.status) if changed else 0.0,
     )
@@ -130,7 +131,8 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
     )
     if status == world.status:
         return Plan()
-    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"),))
+    missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
+    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"), *missing))
 
 
 def _missing_services(draft: Draft) -> tuple[Problem, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Key, Write
 from tidegate.core.traffic import Observed
@@ -66,7 +67,8 @@ def bind_virtual_service(target: Target, obj: Mapping[str, Any] | None, ends: En
     key = target.key
     if obj is None:
         said = f"{key} not found: no traffic can be split before it exists; create it or correct the name"
-        return BoundVirtualService(key, "", problems=(Problem(f"{target.at}.name", said),))
+        missing = Problem(f"{target.at}.name", said, names.REASON_VIRTUAL_SERVICE_NOT_FOUND)
+        return BoundVirtualService(key, "", problems=(missing,))
     http: Sequence[Json] = (obj.get("spec") or {}).get("http") or ()
     routes: list[Route] = []
     problems: list[Problem] = []
