@@ -7,10 +7,10 @@ Every replica keeps its store warm; only the one that holds the lease works on k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,7 +21,7 @@ from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming,
 from tidegate.cluster.limits import TokenBucket
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
-from tidegate.core.plan import Key
+from tidegate.core.plan import Event, Key
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.queue import WorkQueue
@@ -38,9 +38,11 @@ class Watching(Protocol):
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None: ...
 
-    def reconciled(self, controller: str, result: Result, seconds: float) -> None: ...
+    def reconciled(self, controller: str, key: Key, result: Result, seconds: float) -> None: ...
 
     def waited(self, controller: str, seconds: float) -> None: ...
+
+    def recorded(self, about: Mapping[str, Any], event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,12 @@ class Engine:
             on_request=watching.request if watching else None,
             write_budget=self._may_write,
         )
-        self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
+        self.recorder = Recorder(
+            self.client,
+            instance=settings.identity,
+            busy=self._has_a_backlog,
+            on_record=watching.recorded if watching else None,
+        )
         self._writer = Writer(self.client, self.store)
         rollouts = Rollouts(self.store, self._writer, self.recorder, now)
         runs = Runs(self.store, self._writer, self.recorder, providers, now)
@@ -146,13 +153,11 @@ class Engine:
         """Keys that are ready, by controller."""
         return [(controller.name, controller.queue.depth) for controller in (self.rollouts, self.runs)]
 
-    def rollouts_by_phase(self) -> list[tuple[str, str, str]]:
-        """Namespace, name and phase of every Rollout."""
-        found = []
-        for key in self.store.keys("Rollout"):
-            status = (self.store.get(key) or {}).get("status") or {}
-            found.append((key.namespace, key.name, status.get("phase") or ""))
-        return found
+    def objects(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        """Every object of a kind, as it is when it is reached: the store may change on the way."""
+        for key in self.store.keys(kind):
+            if (obj := self.store.get(key)) is not None:
+                yield obj
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the store warm, and work while leading; until `stop`, then finish what has begun and let go."""
@@ -239,7 +244,7 @@ def _controller(
         queue,
         reconcile,
         workers=workers,
-        on_result=(lambda result, seconds: watching.reconciled(name, result, seconds)) if watching else None,
+        on_result=(lambda key, result, seconds: watching.reconciled(name, key, result, seconds)) if watching else None,
     )
 
 
