@@ -59,6 +59,9 @@ class Tally:
     def recorded(self, about: Mapping[str, Any], event: Event) -> None:
         """Of no interest: events are no work."""
 
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Of no interest."""
+
 
 def storm() -> Theatre:
     """The benchmark's strategy in the theatre's Rollout."""

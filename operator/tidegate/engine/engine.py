@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -43,6 +44,8 @@ class Watching(Protocol):
     def waited(self, controller: str, seconds: float) -> None: ...
 
     def recorded(self, about: Mapping[str, Any], event: Event) -> None: ...
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ class Engine:
         self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
         for kind in self._queues:
             self.store.on_change(kind, self._changed)
+        if watching is not None:
+            self.store.on_change("Rollout", partial(self._tell, watching))
         self.informers = [
             Informer(self.client, self.store, kind, namespace=_scope(kind, settings), label_selector=selector)
             for kind, selector in self._informed()
@@ -229,6 +234,11 @@ class Engine:
     def _wake(self, reader: Hashable) -> None:
         if isinstance(reader, Key) and reader != self._writer.author:
             self._queues[reader.kind].add(reader)
+
+    def _tell(self, watching: Watching, change: Change) -> None:
+        """Tell of changes as they happen. A standby hears of them too, but only one may count them."""
+        if change.old is not None and change.new is not None and not change.listed and self.leading:
+            watching.changed(change.old, change.new)
 
     def _changed(self, change: Change) -> None:
         if change.new is not None and change.key != self._writer.author:

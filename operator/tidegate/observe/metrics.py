@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from tidegate import __version__
 from tidegate.api import names
 from tidegate.core.plan import Event, Key
+from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
 from tidegate.observe.objects import rollout_families, run_families
 
@@ -73,6 +74,7 @@ class Metrics:
         )
         self._leading = Gauge("tidegate_leading", "1 on the replica that works", **make)
         Gauge("argo_rollouts_controller_info", "The version", ["version"], **make).labels(__version__).set(1)
+        self._durations = Durations(self.registry)
         self._reconciles: dict[Key, Tally] = {}
         self._errors: dict[Key, int] = {}
         self._events: dict[Key, dict[tuple[str, str], int]] = {}
@@ -110,6 +112,10 @@ class Metrics:
         if about.get("kind") == names.ROLLOUT:
             counts = self._events.setdefault(_key(names.ROLLOUT, about), {})
             counts[event.type, event.reason] = counts.get((event.type, event.reason), 0) + 1
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Take note of what the leader has seen become of a Rollout."""
+        self._durations.changed(before, after)
 
     content_type: Final = choose_encoder("")[1]
 

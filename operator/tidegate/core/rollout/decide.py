@@ -12,6 +12,7 @@ from tidegate.core.rollout import conditions, gates, revisions
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
+from tidegate.core.rollout.lasting import keep_time
 from tidegate.core.rollout.lifecycle import abort, begin, obey
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.report import overdue, report
@@ -75,6 +76,8 @@ def _decide(draft: Draft) -> None:
 
 def _plan(draft: Draft) -> Plan:
     changed = draft.status != draft.before
+    if changed:
+        keep_time(draft)
     return Plan(
         actions=tuple(draft.actions),
         status=draft.status if changed else None,
