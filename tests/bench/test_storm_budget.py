@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from benchmarks.objects import storm_rollout
 from tests.crash import stories
 from tests.crash.theatre import SETTLING, Theatre
+from tidegate.core.plan import Event, Key
 from tidegate.engine.controller import Result
 
 pytestmark = pytest.mark.looptime
@@ -49,11 +51,17 @@ class Tally:
         elif verb != "watch" and kind != "Event":
             self.writes[f"{verb} {kind}"] += 1
 
-    def reconciled(self, controller: str, result: Result, seconds: float) -> None:
+    def reconciled(self, controller: str, key: Key, result: Result, seconds: float) -> None:
         self.reconciles[controller] += 1
 
     def waited(self, controller: str, seconds: float) -> None:
         """Of no interest: time is virtual."""
+
+    def recorded(self, about: Mapping[str, Any], event: Event) -> None:
+        """Of no interest: events are no work."""
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Of no interest."""
 
 
 def storm() -> Theatre:

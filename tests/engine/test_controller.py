@@ -109,7 +109,7 @@ async def test_given_an_ending_when_reconciled_then_the_contract_holds(
 ) -> None:
     script = Script(a=list(steps))
     seen: list[Result] = []
-    async with running(script, "a", on_result=lambda result, _: seen.append(result)) as controller:
+    async with running(script, "a", on_result=lambda _key, result, _seconds: seen.append(result)) as controller:
         await asyncio.sleep(500)
         assert script.calls["a"] == calls
         assert seen == results

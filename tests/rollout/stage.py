@@ -21,7 +21,7 @@ from tests.rollout.ours import check_only_our_fields
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
 from tidegate.cluster.store import Store
-from tidegate.core.plan import Key, Plan, Write
+from tidegate.core.plan import Event, Key, Plan, Write
 from tidegate.core.rollout import needs
 from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.replicas import Bounds, carries
@@ -91,6 +91,7 @@ class Stage:
     pods: dict[str, list[Pod]] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
     statuses: list[Mapping[str, Any]] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
     decisions: int = 0
@@ -325,18 +326,22 @@ class Stage:
                     if crash_after is not None and len(self.writes) - begun >= crash_after:
                         return True
                     if action.event:
-                        self.events.append(action.event.reason)
+                        self._tell(action.event)
             elif plan.status is not None:
                 if not done_since_status and not self._stepped:
                     raise Broken("One status write a reconcile: two in a row with nothing done between")
                 self._write_status(plan.status)
                 done_since_status = False
-                self.events += [event.reason for event in plan.events]
+                self._tell(*plan.events)
                 if crash_after is not None and len(self.writes) - begun >= crash_after:
                     return True
             else:
                 return len(self.writes) > begun
         raise Broken(f"Restless: still {self.plan} after {_ROUNDS} decisions")
+
+    def _tell(self, *events: Event) -> None:
+        self.told += events
+        self.events += [event.reason for event in events]
 
     def _taken(self, write: Write) -> bool:
         if write.verb != "create" or write.key not in self.objects:

@@ -65,6 +65,7 @@ class Recorder:
     capacity: how many different events may wait to be sent.
     burst, rate: how many events one object may cause at once, and how many a second it regains.
     busy: whether there is work that matters more; events wait for it, up to ten seconds.
+    on_record: told the object and the event of every call of `record`.
     dropped: events lost to these limits. failed: events that the server would not take.
     """
 
@@ -78,6 +79,7 @@ class Recorder:
         burst: int = 50,
         rate: float = 0.1,
         busy: Callable[[], bool] = lambda: False,
+        on_record: Callable[[Mapping[str, Any], Event], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -90,6 +92,7 @@ class Recorder:
         self._burst = burst
         self._rate = rate
         self._busy = busy
+        self._on_record = on_record
         self._clock = clock
         self._wall = wall
         self._waiting: OrderedDict[_Subject, _Note] = OrderedDict()
@@ -102,6 +105,8 @@ class Recorder:
 
     def record(self, about: Mapping[str, Any], event: Event) -> None:
         """Note an event about an object (its `apiVersion`, `kind`, `metadata`). Never blocks or fails."""
+        if self._on_record is not None:
+            self._on_record(about, event)
         uid = about["metadata"]["uid"]
         subject = _Subject(uid, event.type, event.reason, _shortened(event.message))
         now = self._wall()

@@ -55,7 +55,7 @@ class Controller(Generic[K]):
     workers: keys worked on at once.
     time_limit: seconds after which a reconcile is given up as failed, or one lost answer would hold its
         worker and its key for ever.
-    on_result: told the result and the seconds of every reconcile.
+    on_result: told the key, the result and the seconds of every reconcile.
     on_error: told the key and the error of every failed one, conflicts and lost leadership aside.
     """
 
@@ -67,7 +67,7 @@ class Controller(Generic[K]):
         *,
         workers: int = 16,
         time_limit: float = 120.0,
-        on_result: Callable[[Result, float], None] | None = None,
+        on_result: Callable[[K, Result, float], None] | None = None,
         on_error: Callable[[K, Exception], None] | None = None,
     ) -> None:
         self.name = name
@@ -139,7 +139,7 @@ class Controller(Generic[K]):
         with bound_contextvars(controller=self.name, key=str(key)):
             result = await self._attempt(key)
             if self._on_result is not None:
-                self._tell(self._on_result, result, loop.time() - started)
+                self._tell(self._on_result, key, result, loop.time() - started)
 
     async def _attempt(self, key: K) -> Result:
         """Reconcile once, and put the key back by the contract."""

@@ -7,10 +7,11 @@ Every replica keeps its store warm; only the one that holds the lease works on k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import structlog
 
@@ -23,7 +24,7 @@ from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming,
 from tidegate.cluster.limits import TokenBucket
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
-from tidegate.core.plan import Key
+from tidegate.core.plan import Event, Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
@@ -44,9 +45,13 @@ class Watching(Protocol):
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None: ...
 
-    def reconciled(self, controller: str, result: Result, seconds: float) -> None: ...
+    def reconciled(self, controller: str, key: Key, result: Result, seconds: float) -> None: ...
 
     def waited(self, controller: str, seconds: float) -> None: ...
+
+    def recorded(self, about: Mapping[str, Any], event: Event) -> None: ...
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,12 @@ class Engine:
             on_request=watching.request if watching else None,
             write_budget=self._may_write,
         )
-        self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
+        self.recorder = Recorder(
+            self.client,
+            instance=settings.identity,
+            busy=self._has_a_backlog,
+            on_record=watching.recorded if watching else None,
+        )
         self._writer = Writer(self.client, self.store)
         self._on_demand = OnDemand(self.client, self.store, settings.namespace)
         signatures = Signatures(self.store, self._wake)
@@ -115,6 +125,8 @@ class Engine:
         self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
         for kind in self._queues:
             self.store.on_change(kind, self._changed)
+        if watching is not None:
+            self.store.on_change("Rollout", partial(self._tell, watching))
         self.informers = [
             Informer(self.client, self.store, kind, namespace=_scope(kind, settings), label_selector=selector)
             for kind, selector in self._informed()
@@ -165,13 +177,11 @@ class Engine:
         """Keys that are ready, by controller."""
         return [(controller.name, controller.queue.depth) for controller in (self.rollouts, self.runs)]
 
-    def rollouts_by_phase(self) -> list[tuple[str, str, str]]:
-        """Namespace, name and phase of every Rollout."""
-        found = []
-        for key in self.store.keys("Rollout"):
-            status = (self.store.get(key) or {}).get("status") or {}
-            found.append((key.namespace, key.name, status.get("phase") or ""))
-        return found
+    def objects(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        """Every object of a kind, as it is when it is reached: the store may change on the way."""
+        for key in self.store.keys(kind):
+            if (obj := self.store.get(key)) is not None:
+                yield obj
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the store warm, and work while leading; until `stop`, then finish what has begun and let go."""
@@ -258,6 +268,11 @@ class Engine:
         if isinstance(reader, Key) and reader != self._writer.author:
             self._queues[reader.kind].add(reader)
 
+    def _tell(self, watching: Watching, change: Change) -> None:
+        """Tell of changes as they happen. A standby hears of them too, but only one may count them."""
+        if change.old is not None and change.new is not None and not change.listed and self.leading:
+            watching.changed(change.old, change.new)
+
     def _changed(self, change: Change) -> None:
         if change.new is not None and change.key != self._writer.author:
             self._queues[change.key.kind].add(change.key, low=change.listed)
@@ -272,7 +287,7 @@ def _controller(
         queue,
         reconcile,
         workers=workers,
-        on_result=(lambda result, seconds: watching.reconciled(name, result, seconds)) if watching else None,
+        on_result=(lambda key, result, seconds: watching.reconciled(name, key, result, seconds)) if watching else None,
     )
 
 

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
 from tidegate import __version__
+from tidegate.api import names
+from tidegate.core.plan import Event, Key
+from tidegate.observe.durations import Durations
+from tidegate.observe.exposition import Family, Tally, pieces
+from tidegate.observe.objects import rollout_families, run_families
+
+_NAMED: Final = ("namespace", "name")
+_EVENTS: Final = Family("rollout_events_total", "counter", "Events about Rollouts", (*_NAMED, "type", "reason"))
+_RECONCILE: Final = {
+    "Rollout": Family("rollout_reconcile", "histogram", "Seconds of one reconcile of a Rollout", _NAMED),
+    "AnalysisRun": Family("analysis_run_reconcile", "histogram", "Seconds of one reconcile of an AnalysisRun", _NAMED),
+}
+_ERRORS: Final = {
+    "Rollout": Family("rollout_reconcile_error", "counter", "Reconciles of a Rollout that failed", _NAMED),
+    "AnalysisRun": Family("analysis_run_reconcile_error", "counter", "Reconciles of a run that failed", _NAMED),
+}
+_BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
+_QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns"}
+"""What Argo Rollouts calls the queues."""
+_AGAIN: Final = frozenset({"error", "conflict", "not_leading"})
+_FAILED: Final = frozenset({"error", "terminal"})
 
 
 class Engine(Protocol):
@@ -17,68 +38,122 @@ class Engine(Protocol):
     @property
     def leading(self) -> bool: ...
 
-    def rollouts_by_phase(self) -> Iterable[tuple[str, str, str]]: ...
+    def objects(self, kind: str) -> Iterable[Mapping[str, Any]]: ...
 
     def queue_depths(self) -> Iterable[tuple[str, int]]: ...
 
 
 class Metrics:
-    """The operator's metrics, in a registry of its own. Names are Argo Rollouts' where it has the same metric."""
+    """The operator's metrics, in a registry of its own. Names are Argo Rollouts' where it has the same metric.
+
+    What belongs to one object is kept in a few numbers each, and for no longer than the object is there.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         make: dict[str, Any] = {"registry": self.registry}
         self._requests = Counter(
             "controller_clientset_k8s_request",
-            "Requests to the API server; status 0 means no answer",
-            ["verb", "kind", "status"],
+            "Requests to the API server; status_code 0 means no answer",
+            ["verb", "kind", "status_code"],
             **make,
         )
-        self._reconciles = Histogram(
-            "rollout_reconcile",
-            "Seconds of one reconcile",
-            ["controller", "result"],
-            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+        self._results = Counter("tidegate_reconciles", "Reconciles by how they ended", ["controller", "result"], **make)
+        queue: dict[str, Any] = {
+            "labelnames": ["name"],
+            "buckets": (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
             **make,
-        )
-        self._waits = Histogram(
-            "workqueue_queue_duration_seconds",
-            "Seconds that a key waited for a worker",
-            ["controller"],
-            buckets=(0.001, 0.01, 0.1, 1, 10),
-            **make,
-        )
-        self._depth = Gauge("workqueue_depth", "Keys that are ready to be worked on", ["controller"], **make)
+        }
+        self._waits = Histogram("workqueue_queue_duration_seconds", "Seconds that a key waited for a worker", **queue)
+        self._work = Histogram("workqueue_work_duration_seconds", "Seconds that a key was worked on", **queue)
+        self._adds = Counter("workqueue_adds", "Keys that workers took from the queue", ["name"], **make)
+        self._retries = Counter("workqueue_retries", "Keys that were put back to be tried again", ["name"], **make)
+        self._depth = Gauge("workqueue_depth", "Keys that are ready to be worked on", ["name"], **make)
         self._queries = Counter(
             "tidegate_provider_queries", "Questions to sources of measurements", ["provider", "outcome"], **make
         )
         self._leading = Gauge("tidegate_leading", "1 on the replica that works", **make)
-        self._phase = Gauge("rollout_info", "One for each Rollout", ["namespace", "name", "phase"], **make)
         Gauge("argo_rollouts_controller_info", "The version", ["version"], **make).labels(__version__).set(1)
+        self._durations = Durations(self.registry)
+        self._reconciles: dict[Key, Tally] = {}
+        self._errors: dict[Key, int] = {}
+        self._events: dict[Key, dict[tuple[str, str], int]] = {}
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None:
         """Count a request to the API server."""
         self._requests.labels(verb, kind, status).inc()
 
-    def reconciled(self, controller: str, result: str, seconds: float) -> None:
+    def reconciled(self, controller: str, key: Key, result: str, seconds: float) -> None:
         """Count a reconcile."""
-        self._reconciles.labels(controller, result).observe(seconds)
+        queue = _QUEUES.get(controller, controller)
+        self._results.labels(controller, result).inc()
+        self._work.labels(queue).observe(seconds)
+        if result in _AGAIN:
+            self._retries.labels(queue).inc()
+        tally = self._reconciles.get(key)
+        if tally is None:
+            tally = self._reconciles[key] = Tally(_BOUNDS)
+        tally.observe(seconds)
+        if result in _FAILED:
+            self._errors[key] = self._errors.get(key, 0) + 1
 
     def waited(self, controller: str, seconds: float) -> None:
         """Note how long a key has waited."""
-        self._waits.labels(controller).observe(seconds)
+        queue = _QUEUES.get(controller, controller)
+        self._adds.labels(queue).inc()
+        self._waits.labels(queue).observe(seconds)
 
     def queried(self, provider: str, outcome: str, seconds: float) -> None:
         """Count a question to a source of measurements."""
         self._queries.labels(provider, outcome).inc()
 
-    def page(self, engine: Engine) -> tuple[bytes, str]:
-        """The text of /metrics and its content type."""
+    def recorded(self, about: Mapping[str, Any], event: Event) -> None:
+        """Count an event about an object."""
+        if about.get("kind") == names.ROLLOUT:
+            counts = self._events.setdefault(_key(names.ROLLOUT, about), {})
+            counts[event.type, event.reason] = counts.get((event.type, event.reason), 0) + 1
+
+    def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Take note of what the leader has seen become of a Rollout."""
+        self._durations.changed(before, after)
+
+    content_type: Final = choose_encoder("")[1]
+
+    def page(self, engine: Engine) -> Iterator[bytes]:
+        """The text of /metrics, piece by piece. Each piece is of the moment at which it is asked for."""
         self._leading.set(engine.leading)
         for controller, depth in engine.queue_depths():
-            self._depth.labels(controller).set(depth)
-        self._phase.clear()
-        for namespace, name, phase in engine.rollouts_by_phase():
-            self._phase.labels(namespace, name, phase).set(1)
-        encode, content_type = choose_encoder("")
-        return encode(self.registry), content_type
+            self._depth.labels(_QUEUES.get(controller, controller)).set(depth)
+        self._forget_gone(engine)
+        yield choose_encoder("")[0](self.registry)
+        for piece in pieces(self._families(engine)):
+            yield piece.encode()
+
+    def _families(self, engine: Engine) -> Iterator[tuple[Family, Iterable[str]]]:
+        yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
+        yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
+        for kind, family in _RECONCILE.items():
+            yield (
+                family,
+                (family.histogram(key[1:], t) for key, t in list(self._reconciles.items()) if key.kind == kind),
+            )
+        for kind, family in _ERRORS.items():
+            yield family, (family.line(key[1:], n) for key, n in list(self._errors.items()) if key.kind == kind)
+        yield (
+            _EVENTS,
+            (
+                _EVENTS.line((*key[1:], *said), count)
+                for key, counts in list(self._events.items())
+                for said, count in counts.items()
+            ),
+        )
+
+    def _forget_gone(self, engine: Engine) -> None:
+        there = {_key(kind, obj) for kind in _RECONCILE for obj in engine.objects(kind)}
+        for kept in (self._reconciles, self._errors, self._events):
+            for key in kept.keys() - there:
+                del kept[key]
+
+
+def _key(kind: str, obj: Mapping[str, Any]) -> Key:
+    return Key(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])

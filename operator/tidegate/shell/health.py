@@ -46,9 +46,13 @@ def make_app(engine: Engine, metrics: Metrics, pulse: Pulse) -> web.Application:
         text = "\n".join([role if engine.synced else "waiting for the first lists", *troubles])
         return web.Response(status=200 if engine.synced else 503, text=text + "\n")
 
-    async def show_metrics(request: web.Request) -> web.Response:
-        body, content_type = metrics.page(engine)
-        return web.Response(body=body, headers={"Content-Type": content_type})
+    async def show_metrics(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": metrics.content_type})
+        await answer.prepare(request)
+        for piece in metrics.page(engine):
+            await answer.write(piece)
+            await asyncio.sleep(0)  # Work goes first: a thousand Rollouts make a long page.
+        return answer
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)

@@ -26,7 +26,10 @@ class CreateReplicaSet:
 
     @property
     def event(self) -> Event:
-        return Event("NewReplicaSetCreated", f"Created ReplicaSet {self.body['metadata']['name']}")
+        metadata = self.body["metadata"]
+        revision = (metadata.get("annotations") or {}).get(names.REVISION, "")
+        told = f"Created ReplicaSet {metadata['name']} (revision {revision})"
+        return Event(names.REASON_NEW_REPLICA_SET, told)
 
     def write(self) -> Write:
         return Write("create", Key("ReplicaSet", self.namespace, self.body["metadata"]["name"]), self.body)
@@ -46,7 +49,7 @@ class Scale:
     def event(self) -> Event:
         direction = "up" if self.replicas > self.replica_set.replicas else "down"
         return Event(
-            "ScalingReplicaSet",
+            names.REASON_SCALING_REPLICA_SET,
             f"Scaled {direction} ReplicaSet {self.replica_set.name} "
             f"(revision {self.replica_set.revision}) from {self.replica_set.replicas} to {self.replicas}",
         )
@@ -233,7 +236,7 @@ class PointService:
     @property
     def event(self) -> Event:
         return Event(
-            "SwitchService",
+            names.REASON_SWITCH_SERVICE,
             f"Switched selector for service '{self.service.name}' from '{self.service.hash}' to '{self.hash}'",
         )
 
@@ -268,7 +271,7 @@ class PointSubsets:
 
     @property
     def event(self) -> Event:
-        return Event("UpdatedDestinationRule", f"Updated the subsets of {self.request.key}")
+        return Event(names.REASON_UPDATED_DESTINATION_RULE, f"Updated the subsets of {self.request.key}")
 
     def write(self) -> Write:
         return self.request
@@ -280,11 +283,13 @@ class CreateRun:
 
     namespace: str
     body: Mapping[str, Any]
-    kind_of_run: str
 
     @property
     def event(self) -> Event:
-        return Event("AnalysisRunRunning", f"{self.kind_of_run} analysis {self.body['metadata']['name']} started")
+        metadata = self.body["metadata"]
+        status = "Status New: 'Running' Previous: 'NoPreviousStatus'"
+        told = f"{metadata['labels'][names.RUN_TYPE]} Analysis Run '{metadata['name']}' {status}"
+        return Event(f"AnalysisRun{names.RUN_RUNNING}", told)
 
     def write(self) -> Write:
         return Write("create", Key("AnalysisRun", self.namespace, self.body["metadata"]["name"]), self.body)

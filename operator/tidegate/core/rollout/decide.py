@@ -13,9 +13,11 @@ from tidegate.core.rollout.actions import PointSubsets
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
+from tidegate.core.rollout.lasting import keep_time
 from tidegate.core.rollout.lifecycle import abort, begin, obey
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.report import overdue, report
+from tidegate.core.rollout.telling import tell
 from tidegate.core.rollout.world import World
 
 _VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
@@ -86,10 +88,12 @@ def _decide(draft: Draft) -> None:
 
 def _plan(draft: Draft) -> Plan:
     changed = draft.status != draft.before
+    if changed:
+        keep_time(draft)
     return Plan(
         actions=tuple(draft.actions),
         status=draft.status if changed else None,
-        events=tuple(draft.events) if changed else (),
+        events=tuple(tell(draft)) if changed else (),
         again_at=draft.wake,
         may_wait=_may_wait(draft.before, draft.status) if changed else 0.0,
     )
@@ -142,7 +146,8 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
     )
     if status == world.status:
         return Plan()
-    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"),))
+    missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
+    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"), *missing))
 
 
 def _missing_services(draft: Draft) -> tuple[Problem, ...]:

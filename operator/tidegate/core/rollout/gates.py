@@ -50,11 +50,6 @@ class Gate:
     suffix: str = ""
     step: int | None = None
 
-    @property
-    def words(self) -> str:
-        """What messages call an analysis here."""
-        return _WORDS[self.slot]
-
 
 BACKGROUND: Final = Gate("Background", *_SLOTS[1], analyses.BACKGROUND)
 PRE_PROMOTION: Final = Gate(
@@ -199,7 +194,7 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
         annotations={**(given.annotations or {}), names.REVISION: str(release.revision)},
         spec=composed(draft, gate, analysis),
     )
-    draft.do(CreateRun(world.namespace, body, gate.words))
+    draft.do(CreateRun(world.namespace, body))
 
 
 def _pending(draft: Draft, base: str) -> dict[str, str]:

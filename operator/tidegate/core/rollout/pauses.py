@@ -30,13 +30,10 @@ def hold(draft: Draft, reason: str) -> None:
     entry = {"reason": reason, "startTime": format_micro(draft.world.now)}
     draft.status["pauseConditions"] = [*(draft.status.get("pauseConditions") or ()), entry]
     draft.status["controllerPause"] = True
-    draft.say("RolloutPaused", f"Rollout is paused ({reason})")
 
 
 def release(draft: Draft) -> None:
     """Lift every pause of the controller's."""
-    if draft.status.get("pauseConditions"):
-        draft.say("RolloutResumed", "Rollout is resumed")
     draft.status.pop("pauseConditions", None)
     draft.status.pop("controllerPause", None)
 

@@ -140,7 +140,8 @@ def bind_destination_rule(target: RuleTarget, obj: Mapping[str, Any] | None, rol
     """Find the two subsets in the object as it was read; None where it does not exist."""
     if obj is None:
         said = f"{target.key} not found: the subsets have nobody to define them; create it or correct the name"
-        return BoundDestinationRule(target, rollout, problems=(Problem(f"{target.at}.name", said),))
+        missing = Problem(f"{target.at}.name", said, names.REASON_DESTINATION_RULE_NOT_FOUND)
+        return BoundDestinationRule(target, rollout, problems=(missing,))
     spec, metadata = obj.get("spec") or {}, obj["metadata"]
     subsets: Sequence[Json] = spec.get("subsets") or ()
     canary, stable = _find(subsets, target.canary), _find(subsets, target.stable)

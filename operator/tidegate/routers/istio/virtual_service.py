@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Write
 from tidegate.core.traffic import ManagedRoute, Observed
@@ -80,7 +81,8 @@ def bind_virtual_service(target: Target, obj: Mapping[str, Any] | None, ends: En
     key = target.key
     if obj is None:
         said = f"{key} not found: no traffic can be split before it exists; create it or correct the name"
-        return BoundVirtualService(target, "", problems=(Problem(f"{target.at}.name", said),))
+        missing = Problem(f"{target.at}.name", said, names.REASON_VIRTUAL_SERVICE_NOT_FOUND)
+        return BoundVirtualService(target, "", problems=(missing,))
     spec = obj.get("spec") or {}
     http: Sequence[Json] = spec.get("http") or ()
     present = managed.find(target.managed, http, ends, namespace=key.namespace)
