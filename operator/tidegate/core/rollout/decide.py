@@ -51,6 +51,8 @@ def _decide(draft: Draft) -> None:
         # Another object has the name that our next ReplicaSet would have: the hash is salted with this count.
         draft.status["collisionCount"] = int(draft.status.get("collisionCount") or 0) + 1
         report(draft)
+        # What stands in the status is still of the template before: it must not be taken for this one's.
+        draft.status["observedGeneration"] = draft.before.get("observedGeneration", "0")
         return
     begin(draft)
     obey(draft)

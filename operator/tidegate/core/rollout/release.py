@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutSpec
-from tidegate.core.hashing import MalformedError, templates_equal
 from tidegate.core.plan import Action, Event, Key
+from tidegate.core.rollout.adoption import find_new
 from tidegate.core.rollout.world import ReplicaSet, World
 
 
@@ -35,10 +35,7 @@ class Release:
     def assess(cls, world: World, spec: RolloutSpec) -> Release:
         """Find the new and the stable ReplicaSet among those that the Rollout owns."""
         alive = [rs for rs in world.replica_sets if not rs.deleting]
-        new = next((rs for rs in alive if rs.hash == world.template_hash), None)
-        if new is None and alive:
-            template = spec.template
-            new = next((rs for rs in alive if rs.hash and _same(template, rs.template)), None)
+        new = find_new(world, spec.template, alive)
         stable_hash = world.status.get("stableRS") or ""
         stable = next((rs for rs in alive if stable_hash and rs.hash == stable_hash), None)
         others = sorted(
@@ -95,14 +92,6 @@ class Release:
     def stable_available(self) -> int:
         """Available pods of the stable revision."""
         return self.stable.available if self.stable else 0
-
-
-def _same(template: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two pod templates mean the same; one that can't be read is like no other."""
-    try:
-        return templates_equal(template, other)
-    except MalformedError:
-        return False
 
 
 class Draft:
