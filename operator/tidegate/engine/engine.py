@@ -19,9 +19,11 @@ from tidegate.cluster.events import Recorder
 from tidegate.cluster.informer import Informer
 from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming, boot_clock
 from tidegate.cluster.limits import TokenBucket
+from tidegate.cluster.neighbour import Neighbour, State
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Key
+from tidegate.engine.aside import Reconcile, StandingAside
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.queue import WorkQueue
@@ -48,6 +50,8 @@ class EngineSettings:
     """How one process of the operator runs.
 
     namespace: the one to work in; empty for all. lease: where leaders are elected; None works without election.
+    argo_lease: the name of the lease of Argo Rollouts' controller: nothing is done while that is renewed; empty for not
+    looking. argo_namespace: where it lies; empty for anywhere.
     rate, burst: API requests a second, and at once.
     """
 
@@ -55,6 +59,8 @@ class EngineSettings:
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
+    argo_lease: str = ""
+    argo_namespace: str = ""
     rollout_workers: int = 16
     run_workers: int = 64
     rate: float = 1000.0
@@ -82,18 +88,25 @@ class Engine:
         """
         self.settings = settings
         self.store = Store(RULES, on_wake=self._wake)
-        self.client = Client(
-            transport,
-            limiter=TokenBucket(rate=settings.rate, burst=settings.burst),
-            on_request=watching.request if watching else None,
-            write_budget=self._may_write,
-        )
+        limiter = TokenBucket(rate=settings.rate, burst=settings.burst)
+        on_request = watching.request if watching else None
+        self.client = Client(transport, limiter=limiter, on_request=on_request, write_budget=self._may_write)
         self.recorder = Recorder(self.client, instance=settings.identity, busy=self._has_a_backlog)
         self._writer = Writer(self.client, self.store)
         rollouts = Rollouts(self.store, self._writer, self.recorder, now)
         runs = Runs(self.store, self._writer, self.recorder, providers, now)
-        self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
-        self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
+        reconcile_rollout: Reconcile = rollouts.reconcile
+        reconcile_run: Reconcile = runs.reconcile
+        self.neighbour: Neighbour | None = None
+        self.aside: StandingAside | None = None
+        if settings.argo_lease:
+            self.neighbour = Neighbour(self.client, on_change=self._neighbour_changed, clock=clock, wall=now)
+            teller = Client(transport, limiter=limiter, on_request=on_request, write_budget=self._leads_for)
+            self.aside = StandingAside(self.neighbour, teller, self.store, now)
+            reconcile_rollout = self.aside.before(rollouts.reconcile, tell=True)
+            reconcile_run = self.aside.before(runs.reconcile, tell=False)
+        self.rollouts = _controller("rollout", reconcile_rollout, settings.rollout_workers, watching)
+        self.runs = _controller("analysisrun", reconcile_run, settings.run_workers, watching)
         self._providers = providers
         self._on_overrun = on_overrun
         self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
@@ -103,6 +116,7 @@ class Engine:
             Informer(self.client, self.store, kind, namespace=_scope(kind, settings), label_selector=selector)
             for kind, selector in self._informed()
         ]
+        self._lease_informers = self._watch_leases()
         for kind in WATCHED_BY_SHELL:
             self.store.expect(kind, _scope(kind, settings))
         self.elector = self._make_elector(clock)
@@ -114,6 +128,17 @@ class Engine:
     def _informed(self) -> Sequence[tuple[str, str]]:
         by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
         return (*by_shell, *WATCHED_BY_INFORMERS.items())
+
+    def _watch_leases(self) -> list[Informer]:
+        """What feeds the neighbour: the leases of its name, and no others."""
+        if self.neighbour is None:
+            return []
+        see = self.neighbour.see
+        self.store.on_change("Lease", lambda change: see(change.key, change.new))
+        only = f"metadata.name={self.settings.argo_lease}"
+        watch = Informer(self.client, self.store, "Lease", namespace=self.settings.argo_namespace, field_selector=only)
+        self.informers.append(watch)
+        return [watch]
 
     async def refresh(self, kind: str) -> None:
         """List a kind that the shell watches, and forget what is no longer there."""
@@ -135,12 +160,18 @@ class Engine:
     @property
     def synced(self) -> bool:
         """Whether every kind has been listed, so that nothing is missing merely because it was not read yet."""
-        return self.store.synced(*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS)
+        leases = ["Lease"] if self.neighbour else []
+        return self.store.synced(*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS, *leases)
 
     @property
     def leading(self) -> bool:
         """Whether this replica is the one that works."""
         return self.elector is None or self.elector.leading
+
+    @property
+    def standing_aside(self) -> str:
+        """Why this replica does nothing although it could, for people; empty when it does what it can."""
+        return self.aside.why if self.aside else ""
 
     def queue_depths(self) -> list[tuple[str, int]]:
         """Keys that are ready, by controller."""
@@ -167,6 +198,8 @@ class Engine:
                 group.create_task(informer.run(), name=f"watch {informer.kind}") for informer in self.informers
             ]
             background.append(group.create_task(self.recorder.run(), name="events"))
+            if self.neighbour is not None:
+                background.append(group.create_task(self.neighbour.run(self._leases_listed()), name="neighbour"))
             if self.elector is None:
                 await self._start_work()
                 await stop.wait()
@@ -190,11 +223,21 @@ class Engine:
             await informer.synced.wait()
         if self.settings.shell_watches:
             await self._listed.wait()
+        self._look_at_everything()
+        await self.rollouts.start()
+        await self.runs.start()
+
+    def _look_at_everything(self) -> None:
         for kind, queue in self._queues.items():
             for key in self.store.keys(kind):
                 queue.add(key, low=True)
-        await self.rollouts.start()
-        await self.runs.start()
+
+    def _neighbour_changed(self, state: State) -> None:
+        self._look_at_everything()
+
+    async def _leases_listed(self) -> None:
+        for informer in self._lease_informers:
+            await informer.synced.wait()
 
     async def _stop_work(self) -> None:
         if self._working is not None:
@@ -219,6 +262,10 @@ class Engine:
         return any(queue.depth for queue in self._queues.values())
 
     def _may_write(self) -> float:
+        """What is under way when the neighbour comes back is stopped at its next write."""
+        return 0.0 if self.aside and self.aside.active else self._leads_for()
+
+    def _leads_for(self) -> float:
         return float("inf") if self.elector is None else self.elector.remaining()
 
     def _wake(self, reader: Hashable) -> None:

@@ -17,6 +17,9 @@ class Engine(Protocol):
     @property
     def leading(self) -> bool: ...
 
+    @property
+    def standing_aside(self) -> str: ...
+
     def rollouts_by_phase(self) -> Iterable[tuple[str, str, str]]: ...
 
     def queue_depths(self) -> Iterable[tuple[str, int]]: ...
@@ -53,6 +56,9 @@ class Metrics:
             "tidegate_provider_queries", "Questions to sources of measurements", ["provider", "outcome"], **make
         )
         self._leading = Gauge("tidegate_leading", "1 on the replica that works", **make)
+        self._aside = Gauge(
+            "tidegate_standing_aside", "1 while Argo Rollouts' own controller is, or may be, at work", **make
+        )
         self._phase = Gauge("rollout_info", "One for each Rollout", ["namespace", "name", "phase"], **make)
         Gauge("argo_rollouts_controller_info", "The version", ["version"], **make).labels(__version__).set(1)
 
@@ -75,6 +81,7 @@ class Metrics:
     def page(self, engine: Engine) -> tuple[bytes, str]:
         """The text of /metrics and its content type."""
         self._leading.set(engine.leading)
+        self._aside.set(bool(engine.standing_aside))
         for controller, depth in engine.queue_depths():
             self._depth.labels(controller).set(depth)
         self._phase.clear()

@@ -77,7 +77,13 @@ def _end_at_once(error: Exception) -> None:
 def engine_settings(settings: Settings) -> EngineSettings:
     """The engine's part of the settings."""
     lease = Key("Lease", settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
-    return EngineSettings(namespace=settings.namespace, identity=settings.identity, lease=lease)
+    return EngineSettings(
+        namespace=settings.namespace,
+        identity=settings.identity,
+        lease=lease,
+        argo_lease=settings.argo_lease_name if settings.heed_argo else "",
+        argo_namespace=settings.argo_lease_namespace,
+    )
 
 
 async def _watch(engine: Engine, transport: HttpTransport, settings: Settings, stop: asyncio.Event) -> None:

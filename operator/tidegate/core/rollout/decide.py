@@ -117,7 +117,7 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
     message = "; ".join(map(str, problems))
     status = dict(world.status)
     held = conditions.put(
-        status.get("conditions") or (),
+        conditions.acting(status),
         names.CONDITION_INVALID_SPEC,
         True,
         names.REASON_INVALID_SPEC,
