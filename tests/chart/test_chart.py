@@ -106,7 +106,7 @@ def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bo
     granted = rights(one(objects, "ClusterRole", name)) | rights(one(objects, "Role"))
 
     watched = {*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS, *WATCHED_ON_DEMAND}
-    needed = {(resource_of(kind).group, resource_of(kind).plural) for kind in watched}
+    needed = {(resource_of(kind).group, resource_of(kind).plural) for kind in (*watched, "Lease")}
     known = {(resource.group, resource.plural) for resource in RESOURCES.values()}
 
     assert {(group, kind) for group, kind, verb in granted if verb == "watch"} == needed
@@ -119,7 +119,9 @@ def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab
     objects = render(lab, "namespaced=true", "rbac.aggregate=false")
 
     assert rights(one(objects, "ClusterRole")) == {
-        ("argoproj.io", "clusteranalysistemplates", verb) for verb in ("get", "list", "watch")
+        (group, kind, verb)
+        for group, kind in (("argoproj.io", "clusteranalysistemplates"), ("coordination.k8s.io", "leases"))
+        for verb in ("get", "list", "watch")
     }
 
 
@@ -142,6 +144,24 @@ def test_secrets_may_only_be_got_and_only_those_that_are_named(
 
         assert [rule.get("resourceNames") for rule in rules] == names
         assert all(rule["verbs"] == ["get"] for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("values", "lease", "heeds"),
+    [
+        ((), "argo-rollouts-controller-lock", True),
+        (("argoRollouts.leaseName=blue",), "blue", True),
+        (("argoRollouts.heed=false",), "", False),
+    ],
+)
+def test_only_the_lease_that_is_heeded_may_be_read(lab: Lab, values: tuple[str, ...], lease: str, heeds: bool) -> None:
+    objects = render(lab, *values)
+    settings = read_settings(arguments(objects))
+    rules = [rule for rule in one(objects, "ClusterRole", "tidegate")["rules"] if rule["resources"] == ["leases"]]
+
+    assert [rule["resourceNames"] for rule in rules] == ([[lease]] if lease else [])
+    assert settings.heed_argo is heeds
+    assert settings.argo_lease_name == (lease or "argo-rollouts-controller-lock")
 
 
 def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> None:

@@ -87,7 +87,7 @@ class Theatre:
         identity: str = "operator-0",
         lease: Key | None = None,
         watching: Watching | None = None,
-        instance_id: str = "",
+        **settings: Any,
     ) -> FakeTransport:
         """Run one process of the operator until the story is where it should be, or until it is killed."""
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
@@ -98,11 +98,12 @@ class Theatre:
         engine = Engine(
             transport,
             Providers({"prometheus": self.provider}),
-            EngineSettings(identity=identity, lease=lease, shell_watches=False, instance_id=instance_id),
+            EngineSettings(identity=identity, lease=lease, shell_watches=False, **settings),
             watching=watching,
             now=loop_clock,
             clock=asyncio.get_running_loop().time,
         )
+        self.engine = engine
         tasks = [
             asyncio.create_task(engine.run(asyncio.Event())),
             asyncio.create_task(transport.killed.wait()),
@@ -120,6 +121,11 @@ class Theatre:
                 await asyncio.gather(*tasks, return_exceptions=True)
             await self._end_of_process()
         return transport
+
+    def spare(self, task: asyncio.Task[None] | None) -> None:
+        """A task that is not the operator's, and does not end with it."""
+        assert task is not None
+        self._alive.add(task)
 
     async def _end_of_process(self) -> None:
         """A killed process has no tasks: those that the engine made go with it."""

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.hashing.oracle import Oracle
-from tidegate.core.hashing import HASH_LABEL, pod_template_hash, step_hash, templates_equal
+from tidegate.core.hashing import HASH_LABEL, earlier_step_hash, pod_template_hash, step_hash, templates_equal
 
 GOLDEN = yaml.safe_load(Path(__file__).with_name("golden.yaml").read_text())
 templates = pytest.mark.parametrize("case", GOLDEN["templates"], ids=lambda case: case["name"])
@@ -60,3 +60,49 @@ def test_the_order_in_which_fields_are_written_does_not_matter() -> None:
     one = {"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"hostPID": True, "hostIPC": True}}
     other = {"spec": {"hostIPC": True, "hostPID": True}, "metadata": {"labels": {"b": "2", "a": "1"}}}
     assert pod_template_hash(one) == pod_template_hash(other)
+
+
+@pytest.mark.parametrize(
+    ("steps", "hash_"),
+    [
+        ([{"analysis": {}}], "d9b54c4c5"),
+        ([{"setWeight": 25}, {"pause": {"duration": "10s"}}], "7947df4cdd"),
+        (
+            [{"setWeight": 25}, {"pause": {}}, {"analysis": {"templates": [{"templateName": "ok"}]}}],
+            "69697b4c84",
+        ),
+        (
+            [
+                {
+                    "analysis": {
+                        "templates": [
+                            {"templateName": "ok", "clusterScope": False},
+                            {"templateName": "all", "clusterScope": True},
+                        ],
+                        "analysisRunMetadata": {"labels": {"team": "shop"}},
+                    }
+                }
+            ],
+            "ffcdb5bd7",
+        ),
+        (
+            [
+                {
+                    "experiment": {
+                        "templates": [{"name": "a", "specRef": "stable"}],
+                        "analyses": [{"name": "b", "templateName": "ok", "clusterScope": False}],
+                    }
+                }
+            ],
+            "5946dd7bff",
+        ),
+    ],
+)
+def test_steps_hash_as_argo_rollouts_1_8_has_hashed_them(steps: list[dict[str, Any]], hash_: str) -> None:
+    assert earlier_step_hash(steps) == hash_, "from ComputeStepHash of Argo Rollouts 1.8.3"
+
+
+@steps
+def test_given_no_analysis_when_hashed_as_1_8_does_then_nothing_differs(case: dict[str, Any]) -> None:
+    if "analysis" not in str(case["steps"]):
+        assert earlier_step_hash(case["steps"]) == case["hash"]

@@ -33,6 +33,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{/* The lease of Argo Rollouts' own controller. */}}
+{{- define "tidegate.argoLease" -}}
+{{- $suffix := ternary (printf "-%s" .Values.instanceId) "" (not (empty .Values.instanceId)) -}}
+{{- .Values.argoRollouts.leaseName | default (printf "argo-rollouts-controller-lock%s" $suffix) -}}
+{{- end }}
+
 {{- define "tidegate.subject" -}}
 - kind: ServiceAccount
   name: {{ include "tidegate.serviceAccountName" . }}

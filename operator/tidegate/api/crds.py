@@ -207,10 +207,12 @@ def _structural_object(node: Mapping[str, Any], definitions: Mapping[str, Any]) 
     kept: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
     if node.get("required") and node["title"] not in _LEFT_TO_STATUS:
         kept["required"] = sorted(node["required"])
-    kept["properties"] = {
+    properties = {
         name: _structural({**inner, "description": docs[name]}, definitions)
         for name, inner in sorted(node["properties"].items())
     }
+    if properties:  # The API server drops an empty one, and then takes the next apply by another manager for a conflict.
+        kept["properties"] = properties
     return kept
 
 

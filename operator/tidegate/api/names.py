@@ -78,6 +78,8 @@ DEGRADED: Final = "Degraded"
 
 # Conditions of a Rollout
 ConditionType = Literal["InvalidSpec", "Available", "Progressing", "ReplicaFailure", "Paused", "Completed", "Healthy"]
+CONDITION_STANDING_ASIDE: Final = "StandingAside"
+"""Ours alone: Argo Rollouts' own controller is at work, so Tidegate does nothing for this Rollout."""
 CONDITION_INVALID_SPEC: Final = "InvalidSpec"
 CONDITION_AVAILABLE: Final = "Available"
 CONDITION_PROGRESSING: Final = "Progressing"
@@ -107,6 +109,7 @@ REASON_TIMED_OUT: Final = "ProgressDeadlineExceeded"
 REASON_ANALYSIS_RUN_FAILED: Final = "AnalysisRunFailed"
 REASON_EXPERIMENT_FAILED: Final = "ExperimentFailed"
 REASON_RECONCILIATION_ERROR: Final = "ReconciliationError"
+REASON_ARGO_AT_WORK: Final = "ArgoRolloutsAtWork"
 REASON_SERVICE_REFERENCE: Final = "ServiceReferenceError"
 
 # Reasons of events alone

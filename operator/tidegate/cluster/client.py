@@ -135,14 +135,18 @@ class Client:
         return _parsed(answer, "get", str(key))
 
     async def pages(
-        self, kind: str, namespace: str = "", label_selector: str = "", *, metadata_only: bool = False
+        self,
+        kind: str,
+        namespace: str = "",
+        label_selector: str = "",
+        *,
+        field_selector: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[Page]:
         """List in pages of 500, all of one moment. Raises Expired if that has passed before the last page."""
         resource = resource_of(kind)
         target = f"{resource.plural} in {namespace}" if namespace else resource.plural
-        query = {"limit": str(PAGE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query = {"limit": str(PAGE), **_selectors(label_selector, field_selector)}
         accept = _METADATA_LIST if metadata_only else None
         while True:
             path = resource.collection(namespace)
@@ -173,7 +177,13 @@ class Client:
         return items, version
 
     def watch(
-        self, kind: str, namespace: str = "", label_selector: str = "", *, resource_version: str
+        self,
+        kind: str,
+        namespace: str = "",
+        label_selector: str = "",
+        *,
+        field_selector: str = "",
+        resource_version: str,
     ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
         """Everything that happens to a kind after `resource_version`, until the server ends the stream.
 
@@ -182,8 +192,7 @@ class Client:
         """
         resource = resource_of(kind)
         query = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query |= _selectors(label_selector, field_selector)
         return self._watch(resource, resource.collection(namespace), query)
 
     @asynccontextmanager
@@ -274,7 +283,7 @@ class Client:
             return limit
         left = self._write_budget()
         if left <= 0:
-            raise NotLeading(f"{verb} {target}: not sent, as this replica is not, or no longer, the leader")
+            raise NotLeading(f"{verb} {target}: not sent, as this replica may not, or no longer, act")
         return min(limit, left)
 
     def _report(self, verb: str, kind: str, status: int, started: float) -> None:
@@ -317,6 +326,11 @@ def _parsed(answer: Response, verb: str, target: str) -> Obj:
 def _nonsense(answer: Response, verb: str, target: str) -> ServerError:
     said = f"success, with a body that makes no sense: {answer.body[:200]!r}"
     return ServerError(answer.status, "BadAnswer", said, verb=verb, target=target)
+
+
+def _selectors(label: str, field: str) -> dict[str, str]:
+    given = {"labelSelector": label, "fieldSelector": field}
+    return {name: selector for name, selector in given.items() if selector}
 
 
 def _typed(resource: Resource, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> Obj:

@@ -27,7 +27,7 @@ _GIVE_UP_RESUMING: Final = 8
 
 
 class Informer:
-    """Feeds one kind, of one namespace or all, into a store.
+    """Feeds one kind, of one namespace or all, into a store; of it, what the selectors pick.
 
     synced: set once the kind has been listed, or is known not to be served.
     problem: what keeps it from following the cluster now; empty when nothing does.
@@ -35,7 +35,14 @@ class Informer:
     """
 
     def __init__(
-        self, client: Client, store: Store, kind: str, *, namespace: str = "", label_selector: str = ""
+        self,
+        client: Client,
+        store: Store,
+        kind: str,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> None:
         self.kind = kind
         self.namespace = namespace
@@ -45,6 +52,7 @@ class Informer:
         self._client = client
         self._store = store
         self._label_selector = label_selector
+        self._field_selector = field_selector
         self._broken = Backoff(base=0.1, cap=5.0)
         self._refused = Backoff(base=5.0, cap=60.0)
         self._missing = Backoff(base=30.0, cap=300.0)
@@ -74,7 +82,9 @@ class Informer:
         """Bring the store up to date as a whole; the version to follow from."""
         listing: Relist | None = None
         version = ""
-        async for page in self._client.pages(self.kind, self.namespace, self._label_selector):
+        async for page in self._client.pages(
+            self.kind, self.namespace, self._label_selector, field_selector=self._field_selector
+        ):
             version = page.resource_version
             listing = listing or self._store.relist(self.kind, version, self.namespace)
             for item in page.items:
@@ -97,7 +107,11 @@ class Informer:
             trouble: ApiError | TransportError | None = None
             try:
                 async with self._client.watch(
-                    self.kind, self.namespace, self._label_selector, resource_version=version
+                    self.kind,
+                    self.namespace,
+                    self._label_selector,
+                    field_selector=self._field_selector,
+                    resource_version=version,
                 ) as events:
                     async for event in events:
                         self._take_in(event)

@@ -22,10 +22,12 @@ from tidegate.cluster.events import Recorder
 from tidegate.cluster.informer import Informer
 from tidegate.cluster.lease import Elector, LeadershipOverrunError, LeaseTiming, boot_clock
 from tidegate.cluster.limits import TokenBucket
+from tidegate.cluster.neighbour import Neighbour, State
 from tidegate.cluster.store import Change, Store
 from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Event, Key
 from tidegate.core.rollout.world import Workload
+from tidegate.engine.aside import Reconcile, StandingAside
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.measuring import Measuring
@@ -61,6 +63,8 @@ class EngineSettings:
     namespace: the one to work in; empty for all. instance_id: of the Rollouts and AnalysisRuns to look after; empty for
     those that bear none. lease: where leaders are elected; None works without election.
     home: the namespace of the operator itself, where providers look for the Secrets that they are set up with.
+    argo_lease: the name of the lease of Argo Rollouts' controller: nothing is done while that is renewed; empty for not
+    looking. argo_namespace: where it lies; empty for anywhere.
     rate, burst: API requests a second, and at once.
     """
 
@@ -70,6 +74,8 @@ class EngineSettings:
     identity: str = "tidegate"
     lease: Key | None = None
     timing: LeaseTiming = field(default_factory=LeaseTiming)
+    argo_lease: str = ""
+    argo_namespace: str = ""
     rollout_workers: int = 16
     run_workers: int = 64
     rate: float = 1000.0
@@ -97,12 +103,9 @@ class Engine:
         """
         self.settings = settings
         self.store = Store(RULES, on_wake=self._wake)
-        self.client = Client(
-            transport,
-            limiter=TokenBucket(rate=settings.rate, burst=settings.burst),
-            on_request=watching.request if watching else None,
-            write_budget=self._may_write,
-        )
+        limiter = TokenBucket(rate=settings.rate, burst=settings.burst)
+        on_request = watching.request if watching else None
+        self.client = Client(transport, limiter=limiter, on_request=on_request, write_budget=self._may_write)
         self.recorder = Recorder(
             self.client,
             instance=settings.identity,
@@ -118,8 +121,18 @@ class Engine:
         self._rollouts = rollouts
         measuring = Measuring(providers, self.client, settings.home, now)
         runs = Runs(self.store, self._writer, self.recorder, measuring, now)
-        self.rollouts = _controller("rollout", rollouts.reconcile, settings.rollout_workers, watching)
-        self.runs = _controller("analysisrun", runs.reconcile, settings.run_workers, watching)
+        reconcile_rollout: Reconcile = rollouts.reconcile
+        reconcile_run: Reconcile = runs.reconcile
+        self.neighbour: Neighbour | None = None
+        self.aside: StandingAside | None = None
+        if settings.argo_lease:
+            self.neighbour = Neighbour(self.client, on_change=self._neighbour_changed, clock=clock, wall=now)
+            teller = Client(transport, limiter=limiter, on_request=on_request, write_budget=self._leads_for)
+            self.aside = StandingAside(self.neighbour, teller, self.store, now)
+            reconcile_rollout = self.aside.before(rollouts.reconcile, tell=True)
+            reconcile_run = self.aside.before(runs.reconcile, tell=False)
+        self.rollouts = _controller("rollout", reconcile_rollout, settings.rollout_workers, watching)
+        self.runs = _controller("analysisrun", reconcile_run, settings.run_workers, watching)
         self._providers = providers
         self._on_overrun = on_overrun
         self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
@@ -131,6 +144,7 @@ class Engine:
             Informer(self.client, self.store, kind, namespace=_scope(kind, settings), label_selector=selector)
             for kind, selector in self._informed()
         ]
+        self._lease_informers = self._watch_leases()
         for kind in WATCHED_BY_SHELL:
             self.store.expect(kind, _scope(kind, settings))
         self.elector = self._make_elector(clock)
@@ -145,6 +159,17 @@ class Engine:
         ours = f"{mine}={self.settings.instance_id}" if self.settings.instance_id else f"!{mine}"
         informed = ((kind, ours if kind in BY_INSTANCE else by) for kind, by in WATCHED_BY_INFORMERS.items())
         return (*by_shell, *informed)
+
+    def _watch_leases(self) -> list[Informer]:
+        """What feeds the neighbour: the leases of its name, and no others."""
+        if self.neighbour is None:
+            return []
+        see = self.neighbour.see
+        self.store.on_change("Lease", lambda change: see(change.key, change.new))
+        only = f"metadata.name={self.settings.argo_lease}"
+        watch = Informer(self.client, self.store, "Lease", namespace=self.settings.argo_namespace, field_selector=only)
+        self.informers.append(watch)
+        return [watch]
 
     async def refresh(self, kind: str) -> None:
         """List a kind that the shell watches, and forget what is no longer there."""
@@ -166,12 +191,18 @@ class Engine:
     @property
     def synced(self) -> bool:
         """Whether every kind has been listed, so that nothing is missing merely because it was not read yet."""
-        return self.store.synced(*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS)
+        leases = ["Lease"] if self.neighbour else []
+        return self.store.synced(*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS, *leases)
 
     @property
     def leading(self) -> bool:
         """Whether this replica is the one that works."""
         return self.elector is None or self.elector.leading
+
+    @property
+    def standing_aside(self) -> str:
+        """Why this replica does nothing although it could, for people; empty when it does what it can."""
+        return self.aside.why if self.aside else ""
 
     def queue_depths(self) -> list[tuple[str, int]]:
         """Keys that are ready, by controller."""
@@ -196,6 +227,8 @@ class Engine:
                 group.create_task(informer.run(), name=f"watch {informer.kind}") for informer in self.informers
             ]
             background.append(group.create_task(self.recorder.run(), name="events"))
+            if self.neighbour is not None:
+                background.append(group.create_task(self.neighbour.run(self._leases_listed()), name="neighbour"))
             if self.elector is None:
                 await self._start_work()
                 await stop.wait()
@@ -220,12 +253,22 @@ class Engine:
             await informer.synced.wait()
         if self.settings.shell_watches:
             await self._listed.wait()
-        for kind, queue in self._queues.items():
-            for key in self.store.keys(kind):
-                queue.add(key, low=True)
+        self._look_at_everything()
         await self.rollouts.start()
         await self.runs.start()
         await self._give_back_orphans()
+
+    def _look_at_everything(self) -> None:
+        for kind, queue in self._queues.items():
+            for key in self.store.keys(kind):
+                queue.add(key, low=True)
+
+    def _neighbour_changed(self, state: State) -> None:
+        self._look_at_everything()
+
+    async def _leases_listed(self) -> None:
+        for informer in self._lease_informers:
+            await informer.synced.wait()
 
     async def _give_back_orphans(self) -> None:
         """Deployments whose Rollout was deleted while nobody led get their pods back."""
@@ -262,6 +305,10 @@ class Engine:
         return any(queue.depth for queue in self._queues.values())
 
     def _may_write(self) -> float:
+        """What is under way when the neighbour comes back is stopped at its next write."""
+        return 0.0 if self.aside and self.aside.active else self._leads_for()
+
+    def _leads_for(self) -> float:
         return float("inf") if self.elector is None else self.elector.remaining()
 
     def _wake(self, reader: Hashable) -> None:

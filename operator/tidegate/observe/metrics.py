@@ -38,6 +38,9 @@ class Engine(Protocol):
     @property
     def leading(self) -> bool: ...
 
+    @property
+    def standing_aside(self) -> str: ...
+
     def objects(self, kind: str) -> Iterable[Mapping[str, Any]]: ...
 
     def queue_depths(self) -> Iterable[tuple[str, int]]: ...
@@ -73,6 +76,9 @@ class Metrics:
             "tidegate_provider_queries", "Questions to sources of measurements", ["provider", "outcome"], **make
         )
         self._leading = Gauge("tidegate_leading", "1 on the replica that works", **make)
+        self._aside = Gauge(
+            "tidegate_standing_aside", "1 while Argo Rollouts' own controller is, or may be, at work", **make
+        )
         Gauge("argo_rollouts_controller_info", "The version", ["version"], **make).labels(__version__).set(1)
         self._durations = Durations(self.registry)
         self._reconciles: dict[Key, Tally] = {}
@@ -122,6 +128,7 @@ class Metrics:
     def page(self, engine: Engine) -> Iterator[bytes]:
         """The text of /metrics, piece by piece. Each piece is of the moment at which it is asked for."""
         self._leading.set(engine.leading)
+        self._aside.set(bool(engine.standing_aside))
         for controller, depth in engine.queue_depths():
             self._depth.labels(_QUEUES.get(controller, controller)).set(depth)
         self._forget_gone(engine)

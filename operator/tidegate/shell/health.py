@@ -43,7 +43,8 @@ def make_app(engine: Engine, metrics: Metrics, pulse: Pulse) -> web.Application:
     async def readyz(request: web.Request) -> web.Response:
         role = "leading" if engine.leading else "standing by"
         troubles = [f"{informer.kind}: {informer.problem}" for informer in engine.informers if informer.problem]
-        text = "\n".join([role if engine.synced else "waiting for the first lists", *troubles])
+        aside = [f"standing aside: {engine.standing_aside}"] if engine.standing_aside else []
+        text = "\n".join([role if engine.synced else "waiting for the first lists", *aside, *troubles])
         return web.Response(status=200 if engine.synced else 503, text=text + "\n")
 
     async def show_metrics(request: web.Request) -> web.StreamResponse:

@@ -83,6 +83,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         instance_id=settings.instance_id,
         identity=settings.identity,
         lease=lease,
+        argo_lease=settings.argo_lease_name if settings.heed_argo else "",
+        argo_namespace=settings.argo_lease_namespace,
     )
 
 

@@ -14,6 +14,7 @@ from tidegate.api.names import INSTANCE_ID
 
 _LEASE: Final = "tidegate-controller-lock"
 _INSTANCE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?")
+_ARGO_LEASE: Final = "argo-rollouts-controller-lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Settings:
     instance_id: of the Rollouts to look after: those with this label; empty for those without the label.
     lease_namespace: where the lease lies by which one of several replicas leads.
     leader_elect: whether to run for that lease; without it this process must be the only one.
+    heed_argo: do nothing while Argo Rollouts' own controller renews its lease.
+    argo_lease_name, argo_lease_namespace: of that lease; it is looked for in every namespace where none is named.
     address, port: of /healthz, /readyz and /metrics.
     prometheus: the address that metrics ask which name none.
     """
@@ -33,6 +36,9 @@ class Settings:
     lease_namespace: str = "default"
     lease_name: str = _LEASE
     leader_elect: bool = True
+    heed_argo: bool = True
+    argo_lease_name: str = _ARGO_LEASE
+    argo_lease_namespace: str = ""
     address: str = "0.0.0.0"  # noqa: S104 - probes come from the node
     port: int = 8080
     prometheus: str = ""
@@ -58,6 +64,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     flag("instance-id", default.instance_id, f"look after objects whose label {INSTANCE_ID} is this, and no others")
     flag("lease-namespace", os.environ.get("POD_NAMESPACE", default.lease_namespace), "where the leader's lease lies")
     flag("lease-name", "", f"the name of the leader's lease; {_LEASE} unless given, and with an instance id -<id>")
+    flag("argo-lease-name", "", f"the lease of Argo Rollouts' controller; {_ARGO_LEASE} unless given")
+    flag("argo-lease-namespace", default.argo_lease_namespace, "where that lease lies; empty for any namespace")
     flag("address", default.address, "where /healthz, /readyz and /metrics are served")
     flag("port", default.port, "the port of /healthz, /readyz and /metrics; 0 for any free one")
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
@@ -70,6 +78,12 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         default=os.environ.get("TIDEGATE_LEADER_ELECT", "true").lower() != "false",
         help="run for the lease, so that one of several replicas works ($TIDEGATE_LEADER_ELECT)",
     )
+    parser.add_argument(
+        "--heed-argo",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("TIDEGATE_HEED_ARGO", "true").lower() != "false",
+        help="do nothing while Argo Rollouts' own controller renews its lease ($TIDEGATE_HEED_ARGO)",
+    )
     given = vars(parser.parse_args(arguments))
     for name, allowed in (("log_format", ("json", "console")), ("log_level", ("debug", "info", "warning", "error"))):
         if given[name] not in allowed:
@@ -79,5 +93,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         parser.error(f"--instance-id must be up to 40 small letters, digits and '-', not {instance!r}")
     # Each instance has a leader of its own; without a name of its own for the lease, only one of them would ever work.
     given["lease_name"] = given["lease_name"] or (f"{_LEASE}-{instance}" if instance else _LEASE)
+    # Argo Rollouts from 1.10 on has a lease for each instance id; before that, all instances share one.
+    given["argo_lease_name"] = given["argo_lease_name"] or (f"{_ARGO_LEASE}-{instance}" if instance else _ARGO_LEASE)
     given["identity"] = given["identity"] or f"{socket.gethostname()}-{os.getpid()}"
     return Settings(**given)

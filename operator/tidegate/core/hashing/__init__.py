@@ -18,7 +18,14 @@ from tidegate.core.hashing.defaults import with_defaults
 from tidegate.core.hashing.fnv import safe_hash
 from tidegate.core.hashing.gojson import BYTES, MEANING, MalformedError, dump, encoder
 
-__all__ = ["HASH_LABEL", "MalformedError", "pod_template_hash", "step_hash", "templates_equal"]
+__all__ = [
+    "HASH_LABEL",
+    "MalformedError",
+    "earlier_step_hash",
+    "pod_template_hash",
+    "step_hash",
+    "templates_equal",
+]
 
 HASH_LABEL: Final = "rollouts-pod-template-hash"
 
@@ -61,6 +68,31 @@ def step_hash(steps: Sequence[Mapping[str, Any]] | None) -> str:
     Source: utils/conditions/conditions.go of Argo Rollouts. Raises MalformedError, a ValueError with the path.
     """
     return safe_hash(dump(None if steps is None else encoder("[]CanaryStep", BYTES)(steps)))
+
+
+def earlier_step_hash(steps: Sequence[Mapping[str, Any]] | None) -> str:
+    """The step hash of Argo Rollouts up to 1.8, whose structs differ in two fields.
+
+    An analysis step always has analysisRunMetadata there, and clusterScope is left out where it is false.
+    Raises MalformedError, a ValueError with the path.
+    """
+    return step_hash(None if steps is None else [_earlier(step) for step in steps])
+
+
+def _earlier(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    changed = dict(step)
+    analysis, experiment = step.get("analysis"), step.get("experiment")
+    if analysis is not None:
+        metadata = analysis.get("analysisRunMetadata") or {}
+        refs = {"templates": _scopes(analysis["templates"])} if analysis.get("templates") else {}
+        changed["analysis"] = {**analysis, **refs, "analysisRunMetadata": metadata}
+    if experiment is not None and experiment.get("analyses"):
+        changed["experiment"] = {**experiment, "analyses": _scopes(experiment["analyses"])}
+    return changed
+
+
+def _scopes(refs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in ref.items() if name != "clusterScope" or value} for ref in refs]
 
 
 def templates_equal(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:

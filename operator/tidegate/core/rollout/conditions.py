@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from tidegate.api import names
 from tidegate.core.times import format_time, parse_time
 
 _ORDER: Final = (
@@ -69,6 +70,11 @@ def touch(conditions: Conditions, type_: str, now: datetime) -> list[Mapping[str
 def drop(conditions: Conditions, type_: str) -> list[Mapping[str, Any]]:
     """The conditions without this one."""
     return [c for c in conditions if c.get("type") != type_]
+
+
+def acting(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The conditions of a status, without the one that told of standing aside: whoever decides, acts."""
+    return drop(status.get("conditions") or (), names.CONDITION_STANDING_ASIDE)
 
 
 def updated_at(condition: Mapping[str, Any]) -> datetime | None:

@@ -55,6 +55,8 @@ def _decide(draft: Draft) -> None:
         # Another object has the name that our next ReplicaSet would have: the hash is salted with this count.
         draft.status["collisionCount"] = int(draft.status.get("collisionCount") or 0) + 1
         report(draft)
+        # What stands in the status is still of the template before: it must not be taken for this one's.
+        draft.status["observedGeneration"] = draft.before.get("observedGeneration", "0")
         return
     begin(draft)
     rollback_window.hasten(draft)
@@ -131,7 +133,7 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
     message = "; ".join(map(str, problems))
     status = dict(world.status)
     held = conditions.put(
-        status.get("conditions") or (),
+        conditions.acting(status),
         names.CONDITION_INVALID_SPEC,
         True,
         names.REASON_INVALID_SPEC,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidegate.api import names
 from tidegate.core.rollout import pauses
+from tidegate.core.rollout.adoption import same_steps
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import format_time
 
@@ -37,13 +38,13 @@ def begin(draft: Draft) -> None:
     release, world = draft.release, draft.world
     steps = world.step_hash if release.spec.strategy.canary else None
     same_template = draft.before.get("currentPodHash") == release.hash
-    if same_template and draft.before.get("currentStepHash") == steps:
-        return
     draft.status["currentPodHash"] = release.hash
     if steps is None:
         draft.status.pop("currentStepHash", None)
     else:
         draft.status["currentStepHash"] = steps
+    if same_template and (draft.before.get("currentStepHash") == steps or (steps is not None and same_steps(world))):
+        return
     _start_over(draft)
     draft.status.pop("abort", None)
     draft.status.pop("promoteFull", None)

@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutSpec
-from tidegate.core.hashing import MalformedError, templates_equal
 from tidegate.core.plan import Action, Event, Key
-from tidegate.core.rollout.dress import borne, dressed, without_rules
+from tidegate.core.rollout.adoption import find_new
 from tidegate.core.rollout.world import ReplicaSet, World
 
 
@@ -36,10 +35,7 @@ class Release:
     def assess(cls, world: World, spec: RolloutSpec) -> Release:
         """Find the new and the stable ReplicaSet among those that the Rollout owns."""
         alive = [rs for rs in world.replica_sets if not rs.deleting]
-        new = next((rs for rs in alive if rs.hash == world.template_hash), None)
-        if new is None and alive:
-            template = spec.template
-            new = next((rs for rs in alive if rs.hash and _same(template, rs)), None)
+        new = find_new(world, spec.template, alive)
         stable_hash = world.status.get("stableRS") or ""
         stable = next((rs for rs in alive if stable_hash and rs.hash == stable_hash), None)
         others = sorted(
@@ -96,19 +92,6 @@ class Release:
     def stable_available(self) -> int:
         """Available pods of the stable revision."""
         return self.stable.available if self.stable else 0
-
-
-def _same(template: Mapping[str, Any], rs: ReplicaSet) -> bool:
-    """Whether a pod template means the same as a ReplicaSet's; one that can't be read is like no other.
-
-    What was put into the ReplicaSet's makes no difference: metadata of a role is put into the other too, and rules that
-    keep revisions apart are taken out of both.
-    """
-    try:
-        mine = without_rules(dressed(template, borne(rs.annotations)))
-        return templates_equal(mine, without_rules(rs.template))
-    except MalformedError:
-        return False
 
 
 class Draft:

@@ -112,7 +112,7 @@ def _canary_waits(draft: Draft) -> str:
 
 def _conditions(draft: Draft) -> None:
     release, status, now = draft.release, draft.status, draft.world.now
-    held = conditions.drop(draft.before.get("conditions") or (), names.CONDITION_INVALID_SPEC)
+    held = conditions.drop(conditions.acting(draft.before), names.CONDITION_INVALID_SPEC)
 
     def put(type_: str, truth: bool, reason: str, message: str) -> None:
         nonlocal held
