@@ -211,7 +211,7 @@ def _structural_object(node: Mapping[str, Any], definitions: Mapping[str, Any]) 
         name: _structural({**inner, "description": docs[name]}, definitions)
         for name, inner in sorted(node["properties"].items())
     }
-    if properties:  # The API server drops an empty one, and then takes the next apply by another manager for a conflict.
+    if properties:  # The API server drops an empty one, and takes the next apply by another manager for a conflict.
         kept["properties"] = properties
     return kept
 
