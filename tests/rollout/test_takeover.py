@@ -355,9 +355,9 @@ def test_given_a_set_that_cannot_be_read_when_compared_then_it_is_passed_over() 
             },
         }
     )
-    stage.user(observedGeneration="1")
-    stage.play(1)
-    assert stage.status["currentPodHash"] == HASHES["older"]["v1"]
+    stage.image("v2")  # No ReplicaSet means this, so each is asked.
+    stage.play(5)
+    assert stage.sizes() == {"v1": 4, "v2": 2}
 
 
 def test_given_a_refused_spec_that_is_mended_when_looked_at_again_then_its_new_template_is_not_overlooked() -> None:
