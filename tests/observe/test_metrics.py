@@ -28,6 +28,7 @@ class Store:
     """An engine as far as metrics look at it."""
 
     leading = True
+    standing_aside = ""
 
     def __init__(self, **objects: list[dict[str, Any]]) -> None:
         self._objects = objects

@@ -318,7 +318,9 @@ def test_given_metadata_of_a_role_and_rules_in_the_template_when_compared_then_t
             },
         },
     )
-    stage.spec(replicas=4, paused=False)  # Another generation: the status vouches for nothing.
+    role = {"labels": {"role": "stable"}, "annotations": {"tier": "gold"}}
+    # Another generation: the status vouches for nothing.
+    stage.spec(replicas=4, paused=False, strategy={"canary": {"stableMetadata": role}})
     stage.play(5)
     assert list(stage.sets()) == ["v1"]
     assert stage.sizes() == {"v1": 4}

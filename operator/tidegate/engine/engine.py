@@ -151,6 +151,7 @@ class Engine:
         self.stopped = asyncio.Event()
         """Set once nothing acts any more and the lease has been given up."""
         self._working: asyncio.Task[None] | None = None
+        self._giving_back: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
 
     def _informed(self) -> Sequence[tuple[str, str]]:
@@ -265,6 +266,8 @@ class Engine:
 
     def _neighbour_changed(self, state: State) -> None:
         self._look_at_everything()
+        if self.leading and not self.standing_aside:
+            self._giving_back = asyncio.create_task(self._give_back_orphans(), name="give back")
 
     async def _leases_listed(self) -> None:
         for informer in self._lease_informers:
