@@ -320,3 +320,18 @@ def test_a_person_aborts_retries_and_promotes_by_the_status() -> None:
     stage.user(promoteFull=True)
     stage.settle()
     assert stage.phase() == ("Healthy", "") and not stage.status.get("promoteFull")
+
+
+def test_a_name_that_somebody_else_has_is_counted_as_a_collision_and_another_is_taken() -> None:
+    scout = deployed(blue_green())
+    scout.image("v2")
+    scout.settle()
+    taken = f"app-{scout.hash('v2')}"
+    stage = deployed(blue_green())
+    theirs = {**scout.sets()["v2"], "metadata": {"name": taken, "labels": {HASH: scout.hash("v2")}}}
+    stage.put({**theirs, "spec": {**theirs["spec"], "replicas": 0}})
+    stage.image("v2")
+    stage.settle()
+
+    assert stage.phase() == ("Healthy", "") and stage.status["collisionCount"] == 1
+    assert stage.status["currentPodHash"] == stage.hash("v2") != scout.hash("v2")
