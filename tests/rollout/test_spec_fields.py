@@ -335,3 +335,22 @@ def test_a_name_that_somebody_else_has_is_counted_as_a_collision_and_another_is_
 
     assert stage.phase() == ("Healthy", "") and stage.status["collisionCount"] == 1
     assert stage.status["currentPodHash"] == stage.hash("v2") != scout.hash("v2")
+
+
+def test_what_others_wrote_into_the_status_stays() -> None:
+    theirs: Obj = {
+        "duration": {"completionStatus": "Promoted"},
+        "alb": {"ingress": "shop"},
+        "albs": [{"ingress": "shop"}],
+        "canary": {"currentExperiment": "x", "stepPluginStatuses": [{"index": 0, "name": "p", "operation": "Run"}]},
+    }
+    stage = deployed(canary({"setWeight": 50}, PAUSE))
+    stage.user(**theirs)
+    stage.image("v2")
+    stage.play(20)
+
+    assert stage.phase()[0] == "Paused"
+    assert {field: stage.status.get(field) for field in ("duration", "alb", "albs")} | {
+        "canary": theirs["canary"]
+    } == theirs
+    assert stage.status["canary"].items() >= theirs["canary"].items()
