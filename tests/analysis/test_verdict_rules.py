@@ -152,6 +152,18 @@ def test_a_run_ends_with_its_worst_metric(a: str, b: str, phase_a: str, phase_b:
     assert played.status["phase"] == phase
 
 
+@pytest.mark.parametrize(
+    ("letter", "ended", "in_a_row"), [("F", "failed", 0), ("I", "inconclusive", 0), ("E", "error", 1)]
+)
+def test_the_status_counts_how_measurements_and_metrics_ended(letter: str, ended: str, in_a_row: int) -> None:
+    played = Simulation(analysis_run(metric(consecutiveErrorLimit=0)), script(letter)).play()
+
+    assert played.status["runSummary"] == {"count": 1, ended: 1}
+    counts = {name: played.result().get(name, 0) for name in ("failed", "inconclusive", "error", "consecutiveError")}
+    assert counts == {"failed": 0, "inconclusive": 0, "error": 0, "consecutiveError": in_a_row} | {ended: 1}
+    assert played.result()["message"] if letter == "E" else played.status["message"]
+
+
 def test_a_terminated_run_is_successful_unless_something_was_bad() -> None:
     played = Simulation(analysis_run(metric(interval="60s")), script("S")).play(until=timedelta(seconds=150))
     played.run["spec"]["terminate"] = True

@@ -9,6 +9,7 @@ from typing import Any
 
 import certifi
 import pytest
+import requests
 
 from tests.providers.stand_in import StandIn, take
 from tidegate.providers.http import Http
@@ -52,6 +53,24 @@ async def test_given_the_metrics_wish_then_certificates_are_trusted(
         assert asked["ssl"].verify_mode is ssl.CERT_REQUIRED
     else:
         assert asked["ssl"] is True
+
+
+@pytest.mark.parametrize("insecure", [True, False])
+async def test_given_the_metrics_wish_then_prometheus_and_web_servers_are_asked_by_it(
+    monkeypatch: pytest.MonkeyPatch, insecure: bool
+) -> None:
+    wishes: list[bool] = []
+
+    async def send(self: Http, *args: Any, insecure: bool, **more: Any) -> Any:
+        wishes.append(insecure)
+        raise ConnectionError
+
+    monkeypatch.setattr(Http, "send", send)
+    monkeypatch.setattr(requests.Session, "send", lambda self, *args, **more: wishes.append(more["verify"] is False))
+    await take("web", {"url": "https://x.invalid", "insecure": insecure})
+    await take("prometheus", {"address": "https://x.invalid", "query": "up", "insecure": insecure})
+
+    assert wishes == [insecure, insecure]
 
 
 async def test_given_a_proxy_in_the_environment_then_questions_go_through_it(
