@@ -161,7 +161,8 @@ def test_the_status_counts_how_measurements_and_metrics_ended(letter: str, ended
     assert played.status["runSummary"] == {"count": 1, ended: 1}
     counts = {name: played.result().get(name, 0) for name in ("failed", "inconclusive", "error", "consecutiveError")}
     assert counts == {"failed": 0, "inconclusive": 0, "error": 0, "consecutiveError": in_a_row} | {ended: 1}
-    assert played.result()["message"] if letter == "E" else played.status["message"]
+    assert played.status["message"]
+    assert bool(played.result()["measurements"][-1].get("message")) is (letter == "E")
 
 
 def test_a_terminated_run_is_successful_unless_something_was_bad() -> None:

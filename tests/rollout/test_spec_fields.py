@@ -152,6 +152,8 @@ def test_the_preview_is_promoted_at_once_after_a_time_or_by_a_person(fields: Obj
 
     assert seconds_until(stage, lambda s: s.selects("app-active") == "v2") == pytest.approx(waits, abs=1.1)
     assert stage.selects("app-preview") == "v2"
+    ends = {"activeSelector": stage.hash(stage.selects("app-active")), "previewSelector": stage.hash("v2")}
+    assert stage.status["blueGreen"] == ends
     stage.user(pauseConditions=None)
     stage.settle()
     assert stage.selects("app-active") == "v2"
