@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lab import manifests, netns
 from lab.cluster import Lab
@@ -19,8 +19,10 @@ _numbers = itertools.count(1)
 
 # The same examples in every run, so that a red run is red again. To look for new ones: make test
 # ARGS='--hypothesis-profile=search -m "not lab"'.
-settings.register_profile("search", derandomize=False)
-settings.register_profile("steady", derandomize=True)
+# And no limit of time for one of them: how long it takes is the machine's affair.
+_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("search", derandomize=False, **_UNTIMED)
+settings.register_profile("steady", derandomize=True, **_UNTIMED)
 settings.load_profile("steady")
 
 # pytest-asyncio asks for the present loop to restore it later. Without one being refused explicitly, Python makes one

@@ -352,7 +352,5 @@ def test_what_others_wrote_into_the_status_stays() -> None:
     stage.play(20)
 
     assert stage.phase()[0] == "Paused"
-    assert {field: stage.status.get(field) for field in ("alb", "albs")} | {
-        "canary": theirs["canary"]
-    } == theirs
+    assert {field: stage.status.get(field) for field in ("alb", "albs")} | {"canary": theirs["canary"]} == theirs
     assert stage.status["canary"].items() >= theirs["canary"].items()
