@@ -48,8 +48,8 @@ WRONG: dict[str, tuple[Obj, str, str]] = {
     "empty-step": (by_host({}), f"{CANARY}.steps[0]", "no kind"),
     "duration": (by_host(weigh(1), wait("soon")), f"{CANARY}.steps[1].pause.duration", "soon"),
     "unsupported-step": (
-        by_host({"setMirrorRoute": {"name": "x"}}),
-        f"{CANARY}.steps[0].setMirrorRoute",
+        by_host({"plugin": {"name": "x"}}),
+        f"{CANARY}.steps[0].plugin",
         "not supported",
     ),
     "unsupported-router": (canary(trafficRouting={"smi": {}}), f"{CANARY}.trafficRouting.smi", "not supported"),
