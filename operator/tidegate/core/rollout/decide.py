@@ -89,11 +89,12 @@ def _decide(draft: Draft) -> None:
 
 
 def _plan(draft: Draft) -> Plan:
+    if draft.actions:  # The decision is made again on what they bring, and only the last one's status is written.
+        return Plan(actions=tuple(draft.actions))
     changed = draft.status != draft.before
     if changed:
         keep_time(draft)
     return Plan(
-        actions=tuple(draft.actions),
         status=draft.status if changed else None,
         events=tuple(tell(draft)) if changed else (),
         again_at=draft.wake,

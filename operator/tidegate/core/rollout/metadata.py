@@ -56,7 +56,7 @@ def follow(draft: Draft) -> None:
     late = tuple(behind(draft.world))
     for rs in _sets(draft.release):
         old = _both(read(rs.annotations.get(names.PODS_BEHIND)), borne(rs.annotations))
-        dressing = (rs.replicas or rs.current) and _dress(draft, rs, orjson.dumps(old).decode())
+        dressing = (rs.replicas or rs.current) and _dress(draft, rs, old)
         if not dressing and rs in late:
             _dress_pods(draft, rs, wanted(draft.release, rs))
 
@@ -66,12 +66,13 @@ def _sets(release: Release) -> list[ReplicaSet]:
     return list(sets.values())
 
 
-def _dress(draft: Draft, rs: ReplicaSet, mark: str | None) -> bool:
-    """Change a template that is not as its role asks for. mark: what its pods may still have, if there are any."""
+def _dress(draft: Draft, rs: ReplicaSet, old: Metadata | None) -> bool:
+    """Change a template that is not as its role asks for. old: what its pods may still have, if there are any."""
     want, have = wanted(draft.release, rs), borne(rs.annotations)
     if want == have:
         return False
     changes = _changes(draft.release, rs, rs.template.get("metadata") or {}, want, have)
+    mark = None if old is None else orjson.dumps(old).decode()
     draft.do(DressReplicaSet(draft.world.namespace, rs, changes, written(want), mark))
     return True
 

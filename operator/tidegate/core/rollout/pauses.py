@@ -6,6 +6,7 @@ without a condition is how that is seen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,12 @@ def condition(draft: Draft, reason: str) -> dict[str, Any] | None:
 
 def resumed(draft: Draft) -> bool:
     """Whether the controller had paused and a client has lifted it."""
-    return bool(draft.status.get("controllerPause")) and not draft.status.get("pauseConditions")
+    return lifted(draft.status)
+
+
+def lifted(status: Mapping[str, Any]) -> bool:
+    """Whether a status shows a pause of the controller's that a client has lifted and nobody has taken note of."""
+    return bool(status.get("controllerPause")) and not status.get("pauseConditions")
 
 
 def hold(draft: Draft, reason: str) -> None:

@@ -6,6 +6,7 @@ gets a new number, but stays as old as it is.
 
 from __future__ import annotations
 
+from tidegate.api import names
 from tidegate.core.rollout import pauses
 from tidegate.core.rollout.release import Draft, Release
 
@@ -25,4 +26,4 @@ def hasten(draft: Draft) -> None:
         return
     draft.status["promoteFull"] = True
     pauses.release(draft)
-    draft.say("SkipSteps", "Rollback within the window, skipping steps")
+    draft.say(names.REASON_SKIP_STEPS, "Rollback within the window, skipping steps")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.core.plan import Event
-from tidegate.core.rollout import conditions
+from tidegate.core.rollout import conditions, pauses
 from tidegate.core.rollout.release import Draft
 
 _RUNS: Final = {
@@ -58,10 +58,10 @@ def _runs(draft: Draft) -> Iterator[Event]:
 def _resumed(draft: Draft) -> Iterator[Event]:
     """Pauses of the controller's that end. An abort or a new template ends them too, and has its own event."""
     before, after = draft.before, draft.status
-    lifted = _lifted(before) and not _lifted(after)
+    noted = pauses.lifted(before) and not pauses.lifted(after)
     ended = any(pause not in _pauses(after) for pause in _pauses(before))
     goes_on = not after.get("abort") and before.get("currentPodHash") == after.get("currentPodHash")
-    if goes_on and (lifted or ended):
+    if goes_on and (noted or ended):
         yield Event(names.REASON_RESUMED, "Rollout is resumed")
 
 
@@ -73,11 +73,6 @@ def _paused(draft: Draft) -> Iterator[Event]:
 
 def _pauses(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return status.get("pauseConditions") or ()
-
-
-def _lifted(status: Mapping[str, Any]) -> bool:
-    """Whether a client has lifted a pause of the controller's, who has not taken note of it yet."""
-    return bool(status.get("controllerPause")) and not status.get("pauseConditions")
 
 
 def _lateness(draft: Draft) -> Iterator[Event]:
