@@ -123,6 +123,7 @@ class Api:
         query = {"watch": "1", "resourceVersion": version}
         timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
         async with self._session.get("/api/v1/pods", params=query, timeout=timeout) as answer:
+            answer.raise_for_status()  # an API server that is starting refuses with a Status, which is no event
             pending = b""
             async for chunk in answer.content.iter_any():
                 *lines, pending = (pending + chunk).split(b"\n")

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,6 +185,7 @@ class Nursery:
                 preexec_fn=die_with_parent,
             )
         self._reader = asyncio.create_task(self._read())
+        self._reader.add_done_callback(_must_live)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -218,9 +220,21 @@ class Nursery:
                 continue
             answered = self._waiting.pop(message["id"])
             if "error" in message:
-                answered.set_exception(OSError(message["error"]))
+                if not answered.done():
+                    answered.set_exception(OSError(message["error"]))
+                continue
+            # Made here, not by the waiter: the exit of a short life may already be the next line.
+            ended = asyncio.get_running_loop().create_future()
+            self._alive[message["pid"]] = ended
+            born = Fork(message["pid"], ended)
+            if answered.done():  # its pod was deleted while it was being started: nobody else will end it
+                born.signal(signal.SIGKILL)
             else:
-                # Made here, not by the waiter: the exit of a short life may already be the next line.
-                ended = asyncio.get_running_loop().create_future()
-                self._alive[message["pid"]] = ended
-                answered.set_result(Fork(message["pid"], ended))
+                answered.set_result(born)
+
+
+def _must_live(reader: asyncio.Task[None]) -> None:
+    """Without its reader no server starts any more. End the kubelet, so that its log tells of it."""
+    if not reader.cancelled():
+        traceback.print_exception(reader.exception() or EOFError("the parent of all servers has ended"))
+        os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any, cast
 
@@ -153,3 +154,24 @@ def test_which_images_the_lab_has(container: Object, pulls: bool) -> None:
 
 def test_variables_are_expanded_like_kubernetes_does() -> None:
     assert expand("$(A)-$(B)-$$(A)-$A", {"A": "1"}) == "1-$(B)-$(A)-$A"
+
+
+async def test_a_server_whose_pod_is_deleted_while_it_starts_is_ended_and_others_still_start(tmp_path: Path) -> None:
+    """A pod of the suite was once deleted in that moment, and no pod started after it."""
+    loopback = {"ports": [{"containerPort": 18080}]}
+    async with Nursery(tmp_path / "servers.log") as nursery:
+        abandoned = asyncio.create_task(nursery.start({"image": "lab.local/app:1", **loopback}, {}, "127.0.0.7"))
+        await asyncio.sleep(0)  # asked for, not answered yet
+        abandoned.cancel()
+        refused = asyncio.create_task(nursery.start({"image": "lab.local/app:1", **loopback}, {}, "192.0.2.1"))
+        await asyncio.sleep(0)
+        refused.cancel()
+        async with asyncio.timeout(20):
+            while True:  # the address is free again as soon as the abandoned server has ended
+                try:
+                    running = await nursery.start({"image": "lab.local/app:2", **loopback}, {}, "127.0.0.7")
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+            running.signal(signal.SIGKILL)
+            assert await running.wait() == -signal.SIGKILL
