@@ -61,8 +61,8 @@ class Watching(Protocol):
 class EngineSettings:
     """How one process of the operator runs.
 
-    namespace: the one to work in; empty for all. instance_id: of the Rollouts, Experiments and AnalysisRuns to look after; empty for
-    those that bear none. lease: where leaders are elected; None works without election.
+    namespace: the one to work in; empty for all. instance_id: of the Rollouts, Experiments and AnalysisRuns to look
+    after; empty for those that bear none. lease: where leaders are elected; None works without election.
     home: the namespace of the operator itself, where providers look for the Secrets that they are set up with.
     argo_lease: the name of the lease of Argo Rollouts' controller: nothing is done while that is renewed; empty for not
     looking. argo_namespace: where it lies; empty for anywhere.

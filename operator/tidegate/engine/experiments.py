@@ -15,6 +15,7 @@ from tidegate.cluster.errors import AlreadyExists, ApiError
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store, View
 from tidegate.core.analysis.nesting import TemplateName
+from tidegate.core.experiment.bodies import service_name
 from tidegate.core.experiment.decide import decide
 from tidegate.core.experiment.world import ExperimentWorld
 from tidegate.core.plan import Action, Key
@@ -71,17 +72,19 @@ class ExperimentGatherer:
         uid, namespace, status = raw["metadata"]["uid"], key.namespace, raw.get("status") or {}
         asked = [TemplateName(one.cluster_scope, one.template_name) for one in read.spec.analyses] if read.spec else []
         services = tuple(Service.read(service) for service in view.owned("Service", uid, namespace))
+        sets = tuple(ReplicaSet.read(rs) for rs in view.owned("ReplicaSet", uid, namespace))
         return ExperimentWorld(
             now=now,
             experiment=raw,
             spec=read.spec,
             problems=read.problems,
-            replica_sets=tuple(ReplicaSet.read(rs) for rs in view.owned("ReplicaSet", uid, namespace)),
+            replica_sets=sets,
             services=services,
             runs=_runs(view, namespace, uid, status),
             templates=gather_templates(view, namespace, asked),
             taken=frozenset(attempts.taken),
             refused=dict(attempts.refused),
+            foreign=_foreign(view, key, uid, read.spec, sets),
             held=_is_held(view, key, raw, services),
         )
 
@@ -158,6 +161,22 @@ def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tu
         if name and name not in raws and (raw := view.get(Key(names.ANALYSIS_RUN, namespace, name))):
             raws[name] = raw
     return tuple(Run.read(raw, uid) for raw in raws.values())
+
+
+def _foreign(view: View, key: Key, uid: str, spec: ExperimentSpec | None, sets: Sequence[ReplicaSet]) -> dict[str, str]:
+    """The wanted Services that are somebody else's, and the other Experiment that each belongs to, if it is one."""
+    found: dict[str, str] = {}
+    by_template = {rs.annotations.get(names.EXPERIMENT_TEMPLATE): rs for rs in sets}
+    for given in spec.templates if spec else ():
+        rs = by_template.get(given.name)
+        if given.service is None or rs is None:
+            continue
+        name = service_name(given, rs)
+        raw = view.get(Key("Service", key.namespace, name))
+        owners = (raw["metadata"].get("ownerReferences") or ()) if raw else ()
+        if raw is not None and not any(owner.get("uid") == uid for owner in owners):
+            found[name] = next((owner["name"] for owner in owners if owner.get("kind") == names.EXPERIMENT), "")
+    return found
 
 
 def _is_held(view: View, key: Key, raw: Mapping[str, Any], services: Sequence[Service]) -> bool:

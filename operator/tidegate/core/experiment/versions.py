@@ -91,8 +91,10 @@ def _keep_up(draft: Draft, given: ExperimentTemplate, rs: ReplicaSet) -> str:
         return ""
     if key in world.refused:
         return f"Service {key.name} was not created: {world.refused[key]}"
-    if key in world.taken:
-        return f"Service {key.name} was not created: there is another one of this name; choose another service.name"
+    if key.name in world.foreign or key in world.taken:
+        # One of an Experiment before this one goes when its pods have gone; it is waited for until the deadline.
+        other = f"{key} belongs to somebody else; choose another service.name"
+        return "" if world.foreign.get(key.name) else other
     draft.do(Create(bodies.service(world, given, rs), None))
     return ""
 
@@ -147,9 +149,16 @@ def _judge(draft: Draft, given: ExperimentTemplate, entry: Entry, before: Entry,
         told = f"Template '{given.name}' exceeded its progressDeadlineSeconds ({seconds})"
         why = f"{entry['availableReplicas']} of {wanted} pods are available"
         failure = f"; {rs.failure}" if rs and rs.failure else ""
-        entry["status"], entry["message"] = names.TEMPLATE_FAILED, f"{told}: {why}{failure}; look at its pods"
+        occupied = _occupied(draft, given, rs) if rs else ""
+        entry["status"], entry["message"] = names.TEMPLATE_FAILED, f"{told}: {why}{failure}{occupied}; look at its pods"
     else:
         entry["status"] = names.TEMPLATE_PROGRESSING
+
+
+def _occupied(draft: Draft, given: ExperimentTemplate, rs: ReplicaSet) -> str:
+    name = bodies.service_name(given, rs) if given.service else ""
+    owner = draft.world.foreign.get(name)
+    return f"; Service {name} still belongs to Experiment {owner}" if owner else ""
 
 
 def _overdue(draft: Draft, entry: Entry, before: Entry) -> bool:

@@ -27,6 +27,7 @@ class ExperimentWorld:
     templates: every analysis template that the spec names, or one of these contains; None where there is none.
     taken: names that it wanted and that are somebody else's. refused: what the server has said of objects that it
         will not have; both are known of this process' own attempts.
+    foreign: the Services that have a wanted name and are not its own: to which other Experiment each belongs, if any.
     held: whether the Rollout that owns it may still lead users to its pods.
     """
 
@@ -40,6 +41,7 @@ class ExperimentWorld:
     templates: Templates = field(default_factory=dict)
     taken: frozenset[Key] = frozenset()
     refused: Mapping[Key, str] = field(default_factory=dict)
+    foreign: Mapping[str, str] = field(default_factory=dict)
     held: bool = False
 
     @property

@@ -54,16 +54,15 @@ def _template(draft: Draft, one: StepTemplate) -> dict[str, Any]:
     release = draft.release
     rs = release.new if one.spec_ref == "canary" else release.stable
     assert rs is not None
-    more = {part: getattr(one.metadata, part) or {} for part in PARTS} if one.metadata else {}
+    metadata = one.metadata
+    more = {part: given for part in PARTS if metadata and (given := getattr(metadata, part))}
     selector = to_raw(one.selector) if one.selector else dict(draft.world.rollout["spec"]["selector"])
-    if more.get("labels"):
+    if "labels" in more:
         selector["matchLabels"] = {**(selector.get("matchLabels") or {}), **more["labels"]}
     found: dict[str, Any] = {
         "name": one.name,
         "selector": selector,
-        "template": dressed(
-            without_rules(without_hash(rs.template)), {part: more[part] for part in more if more[part]}
-        ),
+        "template": dressed(without_rules(without_hash(rs.template)), more),
     }
     if one.replicas is not None:
         found["replicas"] = one.replicas

@@ -23,8 +23,8 @@ CURRENT: Final = "currentExperiment"
 def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
     """Whether a step's Experiment was successful; makes it if need be.
 
-    One without a verdict either way pauses the rollout. Once the pause has been lifted, a new one is made. What one that
-    failed means is not for here: see `failure`.
+    One without a verdict either way pauses the rollout. Once the pause has been lifted, a new one is made. What one
+    that failed means is not for here: see `failure`.
     """
     base = _base_name(draft, index)
     found = current(draft)
@@ -69,8 +69,8 @@ def let_go(draft: Draft, index: int) -> None:
 
 
 def holds(status: Mapping[str, Any], name: str, services: Sequence[Service]) -> bool:
-    """Whether a Rollout's status says that users may be led to an Experiment's pods: it names the Experiment, from before
-    it is created on, or a route still leads to one of its Services."""
+    """Whether a Rollout's status says that users may be led to an Experiment's pods: it names the Experiment, from
+    before it is created on, or a route still leads to one of its Services."""
     canary = status.get("canary") or {}
     if canary.get(CURRENT) == name:
         return True
@@ -79,8 +79,8 @@ def holds(status: Mapping[str, Any], name: str, services: Sequence[Service]) -> 
 
 
 def follow(draft: Draft) -> None:
-    """End Experiments that the status does not name, and delete old ones: beyond the history limits, oldest first, or of
-    a revision that is gone. One that still has pods is left to take them down in its time."""
+    """End Experiments that the status does not name, and delete old ones: beyond the history limits, oldest first, or
+    of a revision that is gone. One that still has pods is left to take them down in its time."""
     if not draft.world.experiments:
         return
     wanted = "" if draft.aborted or draft.release.promoted else draft.canary.get(CURRENT)

@@ -1,4 +1,4 @@
-"""The users' traffic to an Experiment's versions: beside canary and stable, and never more than their pods can carry."""
+"""The users' traffic to an Experiment's versions: beside canary and stable, and no more than their pods can carry."""
 
 from __future__ import annotations
 
@@ -22,18 +22,14 @@ def concerned(draft: Draft) -> bool:
 def destinations(draft: Draft, canary: int) -> tuple[Extra, ...]:
     """The further destinations to have beside this weight of the canary; with a weight of 0 those to take out.
 
-    More comes only where the pods can carry it and stable has it to give. Less goes at once where the pods are gone, else
-    in proportion to what stable can carry, as on any way back.
+    More comes only where the pods can carry it and stable has it to give. Less goes at once where the pods are gone,
+    else in proportion to what stable can carry, as on any way back.
     """
     traffic = draft.world.traffic
     if traffic is None or not concerned(draft):
         return ()
     versions = _versions(draft)
-    shown, wanted = traffic.shares(tuple(versions)), _wanted(draft)
-    if any(isinstance(action, PointSubsets) for action in draft.actions):
-        # The same DestinationRule is being written: what is new waits for the next look.
-        wanted = {name: min(weight, shown.get(name, 0)) for name, weight in wanted.items()}
-    weights = _within(draft, traffic, canary, versions, shown, wanted)
+    weights = _within(draft, traffic, canary, versions)
     return tuple(
         Extra(name, weight, version.hash if (version := versions[name]) else "")
         for name, weight in sorted(weights.items())
@@ -61,7 +57,7 @@ def point(draft: Draft, extras: tuple[Extra, ...]) -> None:
 def clear(draft: Draft) -> None:
     """Take out the subsets that no route leads to any more."""
     traffic = draft.world.traffic
-    if traffic is None or not concerned(draft) or any(isinstance(action, PointSubsets) for action in draft.actions):
+    if traffic is None or not concerned(draft):
         return
     versions = _versions(draft)
     used = {*traffic.shares(tuple(versions)), *_wanted(draft)}
@@ -70,23 +66,23 @@ def clear(draft: Draft) -> None:
 
 def _point(draft: Draft, extras: tuple[Extra, ...]) -> None:
     traffic = draft.world.traffic
-    selected = traffic.selected() if traffic and extras else None
+    selected = traffic.selected() if traffic and extras and not _pointing(draft) else None
     if traffic is not None and selected is not None:
         for request in traffic.point(canary_hash=selected.canary, stable_hash=selected.stable, extras=extras):
             draft.do(PointSubsets(request))
 
 
-def _within(
-    draft: Draft,
-    traffic: Traffic,
-    canary: int,
-    versions: Mapping[str, Version | None],
-    shown: Mapping[str, int],
-    wanted: Mapping[str, int],
-) -> dict[str, int]:
+def _pointing(draft: Draft) -> bool:
+    """Whether the DestinationRule is being written already: what is new in it waits for the next look."""
+    return any(isinstance(action, PointSubsets) for action in draft.actions)
+
+
+def _within(draft: Draft, traffic: Traffic, canary: int, versions: Mapping[str, Version | None]) -> dict[str, int]:
     """The weights within what there is to give, and what each side can carry."""
     release, now = draft.release, traffic.observe()
-    whole = release.canary.whole
+    whole, shown, wanted = release.canary.whole, traffic.shares(tuple(versions)), _wanted(draft)
+    if _pointing(draft):
+        wanted = {name: min(weight, shown.get(name, 0)) for name, weight in wanted.items()}
     ours = now.canary + now.stable + sum(shown.values())
     left, weights = min(ours, whole) - canary, {}
     for name in sorted({*shown, *wanted}):
