@@ -77,7 +77,7 @@ def played() -> tuple[Metrics, Store]:
     metrics = Metrics()
 
     async def story() -> Theatre:
-        async with stories.canary() as theatre:
+        async with stories.trial() as theatre:
             theatre.deploy()
             await theatre.play(lambda: theatre.is_at("Healthy"), watching=metrics)
             theatre.set_image("app:v2")
@@ -89,7 +89,7 @@ def played() -> tuple[Metrics, Store]:
         theatre = loop.run_until_complete(story())
     finally:
         loop.close()
-    kinds = ("Rollout", "AnalysisRun")
+    kinds = ("Rollout", "AnalysisRun", "Experiment")
     return metrics, Store(**{kind: theatre.cluster.peek_all(kind) for kind in kinds})
 
 
@@ -126,6 +126,19 @@ async def test_given_an_update_when_scraped_then_its_runs_are_told(played: tuple
     told = {labels for labels, number in of(found, "analysis_run_metric_phase").items() if number}
     assert told == {f"false success {name} default Successful Prometheus" for name in runs}
     assert {labels.split()[0] for labels in of(found, "analysis_run_reconcile_count")} == set(runs)
+
+
+async def test_given_an_update_when_scraped_then_its_experiment_is_told(played: tuple[Metrics, Store]) -> None:
+    metrics, store = played
+    found = samples(await scrape(metrics, store))
+    (name,) = (each["metadata"]["name"] for each in store.objects("Experiment"))
+    assert of(found, "experiment_info") == {f"{name} default Successful": 1}
+    phases = of(found, "experiment_phase")
+    assert [labels for labels, number in phases.items() if number] == [f"{name} default Successful"]
+    assert len(phases) == 6
+    assert of(found, "experiment_reconcile_count")[f"{name} default"] > 3
+    metrics.reconciled("experiment", Key("Experiment", "default", name), "error", 0.1)
+    assert of(samples(await scrape(metrics, store)), "experiment_reconcile_error") == {f"{name} default": 1}
 
 
 async def test_given_an_update_when_scraped_then_queues_and_requests_are_told(played: tuple[Metrics, Store]) -> None:

@@ -79,10 +79,12 @@ def fitting(steps: list[Obj], *, routed: bool) -> list[Obj]:
     for step in steps:
         weight = step.get("setWeight", weight)
         templates = (step.get("experiment") or {}).get("templates", ())
-        if templates and (not routed or sum(each.get("weight", 0) for each in templates) > 100 - weight):
+        too_much = not routed or sum(each.get("weight", 0) for each in templates) > 100 - weight
+        if templates and too_much:
             bare = [{field: value for field, value in each.items() if field != "weight"} for each in templates]
-            step = {"experiment": {**step["experiment"], "templates": bare}}
-        found.append(step)
+            found.append({"experiment": {**step["experiment"], "templates": bare}})
+        else:
+            found.append(step)
     return found
 
 

@@ -36,7 +36,8 @@ class Trials:
         """Bring every Experiment as far as it can go; True if anything was done."""
         keys = [key for key in self._stage.objects if key.kind == "Experiment"]
         self.again = {key: at for key, at in self.again.items() if key in keys}
-        return any([self._reconcile(key) for key in keys])
+        done = [self._reconcile(key) for key in keys]
+        return any(done)
 
     def _reconcile(self, key: Key) -> bool:
         stage, attempts, begun = self._stage, Attempts(), len(self._stage.writes)

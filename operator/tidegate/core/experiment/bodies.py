@@ -59,7 +59,7 @@ def service(world: ExperimentWorld, given: ExperimentTemplate, rs: ReplicaSet) -
             "annotations": marks(world.name, given.name),
             "ownerReferences": [owner(world)],
         },
-        "spec": {"selector": {names.POD_TEMPLATE_HASH: rs.hash}, "ports": _ports(rs.template)},
+        "spec": {"selector": {names.POD_TEMPLATE_HASH: rs.hash}, "ports": ports(rs.template)},
     }
 
 
@@ -75,13 +75,16 @@ def owner(world: ExperimentWorld) -> dict[str, Any]:
     }
 
 
-def _ports(template: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A port of a Service for each that the containers have. Several need names, so those without one get one."""
+def ports(template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A port of a Service for each that the containers have. Several need names, so those without one get one: not one
+    that a service mesh takes for a protocol, such as tcp-80."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for container in (template.get("spec") or {}).get("containers") or ():
         for port in container.get("ports") or ():
             number, protocol = port["containerPort"], port.get("protocol") or _TCP
-            name = port.get("name") or f"{protocol.lower()}-{number}"
-            entry = {"name": name, "port": number, "targetPort": number, "protocol": protocol}
+            named = {"name": port["name"]} if port.get("name") else {}
+            entry = {**named, "port": number, "targetPort": number, "protocol": protocol}
             found.setdefault((number, protocol), entry)
-    return list(found.values())
+    if len(found) == 1:
+        return list(found.values())
+    return [{"name": f"port-{number}-{protocol.lower()}", **port} for (number, protocol), port in found.items()]

@@ -190,11 +190,11 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
         shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries, whole), routes=())
     elif (aim.weight or aim.routes) and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
-    elif draft.world.traffic is not None and extras.concerned(draft):
-        shift(draft, now)
     elif draft.world.traffic is None:
         # Or a superseded version would keep its last pod for this Service, where the new one may need the room.
         point_ends(draft, canary=release.stable)
+    if extras.concerned(draft) and not canary_stands_for(draft, new) and not led(draft):
+        shift(draft, now)
 
 
 def _undo(draft: Draft) -> None:

@@ -31,7 +31,7 @@ def destinations(draft: Draft, canary: int) -> tuple[Extra, ...]:
     versions = _versions(draft)
     weights = _within(draft, traffic, canary, versions)
     return tuple(
-        Extra(name, weight, version.hash if (version := versions[name]) else "")
+        Extra(name, weight, version.hash, version.port) if (version := versions[name]) else Extra(name, weight)
         for name, weight in sorted(weights.items())
     )
 

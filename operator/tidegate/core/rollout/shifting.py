@@ -61,8 +61,10 @@ def _told(traffic: Traffic, weight: int, routes: Sequence[ManagedRoute] | None, 
     changed = [f"{extra.name} {extra.weight}" for extra in more if shown.get(extra.name, 0) != extra.weight]
     if before != weight or changed or not told:
         message = f"Traffic weight updated from {before} to {weight}"
-        if changed:
-            message += f"; of experiments: {', '.join(changed)}"
+        if changed and before == weight:
+            message = f"Traffic weight of experiments updated to {', '.join(changed)}"
+        elif changed:
+            message += f"; of experiments to {', '.join(changed)}"
         return Event(names.REASON_WEIGHT_UPDATED, f"{message}; managed routes: {', '.join(told)}" if told else message)
     return Event(names.REASON_UPDATED_VIRTUAL_SERVICE, f"Managed routes: {', '.join(told)}")
 

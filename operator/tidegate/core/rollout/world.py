@@ -216,7 +216,7 @@ class Version:
     """One version of an Experiment.
 
     service: the name that its Service has or would have. ready: whether that is there and selects the version's pods.
-    available: of these pods; 0 where they can't be reached.
+    available: of these pods; 0 where they can't be reached. port: of the Service; of several the first.
     """
 
     template: str
@@ -224,6 +224,7 @@ class Version:
     hash: str
     available: int
     ready: bool
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,14 @@ def _version(
     service = template["service"].get("name") or (rs.name if rs else f"{experiment}-{name}")
     found = services.get(service)
     ready = rs is not None and not rs.deleting and found is not None and found.hash == rs.hash
-    return Version(name, service, rs.hash if rs else "", rs.available if rs and ready else 0, ready)
+    if rs is None:
+        return Version(name, service, "", 0, ready=False)
+    return Version(name, service, rs.hash, rs.available if ready else 0, ready, _first_port(rs.template))
+
+
+def _first_port(template: Mapping[str, Any]) -> int:
+    containers = (template.get("spec") or {}).get("containers") or ()
+    return next((port["containerPort"] for one in containers for port in one.get("ports") or ()), 0)
 
 
 @dataclass(frozen=True, slots=True)
