@@ -312,6 +312,8 @@ class Stage:
         return self.trials.reconcile() or did
 
     def _reconcile(self, crash_after: int | None) -> bool:
+        if ROLLOUT not in self.objects:
+            return False
         begun, done_since_status = len(self.writes), True
         for _ in range(_ROUNDS):
             self.plan = plan = self.decide()
@@ -373,7 +375,7 @@ class Stage:
     def carry_out(self, write: Write) -> None:
         """Carry out one write, and check what must hold after it."""
         self.writes.append(write)
-        before_shares = self.shares()
+        before_shares = self.shares() if self.strict else {}
         old = self.objects.get(write.key)
         if write.verb == "create":
             assert isinstance(write.body, Mapping)
@@ -397,7 +399,7 @@ class Stage:
         if self.strict:
             self._check_shift(write, before_shares)
             self._check_scale(write, old)
-            self.trials.check_hosts()
+            self.trials.check_hosts(write)
         self._replicaset_controller()
 
     def store(self, obj: Obj) -> None:

@@ -101,9 +101,11 @@ class Trials:
         found = self._stage.objects.get(Key("Experiment", "default", name))
         return float(found["spec"].get("scaleDownDelaySeconds", 30)) if found else math.inf
 
-    def check_hosts(self) -> None:
+    def check_hosts(self, write: Write) -> None:
         """Argo Rollouts writes an empty host for an Experiment without a Service (#4890); one that is not there is as
         bad."""
+        if write.key.kind not in ("VirtualService", "DestinationRule", "Service"):
+            return
         for key, route in self._stage.objects.items():
             for http in route["spec"]["http"] if key.kind == "VirtualService" else ():
                 for each in http["route"]:

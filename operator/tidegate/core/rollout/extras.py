@@ -91,8 +91,7 @@ def _within(draft: Draft, traffic: Traffic, canary: int, versions: Mapping[str, 
     too_much = left - carries(release.stable_available, release.replicas, whole)
     for name, before in shown.items():
         version = versions[name]
-        available = version.available if version else 0
-        stays = min(before, carries(available, release.replicas, whole)) - weights[name] if available else 0
+        stays = before - weights[name] if version and version.available else 0
         if min(stays, too_much) > 0:
             weights[name] += min(stays, too_much)
             too_much -= min(stays, too_much)
