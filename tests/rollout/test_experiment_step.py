@@ -125,6 +125,22 @@ def test_arguments_are_settled_when_the_experiment_is_made() -> None:
     assert values == {"old": stage.hash("v1"), "new": stage.hash("v2"), "app": "app", "tried": own}
 
 
+def test_a_cluster_wide_template_reaches_the_experiment() -> None:
+    asked = {"name": "look", "templateName": "wide", "clusterScope": True}
+    stage = set_up(canary(trial(None, duration="1h", analyses=[asked])))
+    wide = {**template("wide"), "kind": "ClusterAnalysisTemplate"}
+    stage.objects[Key("ClusterAnalysisTemplate", "", "wide")] = {
+        **wide,
+        "metadata": {"name": "wide", "resourceVersion": "1"},
+    }
+    stage.settle()
+    stage.image("v2")
+    stage.play(10)
+
+    ((name, obj),) = tried(stage).items()
+    assert obj["spec"]["analyses"] == [asked] and f"{name}-look" in stage.runs()
+
+
 def test_the_step_is_done_when_its_experiment_was_successful_and_not_before() -> None:
     stage = at_step(None)
     stage.play(3600)

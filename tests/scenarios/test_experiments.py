@@ -56,7 +56,7 @@ def step(query: str, **more: object) -> Obj:
 
 def test_two_versions_run_beside_each_other_and_are_compared(story: Story) -> None:
     query = 'label_replace(vector(1), "hash", "{{args.hash}}", "", "")'
-    story.apply(template("compare", query, args=["hash"], successCondition="len(result) == 1", count=2))
+    story.apply(template("compare", query, args=["hash"], successCondition="len(result) == 1", count=6))
     templates = [
         {
             "name": color,

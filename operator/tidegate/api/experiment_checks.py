@@ -138,7 +138,7 @@ def _check_services(services: Sequence[TemplateService | None], at: str) -> Iter
 
 def _check_ports(template: Mapping[str, Any], at: str) -> Iterator[Problem]:
     containers: Iterable[Any] = (template.get("spec") or {}).get("containers") or ()
-    if not any(isinstance(one, Mapping) and one.get("ports") for one in containers):
+    if containers and not any(isinstance(one, Mapping) and one.get("ports") for one in containers):
         told = "needs a Service, and a Service needs a port: no container of the template has one"
         yield Problem(at, f"{told}; give it ports[].containerPort")
 
