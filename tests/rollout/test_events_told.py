@@ -145,6 +145,7 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
     "a rule that is gone": (canary(how="subsets"), "", lose_rule, ["InvalidSpec", "DestinationRuleNotFound"]),
 }
 WARNINGS = {
+    "ExperimentFailed",
     "AnalysisRunError",
     "AnalysisRunFailed",
     "DestinationRuleNotFound",

@@ -96,7 +96,8 @@ def _decide(draft: Draft) -> None:
     gates.forget_old(draft)
     experiments.follow(draft)
     revisions.forget_old(draft)
-    report(draft)
+    if not draft.actions:
+        report(draft)
 
 
 def _plan(draft: Draft) -> Plan:
