@@ -86,7 +86,10 @@ def template(name: str = "ok", **metric: Any) -> Obj:
     }
 
 
-def rollout(strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | None = 4, **spec: Any) -> Obj:
+def rollout(
+    strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | None = 4, ports: bool = False, **spec: Any
+) -> Obj:
+    """ports: whether the pods have one, as they need for a Service of their own."""
     size = {} if replicas is None else {"replicas": replicas}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -97,7 +100,11 @@ def rollout(strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | N
             "selector": {"matchLabels": {"app": "app"}},
             "template": {
                 "metadata": {"labels": {"app": "app"}},
-                "spec": {"containers": [{"name": "main", "image": image, "ports": [{"containerPort": 80}]}]},
+                "spec": {
+                    "containers": [
+                        {"name": "main", "image": image, **({"ports": [{"containerPort": 80}]} if ports else {})}
+                    ]
+                },
             },
             "strategy": dict(strategy),
             **spec,

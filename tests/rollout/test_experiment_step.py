@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.rollout import stage as stages
 from tests.rollout.objects import Obj, canary, template, trial
-from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict, deployed, set_up
+from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.api import names
 from tidegate.core.plan import Key
+
+deployed, set_up = partial(stages.deployed, ports=True), partial(stages.set_up, ports=True)
 
 PAUSE: Obj = {"pause": {}}
 ASKED: Obj = {"name": "look", "templateName": "ok", "requiredForCompletion": True}

@@ -34,7 +34,7 @@ REPLICAS = st.sampled_from((1, 2, 3, 4, 5, 10))
 
 
 def tell(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], **spec: object) -> Stage:
-    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, **spec)
+    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, ports=True, **spec)
     stage.image("v2")
     for move in story:
         move(stage)
