@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,20 @@ def of(found: Samples, name: str) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def played() -> tuple[Metrics, Store]:
     """A canary with analyses, promoted by the whole operator over the cluster in memory, in virtual time."""
+    return play(stories.canary)
+
+
+@pytest.fixture(scope="module")
+def tried() -> tuple[Metrics, Store]:
+    """The same with an Experiment."""
+    return play(stories.trial)
+
+
+def play(make: Callable[[], Theatre]) -> tuple[Metrics, Store]:
     metrics = Metrics()
 
     async def story() -> Theatre:
-        async with stories.trial() as theatre:
+        async with make() as theatre:
             theatre.deploy()
             await theatre.play(lambda: theatre.is_at("Healthy"), watching=metrics)
             theatre.set_image("app:v2")
@@ -128,8 +138,8 @@ async def test_given_an_update_when_scraped_then_its_runs_are_told(played: tuple
     assert {labels.split()[0] for labels in of(found, "analysis_run_reconcile_count")} == set(runs)
 
 
-async def test_given_an_update_when_scraped_then_its_experiment_is_told(played: tuple[Metrics, Store]) -> None:
-    metrics, store = played
+async def test_given_an_update_when_scraped_then_its_experiment_is_told(tried: tuple[Metrics, Store]) -> None:
+    metrics, store = tried
     found = samples(await scrape(metrics, store))
     (name,) = (each["metadata"]["name"] for each in store.objects("Experiment"))
     assert of(found, "experiment_info") == {f"{name} default Successful": 1}
