@@ -223,10 +223,10 @@ def test_given_a_reason_of_progressing_when_told_then_in_the_words_of_argos_metr
 
 
 async def test_given_the_list_of_metrics_when_read_then_it_has_what_is_served_and_nothing_else(
-    played: tuple[Metrics, Store],
+    tried: tuple[Metrics, Store],
 ) -> None:
-    metrics, store = played
-    for kind in ("Rollout", "AnalysisRun"):
+    metrics, store = tried
+    for kind in ("Rollout", "AnalysisRun", "Experiment"):
         obj = next(iter(store.objects(kind)))["metadata"]
         metrics.reconciled(kind.lower(), Key(kind, obj["namespace"], obj["name"]), "error", 0.1)
     metrics.queried("prometheus", "ok", 0.1)
