@@ -19,7 +19,7 @@ from tidegate.cluster.store import View
 from tidegate.core.analysis.nesting import TemplateName, Templates, contained
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
-from tidegate.core.rollout.analyses import check_analyses, named_templates
+from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
 from tidegate.core.rollout.world import Experiment, ReplicaSet, Run, Service, Workload, World
 from tidegate.core.traffic import Traffic
 from tidegate.engine.signatures import Signatures
@@ -189,7 +189,7 @@ class Gatherer:
 
 def _asks_for_fields(spec: RolloutSpec) -> bool:
     """Whether an argument of an analysis is a field of the Rollout, which may stand anywhere in its spec."""
-    return any(arg.value_from and arg.value_from.field_ref for _, analysis in analyses(spec) for arg in analysis.args)
+    return any(arg.value_from and arg.value_from.field_ref for arg in arguments(spec))
 
 
 def _taken(raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tidegate.api.analysis import TemplateRef
 from tidegate.api.experiment import ExperimentStep
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
 from tidegate.core.analysis.arguments import Source
@@ -70,6 +71,15 @@ def experiments(spec: RolloutSpec) -> Iterator[tuple[str, ExperimentStep]]:
     for index, step in enumerate(spec.strategy.canary.steps if spec.strategy.canary else ()):
         if step.experiment:
             yield experiment_path(index), step.experiment
+
+
+def arguments(spec: RolloutSpec) -> Iterator[RolloutArgument]:
+    """Every argument that the spec gives to an analysis."""
+    for _, analysis in analyses(spec):
+        yield from analysis.args
+    for _, step in experiments(spec):
+        for asked in step.analyses:
+            yield from asked.args
 
 
 def named_templates(spec: RolloutSpec) -> list[TemplateName]:
