@@ -30,7 +30,7 @@ from tidegate.cli.printing import Output
 from tidegate.cli.session import ROLLOUT_WORDS, Where, named
 from tidegate.cli.told import FAILED
 
-_LOOK, _ASK, _REST = "Look", "Ask of a Rollout", "More"
+_LOOK, _ASK, _FILES, _REST = "Look", "Ask of a Rollout", "Files and other tools", "More"
 
 
 app = typer.Typer(
@@ -243,6 +243,36 @@ def terminate(
 
     kind, name = run_named(run)
     changing.terminate(where, "Experiment" if kind == "Experiment" else "AnalysisRun", name)
+
+
+# -- files and other tools ---------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_FILES)
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - for standard input.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    output: OutputOption = None,
+) -> None:
+    """Check manifests, offline: fields, references, steps, analyses. Ends with 1 where there are errors."""
+    from tidegate.cli import linting
+
+    raise typer.Exit(telling(lambda: linting.lint(files, output, strict=strict)))
+
+
+@app.command(rich_help_panel=_FILES)
+@cluster_verb
+def diff(
+    where: Where,
+    files: Annotated[
+        list[str], typer.Option("--filename", "-f", help="File or folder; - for standard input.", show_default=False)
+    ],
+    output: OutputOption = None,
+) -> None:
+    """Show what applying files would change: a new revision or none, and the steps. Ends with 1 for any change."""
+    from tidegate.cli import differing
+
+    raise typer.Exit(differing.diff(where, files, output))
 
 
 # -- more --------------------------------------------------------------------------------------------------------------
