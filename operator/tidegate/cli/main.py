@@ -275,6 +275,28 @@ def diff(
     raise typer.Exit(differing.diff(where, files, output))
 
 
+@app.command(rich_help_panel=_FILES)
+@cluster_verb
+def migrate(
+    where: Where,
+    everywhere: bool,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename", "-f", help="File or folder; - for standard input; else the cluster.", show_default=False
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Write the new manifests into this folder.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Say what changes for Rollouts of Argo Rollouts and Canaries of Flagger; `-o yaml` prints new manifests."""
+    from tidegate.cli import migrating
+
+    raise typer.Exit(migrating.migrate(where, files or [], output, write))
+
+
 # -- more --------------------------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,8 @@ def applied(manifest: Obj, live: Obj) -> dict[str, Any]:
         before = None
     if before is None:
         before = {name: value for name, value in present.items() if name not in _OPERATED}
-    return _merged(before, wanted, present)
+    spec: dict[str, Any] = _merged(before, wanted, present)
+    return spec
 
 
 def _merged(before: Any, wanted: Any, present: Any) -> Any:
