@@ -14,6 +14,7 @@ Obj = Mapping[str, Any]
 
 _ARGO: Final = "argoproj.io/v1alpha1"
 _VARIABLE: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
+_ANSWER: Final = "it has to answer with 2xx and JSON, anything else is an error"
 _HASH: Final = {"name": "canary-hash", "valueFrom": {"podTemplateHashValue": "Latest"}}
 
 
@@ -200,13 +201,12 @@ def _webhooks(source: Source, found: Analyses, analysis: Obj) -> list[dict[str, 
         match kind:
             case "rollout":
                 checks.append({**_call(canary, hook, "Progressing"), **_pace(analysis, provider)})
-                move.check(
-                    path, f"{hook.get('name')} is called at every interval; an answer outside 2xx counts as an error"
-                )
+                move.check(path, f"{hook.get('name')} is called at every interval; {_ANSWER}")
             case "pre-rollout":
                 name = f"{app}-before-{index}"
                 found.templates.append(_template(name, canary, [_call(canary, hook, "Progressing")], False))
                 found.before.append({"templateName": name})
+                move.check(path, f"{hook.get('name')} is called once, before users get the new version; {_ANSWER}")
             case "confirm-rollout":
                 found.asks_before = True
                 move.changed(path, "became a pause at the beginning: `tidegate promote` in place of the gate's answer")
