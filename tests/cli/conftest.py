@@ -20,6 +20,8 @@ from tidegate.cli.main import app
 from tidegate.cluster.credentials import Credentials
 from tidegate.cluster.kubeconfig import Login
 
+LOGIN = Login(Credentials(server="https://fake"), "default", "fake", "nowhere")
+
 
 @dataclass
 class Answer:
@@ -78,7 +80,6 @@ def release(cluster: FakeCluster) -> Release:
 @pytest.fixture
 def cli(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> Cli:
     made = Cli(cluster)
-    login = Login(Credentials(server="https://fake"), "default", "fake", "nowhere")
-    monkeypatch.setattr(session, "log_in", lambda **_: login)
+    monkeypatch.setattr(session, "log_in", lambda **_: LOGIN)
     monkeypatch.setattr(session, "open_transport", made.transport)
     return made

@@ -97,7 +97,9 @@ def test_a_canary_on_istio_is_a_rollout_with_the_same_weights_route_and_checks()
         ("podinfo-next", 0),
     ]
     (handover,) = move.handover
-    assert [end["weight"] for end in handover["spec"]["http"][0]["route"]] == [100, 0, 0]
+    first, second = handover["spec"]["http"]
+    assert first["route"] == [{"destination": {"host": "podinfo-primary"}, "weight": 100}]
+    assert second == route["http"][0]
     assert not remarks(move, "lost")
 
 

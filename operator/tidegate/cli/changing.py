@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from tidegate.api import names
 from tidegate.cli.printing import echo, note
-from tidegate.cli.session import Obj, Session, Where, visit
+from tidegate.cli.session import Obj, Session, visit
 from tidegate.cli.told import Told
+from tidegate.cli.words import Where
 from tidegate.core import asking
 from tidegate.core.asking import NothingToDo, NotPossible
 from tidegate.core.plan import Write

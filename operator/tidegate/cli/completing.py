@@ -7,7 +7,8 @@ from typing import Final
 
 import typer
 
-from tidegate.cli.session import Where, session
+from tidegate.cli.session import session
+from tidegate.cli.words import Where
 from tidegate.cluster.errors import ClusterError
 from tidegate.cluster.kubeconfig import log_in
 

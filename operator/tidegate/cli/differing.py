@@ -13,8 +13,9 @@ from tidegate.api import names
 from tidegate.cli.lint.findings import Manifest
 from tidegate.cli.manifests import read
 from tidegate.cli.printing import Output, coloured, dump, echo, note
-from tidegate.cli.session import Obj, Session, Where, visit
+from tidegate.cli.session import Obj, Session, visit
 from tidegate.cli.told import Told
+from tidegate.cli.words import Where
 from tidegate.cluster.errors import NotFound
 from tidegate.core.plan import Key
 from tidegate.core.view.change import applied, change_of

@@ -13,8 +13,9 @@ from tidegate.api import names
 from tidegate.cli.drawing import draw
 from tidegate.cli.mirror import Mirror, following
 from tidegate.cli.printing import Output, age, coloured, dump, echo, note, paint, span, table
-from tidegate.cli.session import Obj, Session, Where, visit
+from tidegate.cli.session import Obj, Session, visit
 from tidegate.cli.told import Told
+from tidegate.cli.words import Where
 from tidegate.core.times import parse_time
 from tidegate.core.view.history import history as releases_of
 from tidegate.core.view.outcome import Outcome, canary_weight, judge, strategy_word

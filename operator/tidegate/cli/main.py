@@ -27,8 +27,8 @@ from tidegate.cli.options import (
     telling,
 )
 from tidegate.cli.printing import Output
-from tidegate.cli.session import ROLLOUT_WORDS, Where, named
 from tidegate.cli.told import FAILED
+from tidegate.cli.words import ROLLOUT_WORDS, Where, named
 
 _LOOK, _ASK, _FILES, _REST = "Look", "Ask of a Rollout", "Files and other tools", "More"
 

@@ -13,8 +13,9 @@ from tidegate.cli.lint.findings import Manifest
 from tidegate.cli.manifests import read
 from tidegate.cli.migrate import Move, convert, read_argo
 from tidegate.cli.printing import Output, dump, echo, note
-from tidegate.cli.session import Session, Where, visit
+from tidegate.cli.session import Session, visit
 from tidegate.cli.told import Told
+from tidegate.cli.words import Where
 
 _READ = (
     "Rollout",

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from tidegate.cli.printing import Output
-from tidegate.cli.session import RUN_WORDS, Where, fail, named
 from tidegate.cli.told import Told
+from tidegate.cli.words import RUN_WORDS, Where, fail, named
 
 F = TypeVar("F", bound=Callable[..., Any])
 

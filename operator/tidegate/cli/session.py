@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar
 
-import typer
-
 from tidegate.api import names
-from tidegate.cli.told import FAILED, MovedOn, Told, explain, nearest, unknown_kind
+from tidegate.cli.told import MovedOn, Told, explain, nearest, unknown_kind
+from tidegate.cli.words import Where, fail
 from tidegate.cluster.client import Client
 from tidegate.cluster.errors import ClusterError, Forbidden, Invalid, NotFound
 from tidegate.cluster.kubeconfig import Login, log_in
@@ -25,17 +21,6 @@ Obj = dict[str, Any]
 T = TypeVar("T")
 
 _OBSERVED_WITHIN: Final = 10.0
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """What the user has said of the cluster and the namespace; empty means what the kubeconfig says."""
-
-    namespace: str = ""
-    context: str = ""
-    kubeconfig: str = ""
-    all_namespaces: bool = False
 
 
 async def open_transport(login: Login) -> Transport:
@@ -214,36 +199,3 @@ def ssl_errors() -> tuple[type[Exception], ...]:
     import ssl  # noqa: PLC0415
 
     return (ssl.SSLError, binascii.Error, FileNotFoundError, UnicodeDecodeError)
-
-
-def fail(message: str, code: int = FAILED) -> NoReturn:
-    """Tell the user on standard error, and end."""
-    sys.stderr.write(f"tidegate: {message}\n")
-    raise typer.Exit(code)
-
-
-def named(words: Sequence[str], *, kinds: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """The kind and name that `NAME`, `KIND NAME` or `KIND/NAME` mean. Raises Told."""
-    known = kinds or ROLLOUT_WORDS
-    parts = words[0].split("/", 1) if len(words) == 1 and "/" in words[0] else list(words)
-    if len(parts) == 1:
-        kind, name = next(iter(known.values())), parts[0]
-    elif len(parts) == 2 and (found := known.get(parts[0].lower().partition(".")[0])):
-        kind, name = found, parts[1]
-    else:
-        allowed = ", ".join(sorted(set(known.values())))
-        raise Told(f"{' '.join(words)!r} is not a name, nor a kind ({allowed}) and a name")
-    if not _NAME.fullmatch(name):
-        raise Told(f"{name!r} is not a name that a Kubernetes object can have")
-    return kind, name
-
-
-ROLLOUT_WORDS: Final = {"rollout": names.ROLLOUT, "rollouts": names.ROLLOUT, "ro": names.ROLLOUT}
-RUN_WORDS: Final = {
-    "analysisrun": names.ANALYSIS_RUN,
-    "analysisruns": names.ANALYSIS_RUN,
-    "ar": names.ANALYSIS_RUN,
-    "experiment": "Experiment",
-    "experiments": "Experiment",
-    "exp": "Experiment",
-}

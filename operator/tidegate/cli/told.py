@@ -82,6 +82,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     if not names:
         return "there is none"
+    if len(names) == 1:
+        return f"there is only {names[0]}"
     return "there are " + ", ".join(names) if len(names) <= 8 else f"there are {len(names)}; `tidegate list` shows them"
 
 

@@ -82,8 +82,8 @@ def convert(canary: Obj, deployment: Obj | None = None, templates: Templates | N
         _rollout(move, spec, named, strategy, deployment),
     ]
     if provider == "istio":
-        move.manifests += [*_rules(spec, named), _virtual_service(spec, named, canary)]
-        move.handover.append(_virtual_service(spec, named, canary, primary=True))
+        move.manifests += [*_rules(spec, named), _virtual_service(spec, named)]
+        move.handover.append(_virtual_service(spec, named, primary=True))
     _say_how(move, named, provider)
     return move
 
@@ -132,7 +132,7 @@ def _canary(move: Move, named: _Names, analysis: Obj, analyses: Analyses, provid
     body: dict[str, Any] = {"canaryService": named.next, "stableService": named.stable}
     if provider == "istio":
         routes = [{"name": name} for name in _managed(steps)]
-        istio = {"virtualService": {"name": named.service}}
+        istio = {"virtualService": {"name": named.service, "routes": [named.app]}}
         body["trafficRouting"] = {"istio": istio, **({"managedRoutes": routes} if routes else {})}
     else:
         said = f"the provider {provider} is not translated: weights are numbers of pods until you add trafficRouting"
@@ -249,17 +249,17 @@ def _rules(spec: Obj, named: _Names) -> list[Obj]:
     ]
 
 
-def _virtual_service(spec: Obj, named: _Names, canary: Obj, *, primary: bool = False) -> Obj:
-    """The route of the users. primary: while Flagger's own pods still serve them, as a destination of others."""
+def _virtual_service(spec: Obj, named: _Names, *, primary: bool = False) -> Obj:
+    """The route of the users. primary: while Flagger's own pods still serve them, by a route that comes first."""
     service = spec.get("service") or {}
-    ends = [_end(named.stable, 0 if primary else 100), _end(named.next, 0)]
+    given = {field: service[field] for field in _ROUTE_FIELDS if service.get(field)}
+    routes = [{"name": named.app, **given, "route": [_end(named.stable, 100), _end(named.next, 0)]}]
     if primary:
-        ends.insert(0, _end(f"{named.service}-primary", 100))
-    route = {field: service[field] for field in _ROUTE_FIELDS if service.get(field)}
+        routes.insert(0, {"name": f"{named.app}-flagger", **given, "route": [_end(f"{named.service}-primary", 100)]})
     body = {
         "hosts": list(dict.fromkeys([*(service.get("hosts") or ()), named.service])),
         "gateways": service.get("gateways") or ["mesh"],
-        "http": [{**route, "route": ends}],
+        "http": routes,
     }
     return _object(_ISTIO, "VirtualService", named.service, named, body)
 
