@@ -29,7 +29,7 @@ HEAVY = (
 def python(code: str, **env: str) -> str:
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "operator"), **env}
     ran = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=240, check=False
     )
     return ran.stdout + ran.stderr
 

@@ -299,4 +299,5 @@ def test_a_flagger_canary_comes_over_without_losing_a_request(story: Story) -> N
         cli(story, "set", "image", "app", "app=lab.local/app:v2")
         cli(story, "status", "app", "--timeout", "60s")
     story.check_users(users)
-    assert story.weights(route="app")[-1] == 0 and 50 in story.weights(route="app")
+    story.until(lambda: story.weight(route="app") == 0, "the route at rest")
+    assert 50 in story.weights(route="app")

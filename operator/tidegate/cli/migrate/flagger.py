@@ -283,9 +283,8 @@ def _say_how(move: Move, named: _Names, provider: str) -> None:
         f"kubectl{option} patch canary {move.name} --type=merge -p '{suspend}'   # Flagger leaves it alone"
     )
     if provider == "istio":
-        move.steps.append(
-            f"apply {named.app}-handover.yaml: a route that still leads to Flagger's {named.service}-primary"
-        )
+        said = f"its first route still leads to {named.service}-primary"
+        move.steps.append(f"apply the VirtualService of the hand-over (--write writes it): {said}")
     move.steps.append(f"apply the rest but the VirtualService, and wait: tidegate{option} status {named.app}")
     if provider == "istio":
         move.steps.append("apply the VirtualService: the users go to the Rollout's pods")

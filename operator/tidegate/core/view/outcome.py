@@ -63,6 +63,9 @@ def judge(
 def progress(rollout: Obj) -> str:
     """Where the update is, in one line: step, weight, pods."""
     status = rollout.get("status") or {}
+    wanted, available = (rollout.get("spec") or {}).get("replicas", 1), status.get("availableReplicas") or 0
+    if status.get("phase") == names.HEALTHY and status.get("currentPodHash") == status.get("stableRS"):
+        return f"{available} of {wanted} pods available"
     parts = []
     index, steps = step_index(rollout), steps_of(rollout)
     if index is not None:
@@ -75,10 +78,7 @@ def progress(rollout: Obj) -> str:
     weight = canary_weight(rollout)
     if weight is not None:
         parts.append(f"weight {weight}")
-    wanted = (rollout.get("spec") or {}).get("replicas", 1)
-    parts.append(
-        f"{status.get('updatedReplicas') or 0} new of {wanted} pods, {status.get('availableReplicas') or 0} available"
-    )
+    parts.append(f"{status.get('updatedReplicas') or 0} new of {wanted} pods, {available} available")
     return ", ".join(parts)
 
 
