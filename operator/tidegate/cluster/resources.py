@@ -52,6 +52,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("AnalysisTemplate", *_ARGO, "analysistemplates"),
         Resource("ClusterAnalysisTemplate", *_ARGO, "clusteranalysistemplates", namespaced=False),
         Resource("AnalysisRun", *_ARGO, "analysisruns"),
+        Resource("Experiment", *_ARGO, "experiments"),
         Resource("ReplicaSet", "apps", "v1", "replicasets"),
         Resource("LooseReplicaSet", "apps", "v1", "replicasets"),  # Those that are no Rollout's.
         Resource("Deployment", "apps", "v1", "deployments"),
@@ -65,7 +66,6 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
         # Only the command line asks for these.
-        Resource("Experiment", *_ARGO, "experiments"),
         Resource("Canary", *_FLAGGER, "canaries"),
         Resource("MetricTemplate", *_FLAGGER, "metrictemplates"),
     )
