@@ -60,8 +60,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """How many times as much the canary has as stable. `lower` and `upper` hold each by itself, at all looks at
-    once, with the probability `confidence`; None stands for no bound. `value` is None where neither arm has
-    anything to compare."""
+    once, with the probability `confidence`; None stands for no bound. `value` is None where stable has nothing to
+    divide by; more than 100 times is told as 100."""
 
     value: float | None
     lower: float | None
