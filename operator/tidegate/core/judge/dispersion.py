@@ -51,17 +51,19 @@ class Scatter:
         """Mantel and Haenszel's estimate of the ratio of late, drawn to 1 by half a failure in each arm."""
         return (self.canary_excess + 0.5) / (self.stable_excess + 0.5)
 
-    def seen(self, share: float, canary_failed: float, stable_failed: float) -> "Scatter":
+    def seen(self, share: float, canary_failed: float, stable_failed: float, rest: float = 1.0) -> "Scatter":
+        """With one more look in which the canary had this share of all requests. `rest` is the share of requests
+        that did not fail, where failures are too frequent for 1 to do: their variance is smaller by it."""
         failed = canary_failed + stable_failed
         if not failed or not 0 < share < 1:
             return self
         ratio = self.ratio
         p = share * ratio / (share * ratio + 1 - share)
-        own, even = failed * p * (1 - p), failed * share * (1 - share)
+        own, even = failed * p * (1 - p), failed * share * (1 - share) * rest
         squares, variance, variance_squares = self.squares, self.variance, self.variance_squares
         if self.information >= 1:
             # The ratio that the look is held against is itself an estimate: it adds its own variance to the surprise's.
-            squares += (canary_failed - failed * p) ** 2 / (1 + own / self.information)
+            squares += (canary_failed - failed * p) ** 2 / (1 + own / self.information) / rest
             variance += own
             variance_squares += own * own
         return Scatter(
