@@ -20,7 +20,7 @@ from typing import Any
 from . import wording
 from .curve import EMPTY, REACH, Likelihood, added
 from .dispersion import PodCount, Scatter, added_pods, pod_variance, pods_share
-from .evidence import EFFECTS, log_sum_exp, mixed, needed
+from .evidence import EFFECTS, log_sum_exp, mixed, needed, rarer_than
 from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
 
@@ -235,7 +235,7 @@ class _Standing:
         relative = mixed([t / effect for t in self.favour_terms])
         if not self.parameters.negligible:
             return relative
-        absolute = _negligible(self.parameters.negligible, self.canary, effect)
+        absolute = rarer_than(self.parameters.negligible, self.canary.bad, self.canary.total, effect)
         if self.against() > _LOOKS_WORSE:
             absolute = -math.inf
         return log_sum_exp((relative, absolute)) - math.log(2)
@@ -300,15 +300,6 @@ def _growth(state: CountsState) -> tuple[Tally, Tally, float]:
         Tally(stable * min(1.0, rate), stable),
         canary / (canary + stable),
     )
-
-
-def _negligible(limit: float, canary: Tally, effect: float) -> float:
-    """log e-value against the canary failing at least this share of its requests."""
-    good = canary.total - canary.bad
-    terms = [
-        (-d * canary.bad + good * (math.log1p(-limit * math.exp(-d)) - math.log1p(-limit))) / effect for d in EFFECTS
-    ]
-    return log_sum_exp(terms) - math.log(len(terms))
 
 
 def _estimate(state: CountsState, effect: float, confidence: float) -> Estimate:

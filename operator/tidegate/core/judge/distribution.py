@@ -9,23 +9,25 @@ price of the logarithm of the number of edges. Safe asks for more: every edge be
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from . import tails, wording
-from .dispersion import FADING, Scatter
+from . import wording
+from .edge import Edge, from_columns, to_columns
 from .evidence import EFFECTS, log_sum_exp, mixed, needed
 from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
+from .histogram import DistributionLook, Histogram, look_at_buckets
 
-MOST_EDGES = 16
-
-# Distances of the alternatives beyond the ratio that is spoken against, on the logarithmic scale, and their
-# weights: the mixture of `counts` in fewer points, since each is kept for each edge.
-_STEPS = (0.1, 0.2, 0.4, 0.7, 1.2, 2.2)
-_LOG_STEP_WEIGHTS = tuple(math.log(w) for w in (0.15, 0.2, 0.25, 0.2, 0.13, 0.07))
+__all__ = [
+    "DistributionLook",
+    "DistributionParameters",
+    "DistributionState",
+    "Histogram",
+    "judge",
+    "look_at_buckets",
+    "observe",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,133 +57,6 @@ class DistributionParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
-    """One arm in one interval: all requests, and how many were no slower than each edge (as Prometheus counts by
-    `le`)."""
-
-    total: float
-    within: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        rising = (0.0, *self.within, self.total)
-        if not (math.isfinite(self.total) and all(a <= b for a, b in pairwise(rising))):
-            raise ValueError(f"a histogram's counts must rise from 0 to its total, not {self.within} and {self.total}")
-
-    @property
-    def slower(self) -> tuple[float, ...]:
-        return tuple(self.total - w for w in self.within)
-
-
-@dataclass(frozen=True, slots=True)
-class DistributionLook:
-    """edges: finite upper bounds of the buckets, rising; the same in every look. seconds, at: as for counts."""
-
-    edges: tuple[float, ...]
-    canary: Histogram
-    stable: Histogram
-    seconds: float = 0.0
-    at: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.edges or any(a >= b for a, b in pairwise(self.edges)):
-            raise ValueError(f"edges must rise, not {self.edges}")
-        if not len(self.edges) == len(self.canary.within) == len(self.stable.within):
-            raise ValueError("both histograms need one count for each edge")
-
-
-def look_at_buckets(
-    canary: Mapping[float, float],
-    stable: Mapping[float, float],
-    seconds: float = 0.0,
-    at: str | None = None,
-    edges: tuple[float, ...] = (),
-) -> DistributionLook:
-    """A look from counts by `le` (cumulative, with +Inf). Without `edges` (the state's, from the second look on),
-    the edges that both arms have, at most MOST_EDGES of them, evenly thinned. ValueError where there are none or
-    one is missing."""
-    common = sorted(e for e in canary.keys() & stable.keys() if math.isfinite(e))
-    if not edges:
-        if not common:
-            raise ValueError("the two histograms have no bucket in common")
-        step = max(1.0, len(common) / MOST_EDGES)
-        edges = tuple(common[int(i * step)] for i in range(min(len(common), MOST_EDGES)))
-    missing = [e for e in edges if e not in canary or e not in stable]
-    if missing:
-        raise ValueError(f"a histogram lacks the bucket {missing[0]:g}, which earlier looks had")
-
-    def one(counts: Mapping[float, float]) -> Histogram:
-        within = tuple(counts[e] for e in edges)
-        return Histogram(counts.get(math.inf, max(counts.values(), default=0.0)), within)
-
-    return DistributionLook(edges, one(canary), one(stable), seconds, at)
-
-
-def _short(value: float) -> float:
-    """Nine digits: the state is read and written at every look, and the rest of a number would be most of it."""
-    return float(f"{value:.9g}")
-
-
-def _short_scatter(scatter: Scatter) -> Scatter:
-    return Scatter(**{name: _short(getattr(scatter, name)) for name in _SCATTER_COLUMNS})
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """What is known at one edge. against, favour: log e-values of the alternatives, not yet divided by the design
-    effect.
-
-    guess_slow, guess_total: fading sums of stable, for the guess of its share. canary_excess, stable_excess,
-    information: unfading sums for the ratio and its interval.
-    """
-
-    canary_slow: float = 0.0
-    stable_slow: float = 0.0
-    against: tuple[float, ...] = (0.0,) * len(_STEPS)
-    favour: tuple[float, ...] = (0.0,) * len(_STEPS)
-    guess_slow: float = 0.0
-    guess_total: float = 0.0
-    canary_excess: float = 0.0
-    stable_excess: float = 0.0
-    information: float = 0.0
-    scatter: Scatter = field(default_factory=Scatter)
-
-    def seen(
-        self, parameters: DistributionParameters, slow: float, canary: float, stable_slow: float, stable: float
-    ) -> "Edge":
-        if not canary or not stable:
-            return replace(self, canary_slow=self.canary_slow + slow, stable_slow=self.stable_slow + stable_slow)
-        guess = self.guess_slow / self.guess_total if self.guess_total else 0.0
-        total, failed = canary + stable, slow + stable_slow
-        share, rest = canary / total, 1 - failed / total
-
-        def gained(sums: tuple[float, ...], rho: float, side: int) -> tuple[float, ...]:
-            arms = (slow, canary, stable_slow, stable)
-            return tuple(
-                _short(s + tails.log_e(*arms, guess=guess, rho=rho, ratio=rho * math.exp(side * step)))
-                for s, step in zip(sums, _STEPS, strict=True)
-            )
-
-        return Edge(
-            canary_slow=self.canary_slow + slow,
-            stable_slow=self.stable_slow + stable_slow,
-            against=gained(self.against, parameters.tolerated, 1),
-            favour=gained(self.favour, parameters.safe, -1),
-            guess_slow=_short(FADING * self.guess_slow + stable_slow),
-            guess_total=_short(FADING * self.guess_total + stable),
-            canary_excess=_short(self.canary_excess + slow * (1 - share)),
-            stable_excess=_short(self.stable_excess + stable_slow * share),
-            information=_short(self.information + (failed * share * (1 - share) / rest if rest > 0 else 0.0)),
-            scatter=_short_scatter(self.scatter.seen(share, slow, stable_slow, rest)) if rest > 0 else self.scatter,
-        )
-
-    def log_against(self, stretched: float = 1.0) -> float:
-        return mixed([stretched * t / self.scatter.design_effect() for t in self.against], _LOG_STEP_WEIGHTS)
-
-    def log_favour(self, stretched: float = 1.0) -> float:
-        return mixed([stretched * t / self.scatter.design_effect() for t in self.favour], _LOG_STEP_WEIGHTS)
-
-
-@dataclass(frozen=True, slots=True)
 class DistributionState:
     """About 350 bytes of JSON an edge; no more with more looks."""
 
@@ -195,28 +70,18 @@ class DistributionState:
     favour: Peak = field(default_factory=Peak)
 
     def to_json(self) -> dict[str, Any]:
-        """Edges as columns: names are told once."""
-        columns = {name: [getattr(e, name) for e in self.at_edges] for name in _COLUMNS}
-        scatter = {name: [getattr(e.scatter, name) for e in self.at_edges] for name in _SCATTER_COLUMNS}
         plain = {name: value for name, value in asdict(replace(self, at_edges=())).items() if name != "at_edges"}
-        return {**plain, "at_edges": {**columns, "scatter": scatter}}
+        return {**plain, "at_edges": to_columns(self.at_edges)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "DistributionState":
-        columns = value["at_edges"]
         return cls(
             looks=int(value["looks"]),
             seconds=float(value["seconds"]),
             canary_total=float(value["canary_total"]),
             stable_total=float(value["stable_total"]),
             edges=tuple(float(e) for e in value["edges"]),
-            at_edges=tuple(
-                Edge(
-                    scatter=Scatter(**{name: float(columns["scatter"][name][i]) for name in _SCATTER_COLUMNS}),
-                    **{name: _numbers(columns[name][i]) for name in _COLUMNS},
-                )
-                for i in range(len(value["edges"]))
-            ),
+            at_edges=from_columns(value["at_edges"]),
             against=Peak.from_json(value["against"]),
             favour=Peak.from_json(value["favour"]),
         )
@@ -227,7 +92,14 @@ def observe(parameters: DistributionParameters, state: DistributionState, look: 
     if state.edges and state.edges != look.edges:
         raise ValueError("the histogram's buckets are not those of the looks before")
     at_edges = tuple(
-        edge.seen(parameters, slow, look.canary.total, stable_slow, look.stable.total)
+        edge.seen(
+            slow,
+            look.canary.total,
+            stable_slow,
+            look.stable.total,
+            tolerated=parameters.tolerated,
+            safe=parameters.safe,
+        )
         for edge, slow, stable_slow in zip(
             state.at_edges or (Edge(),) * len(look.edges), look.canary.slower, look.stable.slower, strict=True
         )
@@ -280,7 +152,7 @@ def _against(state: DistributionState, stretched: float = 1.0) -> float:
 
 def _covered(parameters: DistributionParameters, state: DistributionState) -> list[int]:
     """The edges that "safe" is about: from where `safe` times as many is possible at all, to the first one that
-    lies beyond the quantile covered, for what is slower than the quantile shows there."""
+    lies beyond the quantile covered; what is slower than later edges is slower than that one."""
     if not state.stable_total:
         return []
     covered = []
@@ -293,9 +165,14 @@ def _covered(parameters: DistributionParameters, state: DistributionState) -> li
     return covered
 
 
+def _edge_favour(parameters: DistributionParameters, state: DistributionState, i: int, stretched: float = 1.0) -> float:
+    limit = parameters.safe * (1 - parameters.covers)
+    return state.at_edges[i].log_favour(state.canary_total, limit, stretched)
+
+
 def _favour(parameters: DistributionParameters, state: DistributionState, stretched: float = 1.0) -> float:
-    """As little as at the edge that says least: safe means every one of them is excluded to be worse."""
-    return min((state.at_edges[i].log_favour(stretched) for i in _covered(parameters, state)), default=0.0)
+    """As little as at the edge that says least: safe means that each of them is excluded to be worse."""
+    return min((_edge_favour(parameters, state, i, stretched) for i in _covered(parameters, state)), default=0.0)
 
 
 def _told(parameters: DistributionParameters, state: DistributionState, verdict: Verdict) -> int:
@@ -304,7 +181,7 @@ def _told(parameters: DistributionParameters, state: DistributionState, verdict:
         return 0
     covered = _covered(parameters, state)
     if verdict is Verdict.SAFE and covered:
-        return min(covered, key=lambda i: state.at_edges[i].log_favour())
+        return min(covered, key=lambda i: _edge_favour(parameters, state, i))
     return max(range(len(state.at_edges)), key=lambda i: state.at_edges[i].log_against())
 
 
