@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, norm
 
@@ -124,6 +124,7 @@ class TestWhereKayentaErrs:
 values = st.lists(st.integers(-20, 20).map(float), min_size=2, max_size=25)
 
 
+@settings(max_examples=50)
 @given(values, values)
 def test_the_statistic_is_scipys(x: list[float], y: list[float]) -> None:
     if len({*x, *y}) == 1:
@@ -135,12 +136,14 @@ def test_the_statistic_is_scipys(x: list[float], y: list[float]) -> None:
     assert common_language_effect(x, y) == pytest.approx(theirs.statistic / (len(x) * len(y)), abs=1e-12)
 
 
+@settings(max_examples=50)
 @given(values, values)
 def test_the_estimate_is_the_median_of_all_differences(x: list[float], y: list[float]) -> None:
     expected = float(np.median([a - b for a, b in product(x, y)]))
     assert hodges_lehmann(sorted(x), sorted(y)) == pytest.approx(expected, abs=1e-9)
 
 
+@settings(max_examples=50)
 @given(values, values, st.sampled_from([0.9, 0.95, 0.98]))
 def test_the_interval_is_where_the_statistic_crosses_its_quantiles(
     x: list[float], y: list[float], confidence: float

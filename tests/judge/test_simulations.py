@@ -13,14 +13,14 @@ from tidegate.core.judge.counts import CountsLook, CountsState, Tally, judge, ob
 
 def test_the_simulated_judge_is_the_real_one() -> None:
     world = World(60, 0.004, growing(25), ratio=1.8, drift=day, traffic=uneven_traffic, own=8.0)
-    stream = world.stream(np.random.default_rng(1), 20)
+    stream = world.stream(np.random.default_rng(1), 8)
     simulated = judged(stream, PARAMETERS, trace=True)
-    for i in range(20):
+    for i in range(8):
         state = CountsState()
         for j in range(25):
-            look = CountsLook(
-                Tally(stream.canary_bad[i, j], stream.canary[i, j]), Tally(stream.stable_bad[i, j], stream.stable[i, j])
-            )
+            arms = (stream.canary_bad, stream.canary, stream.stable_bad, stream.stable)
+            c, n, b, m = (float(column[i, j]) for column in arms)
+            look = CountsLook(Tally(c, n), Tally(b, m))
             state = observe(PARAMETERS, state, look)
             assert judge(PARAMETERS, state).against.log_e == pytest.approx(simulated.against[i, j], abs=1e-7)
         worse = state.against.crossed.look if state.against.crossed else NEVER

@@ -20,8 +20,8 @@ class Edge:
     """What is known at one edge. against, favour: log e-values of the alternatives, not yet divided by the design
     effect.
 
-    guess_slow, guess_total: fading sums of stable, for the guess of its share. canary_excess, stable_excess,
-    information: unfading sums for the ratio.
+    guess_slow, guess_total: fading sums of stable, for the guess of its share. canary_excess, stable_excess:
+    unfading sums for the ratio.
     """
 
     canary_slow: float = 0.0
