@@ -1,5 +1,6 @@
 """Kayenta's verdicts, its accidents excepted, and the test itself against scipy and brute force."""
 
+import json
 import math
 from itertools import product
 
@@ -175,3 +176,11 @@ def test_gaps_are_dropped_or_zero() -> None:
     assert classify(gaps, [5.0, 6.0, 5.5, 5.1, 6.2]).sentence == "both have the same samples"
     replaced = classify(gaps, [5.0, 6.0, 5.5, 5.1, 6.2], MannWhitneyParameters(nan_replaced=True))
     assert replaced.ratio < 0.8
+
+
+def test_a_judgement_is_plain_json() -> None:
+    for found in (classify([1.0], [2.0]), classify([], [1.0]), classify([1.0, 2.0, 3.0], [0.0] * 3)):
+        told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+        assert told["mark"] == found.mark.value
+    assert classify([], [1.0]).to_json()["ratio"] is None
+    assert classify([1.0], [2.0]).to_json()["shift"] == {"estimate": -1.0, "lower": None, "upper": None}
