@@ -3,7 +3,7 @@
 In each look the logarithm of the ratio of both arms' means is taken, so that drift that both share cancels. The looks'
 logarithms are held against the tolerated ratio by the sequential t-test with a normal prior on the standardized
 effect (T. L. Lai, Annals of Statistics 4, 1976; H. Wang and A. Ramdas, Anytime-valid t-tests and confidence
-sequences for Gaussian means with unknown variance, 2024), which is valid at all looks at once for independent
+sequences for Gaussian means with unknown variance, 2023), which is valid at all looks at once for independent
 normal looks of unknown variance. It is two sided; each side is used by itself, which errs to the careful side.
 
 Gauges are not independent from look to look: a pod that uses more memory now will in 30 seconds. So
