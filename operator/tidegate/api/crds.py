@@ -24,9 +24,9 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter
 
-from tidegate.api import analysis, analysis_status, jobs, names, providers, rollout, rollout_status
+from tidegate.api import analysis, analysis_status, compare, jobs, names, providers, rollout, rollout_status
 
-_MODULES: Final[Sequence[ModuleType]] = (analysis, analysis_status, jobs, providers, rollout, rollout_status)
+_MODULES: Final[Sequence[ModuleType]] = (analysis, analysis_status, compare, jobs, providers, rollout, rollout_status)
 _HEADER: Final = "# Generated from tidegate.api by `python -m tidegate.api.crds`; do not edit.\n"
 
 _KEPT: Final = ("type", "format", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")

@@ -11,6 +11,7 @@ from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.nesting import Templates, unfold
 from tidegate.core.analysis.templates import compose
+from tidegate.core.rollout.arms import arms
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
@@ -46,7 +47,8 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
     on nothing of the raw Rollout but its spec.
     """
-    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True)
+    known = arms(spec, str(rollout["metadata"]["name"]), canary=_ANY_HASH, stable=_ANY_HASH)
+    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True, arms=known)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
         problems += _problems(path, analysis, templates, source)

@@ -17,6 +17,7 @@ from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
+from tidegate.core.rollout.arms import arms
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.world import Run
 
@@ -164,7 +165,9 @@ def forget_old(draft: Draft) -> None:
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
-    source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
+    release, world = draft.release, draft.world
+    known = arms(release.spec, world.name, canary=release.hash, stable=release.stable_hash)
+    source = Source(release.stable_hash, release.hash, world.rollout, arms=known)
     spec, problems = analyses.composed(gate.path, analysis, draft.world.templates, source)
     if spec is None:
         raise RefusedError(problems)
