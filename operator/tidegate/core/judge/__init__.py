@@ -20,10 +20,14 @@ Rules for whoever asks for the numbers:
   are evidence that is not there.
 - A query that fails or returns something that is no number is an error of the measurement, and no look. An arm that
   does not exist is a look with `Tally(0, 0)`; it moves nothing.
-- Several metrics share the budget: `score.share_of_budget` says what `false_alarm` each gets.
+- Several metrics share the budget: `score.shares_of_budget` says what `false_alarm` each gets, and `score.score` makes
+  one verdict of their findings. A static bound beside a comparison is no part of either.
 
-The kinds: `counts`, `distribution` (latency histograms), `samples` (gauges); `mann_whitney` is Kayenta's judgement
-of two arrays. All of the first three have Parameters, Look, State, `observe` and `judge` of the same shape.
+The kinds: `counts`, `distribution` (latency histograms; `distribution.look_at_buckets` makes a look of what Prometheus
+answers), `samples` (gauges). All three have Parameters, Look, State, `observe` and `judge` of the same shape.
+ValueErrors of looks say what is wrong with the numbers; they are errors of the measurement. `mann_whitney.classify`
+is Kayenta's judgement of two arrays, once, at the end. `burn_rate.burn` guards the service as a whole. `planning`
+foretells.
 """
 
 from .finding import Crossing, Estimate, Evidence, Finding, Peak, Remaining, Verdict

@@ -14,18 +14,15 @@ proof needs is that the requests of one arm do not fail together for reasons tha
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import wording
 from .curve import EMPTY, REACH, Likelihood, added
 from .dispersion import PodCount, Scatter, added_pods, pod_variance, pods_share
-from .evidence import EFFECTS, log_sum_exp, mixed, needed, p_value
-from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict
-
-FOREVER = 30 * 24 * 3600.0
-"""Seconds beyond which a forecast is no longer told."""
+from .evidence import EFFECTS, log_sum_exp, mixed, needed, rarer_than
+from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
+from .forecast import forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +171,9 @@ def judge(parameters: CountsParameters, state: CountsState) -> Finding:
     """What the looks so far say. Worse, once found, stays: it is a promise over all looks. Safe holds while it
     holds."""
     standing = _standing(parameters, state)
-    against = _evidence(standing.against(), state.against, parameters.false_alarm)
-    favour = _evidence(standing.favour(), state.favour, parameters.false_safe)
-    verdict = Verdict.NOT_YET
-    if against.crossed:
-        verdict = Verdict.WORSE
-    elif favour.log_e >= favour.needed:
-        verdict = Verdict.SAFE
+    against = evidence_of(standing.against(), state.against, parameters.false_alarm)
+    favour = evidence_of(standing.favour(), state.favour, parameters.false_safe)
+    verdict = verdict_of(against, favour)
     data = state.canary.total > 0 and state.stable.total > 0
     ratio = _estimate(state, standing.design_effect(), parameters.confidence)
     remaining = _remaining(standing, against, favour) if verdict is Verdict.NOT_YET else None
@@ -193,6 +186,10 @@ def judge(parameters: CountsParameters, state: CountsState) -> Finding:
         design_effect=standing.design_effect(),
         looks=state.looks,
         data=data,
+        arms={
+            "canary": {"bad": state.canary.bad, "total": state.canary.total},
+            "stable": {"bad": state.stable.bad, "total": state.stable.total},
+        },
         sentence="",
         cautions=wording.cautions(standing.from_looks, standing.from_pods()),
     )
@@ -238,7 +235,7 @@ class _Standing:
         relative = mixed([t / effect for t in self.favour_terms])
         if not self.parameters.negligible:
             return relative
-        absolute = _negligible(self.parameters.negligible, self.canary, effect)
+        absolute = rarer_than(self.parameters.negligible, self.canary.bad, self.canary.total, effect)
         if self.against() > _LOOKS_WORSE:
             absolute = -math.inf
         return log_sum_exp((relative, absolute)) - math.log(2)
@@ -305,19 +302,6 @@ def _growth(state: CountsState) -> tuple[Tally, Tally, float]:
     )
 
 
-def _negligible(limit: float, canary: Tally, effect: float) -> float:
-    """log e-value against the canary failing at least this share of its requests."""
-    good = canary.total - canary.bad
-    terms = [
-        (-d * canary.bad + good * (math.log1p(-limit * math.exp(-d)) - math.log1p(-limit))) / effect for d in EFFECTS
-    ]
-    return log_sum_exp(terms) - math.log(len(terms))
-
-
-def _evidence(log_e: float, peak: Peak, error: float) -> Evidence:
-    return Evidence(log_e=log_e, peak=peak.log_e, needed=needed(error), p=p_value(peak.log_e), crossed=peak.crossed)
-
-
 def _estimate(state: CountsState, effect: float, confidence: float) -> Estimate:
     """The ratio, and the ends that the same mixture would speak against at every look."""
     canary, stable = state.canary.bad, state.stable.bad
@@ -354,28 +338,13 @@ def _remaining(standing: _Standing, against: Evidence, favour: Evidence) -> Rema
     traffic = standing.canary_growth.total + standing.stable_growth.total
     if not standing.canary_growth.total or not standing.stable_growth.total:
         return Remaining(None, min(against.missing, favour.missing), None, None)
-    worse = _time_until(lambda s: standing.later(s).against() >= against.needed)
-    safe = _time_until(lambda s: standing.later(s).favour() >= favour.needed)
-    if worse is None and safe is None:
-        return Remaining(None, min(against.missing, favour.missing), None, None)
-    if safe is None or (worse is not None and worse <= safe):
-        assert worse is not None
-        return Remaining(Verdict.WORSE, against.missing, worse * traffic, worse)
-    return Remaining(Verdict.SAFE, favour.missing, safe * traffic, safe)
-
-
-def _time_until(done: Callable[[float], bool]) -> float | None:
-    """Seconds until `done`, to 2 %; None if not within FOREVER."""
-    late = 1.0
-    while not done(late):
-        late *= 4
-        if late > FOREVER:
-            return None
-    early = late / 4
-    for _ in range(6):
-        middle = math.sqrt(early * late)
-        early, late = (early, middle) if done(middle) else (middle, late)
-    return late
+    return forecast(
+        against,
+        favour,
+        lambda seconds: standing.later(seconds).against() >= against.needed,
+        lambda seconds: standing.later(seconds).favour() >= favour.needed,
+        traffic,
+    )
 
 
 def _sentence(parameters: CountsParameters, state: CountsState, finding: Finding) -> str:

@@ -18,54 +18,77 @@ from typing import Any
 
 PODS_KEPT = 24
 
+FADING = 0.8
+"""What a look's weight in the ratio of late is worth one look later."""
+
+USUAL_VARIANCE = 0.1
+"""Of the log ratio from look to look, beyond chance: each arm has moments that are 22 % better or worse."""
+
+USUAL_DEGREES = 4.0
+"""How many looks that is worth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Sums over looks; see `seen`. No unit."""
+    """Sums over looks; see `seen`. No unit.
+
+    squares, variance, variance_squares: of surprises, and what chance allows them. looks, looks_squares: the
+    information on the log ratio that each look holds. The last three fade, so that a canary that turns sick midway
+    surprises for a few looks only and is not taken for one that scatters.
+    """
 
     squares: float = 0.0
     variance: float = 0.0
     variance_squares: float = 0.0
+    looks: float = 0.0
+    looks_squares: float = 0.0
     information: float = 0.0
     canary_excess: float = 0.0
     stable_excess: float = 0.0
 
     @property
     def ratio(self) -> float:
-        """Mantel and Haenszel's estimate of the ratio, drawn to 1 by half a failure in each arm."""
+        """Mantel and Haenszel's estimate of the ratio of late, drawn to 1 by half a failure in each arm."""
         return (self.canary_excess + 0.5) / (self.stable_excess + 0.5)
 
-    @property
-    def degrees(self) -> float:
-        """How many equally informative looks the estimate is worth."""
-        return self.variance**2 / self.variance_squares if self.variance_squares else 0.0
-
-    def seen(self, share: float, canary_failed: float, stable_failed: float) -> "Scatter":
+    def seen(self, share: float, canary_failed: float, stable_failed: float, rest: float = 1.0) -> "Scatter":
+        """With one more look in which the canary had this share of all requests. `rest` is the share of requests
+        that did not fail, where failures are too frequent for 1 to do: their variance is smaller by it."""
         failed = canary_failed + stable_failed
         if not failed or not 0 < share < 1:
             return self
         ratio = self.ratio
         p = share * ratio / (share * ratio + 1 - share)
-        own = failed * p * (1 - p)
+        own, even = failed * p * (1 - p), failed * share * (1 - share) * rest
         squares, variance, variance_squares = self.squares, self.variance, self.variance_squares
         if self.information >= 1:
-            # The ratio that the look is held against is itself an estimate.
-            expected = own * (1 + own / self.information)
-            surprise = canary_failed - failed * p
-            squares += surprise * surprise * own / expected
+            # The ratio that the look is held against is itself an estimate: it adds its own variance to the surprise's.
+            squares += (canary_failed - failed * p) ** 2 / (1 + own / self.information) / rest
             variance += own
             variance_squares += own * own
         return Scatter(
             squares=squares,
             variance=variance,
             variance_squares=variance_squares,
-            information=self.information + own,
-            canary_excess=self.canary_excess + canary_failed * (1 - share),
-            stable_excess=self.stable_excess + stable_failed * share,
+            looks=self.looks + even,
+            looks_squares=self.looks_squares + even * even,
+            information=FADING * self.information + own,
+            canary_excess=FADING * self.canary_excess + canary_failed * (1 - share),
+            stable_excess=FADING * self.stable_excess + stable_failed * share,
         )
 
     def design_effect(self) -> float:
-        return max(1.0, self.squares / self.variance) if self.variance else 1.0
+        """The Fano factor, from what was seen and, while that is little, from what is usual.
+
+        One look tells nothing of how looks differ, yet with much traffic it could decide alone; so it is taken for as
+        uncertain as looks usually are. Chosen by simulation: benchmarks/judge/choices.py.
+        """
+        if not self.looks:
+            return 1.0
+        usual = 1 + USUAL_VARIANCE * self.looks_squares / self.looks
+        degrees = self.variance**2 / self.variance_squares if self.variance_squares else 0.0
+        seen = self.squares / self.variance if self.variance else 0.0
+        return max(1.0, ((degrees + 1) * seen + USUAL_DEGREES * usual) / (degrees + USUAL_DEGREES))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Scatter":

@@ -41,6 +41,16 @@ def mixed(log_ratios: Sequence[float], log_weights: Sequence[float] = LOG_WEIGHT
     return log_sum_exp(w + r for w, r in zip(log_weights, log_ratios, strict=False))
 
 
+def rarer_than(limit: float, bad: float, total: float, design_effect: float = 1.0) -> float:
+    """The log e-value against "at least `limit` of the requests are bad", of one arm alone; an even mixture of binomial
+    likelihood ratios at rates below."""
+    good = total - bad
+    terms = [
+        (-d * bad + good * (math.log1p(-limit * math.exp(-d)) - math.log1p(-limit))) / design_effect for d in EFFECTS
+    ]
+    return log_sum_exp(terms) - math.log(len(terms))
+
+
 def needed(error: float) -> float:
     """The log e-value that settles a question with this probability of error."""
     return -math.log(error)

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from .evidence import needed, p_value
+
 
 class Verdict(StrEnum):
     WORSE = "worse"
@@ -60,8 +62,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """How many times as much the canary has as stable. `lower` and `upper` hold each by itself, at all looks at
-    once, with the probability `confidence`; None stands for no bound. `value` is None where neither arm has
-    anything to compare."""
+    once, with the probability `confidence`; None stands for no bound. `value` is None where stable has nothing to
+    divide by; more than 100 times is told as 100."""
 
     value: float | None
     lower: float | None
@@ -101,8 +103,20 @@ class Finding:
     design_effect: float
     looks: int
     data: bool
+    arms: dict[str, dict[str, float]]
     sentence: str
     cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def evidence_of(log_e: float, peak: Peak, error: float) -> Evidence:
+    return Evidence(log_e=log_e, peak=peak.log_e, needed=needed(error), p=p_value(peak.log_e), crossed=peak.crossed)
+
+
+def verdict_of(against: Evidence, favour: Evidence) -> Verdict:
+    """Worse, once found, stays. Safe holds while it holds."""
+    if against.crossed:
+        return Verdict.WORSE
+    return Verdict.SAFE if favour.log_e >= favour.needed else Verdict.NOT_YET

@@ -50,21 +50,31 @@ def absent(canary: float, stable: float) -> str:
     return "canary" if stable else "canary and stable"
 
 
-def verdict(finding: Finding, tolerated: float, safe: float, false_alarm: float) -> str:
+def verdict(
+    finding: Finding,
+    tolerated: float,
+    safe: float,
+    false_alarm: float,
+    *,
+    amount: str = "as often",
+    higher_is_worse: bool = True,
+) -> str:
     """What follows the two arms' rates."""
+    bad, good = ("lower", "upper") if higher_is_worse else ("upper", "lower")
+    limit = f"up to {safe:.3g}" if higher_is_worse else f"down to {safe:.3g}"
     budget = f"false-alarm budget {100 * false_alarm:g} %"
     match finding.verdict:
         case Verdict.WORSE:
-            return f"{_ratio(finding.ratio, 'lower')}; {budget}"
+            return f"{_ratio(finding.ratio, bad, amount)}; {budget}"
         case Verdict.SAFE:
-            return f"{_ratio(finding.ratio, 'upper')}; safe below {safe:g} times"
-        case _:
-            return f"{_ratio(finding.ratio, 'both')}; not settled between {tolerated:g} and {safe:g} times" + remaining(
-                finding.remaining, _missing(finding)
-            )
+            return f"{_ratio(finding.ratio, good, amount)}; safe {limit} times"
+        case Verdict.NOT_YET:
+            open_question = f"not settled between {tolerated:.3g} and {safe:.3g} times"
+            left = remaining(finding.remaining, _missing(finding))
+            return f"{_ratio(finding.ratio, 'both', amount)}; {open_question}{left}"
 
 
-def _ratio(ratio: Estimate, ends: str) -> str:
+def _ratio(ratio: Estimate, ends: str, amount: str) -> str:
     sure = f"{100 * ratio.confidence:g} % sure of"
     bounds = []
     if ends in ("lower", "both") and ratio.lower is not None:
@@ -74,7 +84,7 @@ def _ratio(ratio: Estimate, ends: str) -> str:
     if ratio.value is None:
         said = "no ratio yet" if ratio.lower is None and ratio.upper is None else "stable not once"
     else:
-        said = f"{times(ratio.value)} times as often"
+        said = f"{times(ratio.value)} times {amount}"
     return said + (f", {sure} {' and '.join(bounds)}" if bounds else "")
 
 
@@ -94,7 +104,8 @@ def remaining(left: Remaining | None, missing: str) -> str:
         return ""
     if left.seconds is None:
         return f"; {missing}; at the present rate no verdict is in sight"
-    rest = f"the rest takes about {duration(left.seconds)} and {about(left.requests or 0)} requests at the present rate"
+    requests = f" and {about(left.requests)} requests" if left.requests is not None else ""
+    rest = f"the rest takes about {duration(left.seconds)}{requests} at the present rate"
     return f"; {missing}, {rest}"
 
 
