@@ -25,9 +25,9 @@ def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Pro
         if not ref.template_name:
             yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
-    if not nested:
-        compared = [metric.name for metric in spec.metrics if metric.compare is not None]
-        yield from check_judge(spec.judge, compared, "spec.judge")
+    compared = [metric.name for metric in spec.metrics if metric.compare is not None]
+    # A template may be used together with others, whose metrics its rules are for too.
+    yield from check_judge(spec.judge, compared if isinstance(spec, AnalysisRunSpec) else None, "spec.judge")
 
 
 def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:

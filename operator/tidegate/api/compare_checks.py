@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.api.common import is_duration, is_templated, number_of
-from tidegate.api.compare import Arm, Judgement
+from tidegate.api.compare import Arm, Judgement, Score
 from tidegate.api.problems import Problem
 from tidegate.api.provider_checks import check_provider
 from tidegate.api.unsupported import known_fields
@@ -148,18 +148,38 @@ def _check_label(by: str, at: str) -> Iterator[Problem]:
 _CHECKS: Final = {"counts": _check_counts, "distribution": _check_distribution, "samples": _check_samples}
 
 
-def check_judge(judge: Judgement | None, names: Sequence[str], at: str) -> Iterator[Problem]:
-    """Every problem of the rules for metrics that compare, whose `names` these are."""
+def check_judge(judge: Judgement | None, names: Sequence[str] | None, at: str) -> Iterator[Problem]:
+    """Every problem of the rules for metrics that compare. names: of these metrics; None while not all are known."""
     if judge is None:
         return
-    if not names:
+    if names is not None and not names:
         yield Problem(at, "decides nothing: no metric here has compare")
-    value = judge.false_alarm
-    if value is not None and not is_templated(value):
+    rate = judge.false_alarm
+    if rate is not None and not is_templated(rate):
         try:
-            number = number_of(value, 0.01)
+            number = number_of(rate, 0.01)
         except ValueError:
-            yield Problem(f"{at}.falseAlarm", f"{value!r} is neither a number nor {{{{args.…}}}}")
+            yield Problem(f"{at}.falseAlarm", f"{rate!r} is neither a number nor {{{{args.…}}}}")
         else:
-            if not 0 < number < 0.5:
-                yield Problem(f"{at}.falseAlarm", f"is {value}, must lie between 0 and 0.5; 0.01 is 1 %")
+            if not 0 < number < HALF:
+                yield Problem(f"{at}.falseAlarm", f"is {rate}, must lie between 0 and 0.5; 0.01 is 1 %")
+    if judge.score is not None:
+        yield from _check_score(judge.score, names, f"{at}.score")
+
+
+def _check_score(score: Score, names: Sequence[str] | None, at: str) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for index, group in enumerate(score.groups):
+        where = f"{at}.groups[{index}].metrics"
+        if not group.metrics:
+            yield Problem(where, "is required: a group without metrics says nothing")
+        for metric in group.metrics:
+            if metric in seen:
+                yield Problem(where, f"{metric!r} is in the group {seen[metric]!r} too; a metric is in one group")
+            seen[metric] = group.name
+    for where, metric in [*((f"{at}.critical", each) for each in score.critical), *((f"{at}.groups", m) for m in seen)]:
+        if names is not None and metric not in names:
+            yield Problem(where, f"{metric!r} is no metric with compare; there are {', '.join(names) or 'none'}")
+
+
+HALF: Final = 0.5

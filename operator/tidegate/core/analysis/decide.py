@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from tidegate.api.problems import Problem
 from tidegate.core.analysis import jobs
-from tidegate.core.analysis.compare.deciding import Together, held, judge_compared
+from tidegate.core.analysis.compare.deciding import Together, held, judge_compared, judge_together, score_verdict
 from tidegate.core.analysis.compare.looking import take
 from tidegate.core.analysis.expiry import decide_ended, expiry
 from tidegate.core.analysis.metrics import Metric, read_run
 from tidegate.core.analysis.progress import MetricProgress, Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
+from tidegate.core.judge.score import Score
 from tidegate.core.plan import Event
 
 
@@ -93,8 +94,10 @@ def _with_readings(metrics: Sequence[Metric], progress: Progress, readings: Sequ
 
 
 def _joins(metric: Metric, entry: MetricProgress, taken: Taken, started_at: datetime) -> bool:
-    """Whether a look's window begins where the last one ended. If not, another replica has looked meanwhile, and some of
-    it is counted already."""
+    """Whether a look's window begins where the last one ended.
+
+    If not, another replica has looked meanwhile, and some of what it counts is counted already.
+    """
     if metric.comparison is None:
         return True
     return taken.window is not None and taken.window.start == entry.window(metric, started_at, started_at).start
@@ -122,7 +125,8 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     """
     deciding = [metric for metric in metrics if not metric.dry_run]
     verdicts = _verdicts(metrics, progress, terminating=terminate)
-    ending = terminate or any(verdicts[metric.name].phase in BAD for metric in deciding if metric.name in verdicts)
+    decisive = _decisive(deciding, verdicts, judge_together(metrics, progress, verdicts), done=False)
+    ending = terminate or any(verdict.phase in BAD for verdict in decisive.values())
     if ending:
         progress = jobs.abandon(metrics, progress, now)
         verdicts = _verdicts(metrics, progress, terminating=True)
@@ -132,13 +136,30 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     }
     judged = replace(progress, metrics=entries)
     done = ending or all(judged.of(metric).ended for metric in metrics)
-    together = Together.see(metrics, judged)
+    score = judge_together(metrics, judged, verdicts)
+    judged = replace(judged, judge=Together.see(metrics, judged).write(score))
     if not done:
-        return replace(judged, phase="Running", message=held(deciding, judged), judge=together.write())
-    decisive = {metric.name: verdicts[metric.name] for metric in deciding if metric.name in verdicts}
+        return replace(judged, phase="Running", message=held(deciding, judged))
+    decisive = _decisive(deciding, verdicts, score, done=True)
     phase = worst(verdict.phase for verdict in decisive.values()) or "Successful"
     message = _reason(deciding, judged, decisive) or ("Run Terminated" if terminate else "")
-    return replace(judged, phase=phase, message=message, completed_at=_second(now), judge=together.write())
+    return replace(judged, phase=phase, message=message, completed_at=_second(now))
+
+
+def _decisive(
+    metrics: Sequence[Metric], verdicts: Mapping[str, Verdict], score: Score | None, *, done: bool
+) -> dict[str, Verdict]:
+    """The verdicts that decide the run: each metric's, but those of a score together, under no name, and of these
+    alone that there were no answers."""
+    alone = {
+        metric.name: verdicts[metric.name]
+        for metric in metrics
+        if metric.name in verdicts
+        and (score is None or metric.comparison is None or verdicts[metric.name].phase == "Error")
+    }
+    if score is None or not (done or score.verdict == "worse"):
+        return alone
+    return {**alone, "": score_verdict(score)}
 
 
 def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: bool) -> dict[str, Verdict]:
@@ -163,6 +184,8 @@ def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: boo
 def _reason(metrics: Sequence[Metric], progress: Progress, verdicts: Mapping[str, Verdict]) -> str:
     """Why the run ended as it did: the first of its worst metrics, in Argo's words. Empty for a good end."""
     end = worst(verdict.phase for verdict in verdicts.values())
+    if "" in verdicts and verdicts[""].phase == end:
+        return _scored(metrics, progress, verdicts[""])
     for metric in metrics:
         verdict = verdicts.get(metric.name)
         if verdict is None or verdict.phase != end or not verdict.reason:
@@ -171,6 +194,13 @@ def _reason(metrics: Sequence[Metric], progress: Progress, verdicts: Mapping[str
         detail = progress.of(metric).message
         return f'{reason}: "Error Message: {detail}"' if detail else reason
     return ""
+
+
+def _scored(metrics: Sequence[Metric], progress: Progress, verdict: Verdict) -> str:
+    """The score's sentence, and the worst of what it is made of."""
+    worse = next((entry.standing for metric in metrics if (entry := progress.of(metric)).standing.worse), None)
+    told = f"Assessed {verdict.phase} due to {verdict.reason}"
+    return f"{told}: {worse.message}" if worse else told
 
 
 def _events(before: Progress, after: Progress) -> tuple[Event, ...]:

@@ -191,7 +191,7 @@ def _metric(
         consecutive_success_limit=int_of(model.consecutive_success_limit, 0),
         timeout=_timeout(model.provider),
         secrets={name: args.secrets[name] for name in mentioned(provider) if name in args.secrets},
-        comparison=read_comparison(model.compare, f"{path}.compare", problems) if model.compare else None,
+        comparison=read_comparison(model, f"{path}.compare", problems),
     )
 
 

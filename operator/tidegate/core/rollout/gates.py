@@ -125,6 +125,19 @@ def failure(draft: Draft) -> str:
     return ""
 
 
+def background(draft: Draft) -> Run | None:
+    """The background run of this update while it is under way."""
+    entry = draft.canary.get(BACKGROUND.slot)
+    run = _find(draft, entry["name"]) if entry else None
+    return run if run is not None and run.ours and not run.ended else None
+
+
+def tell(draft: Draft, gate: Gate, message: str) -> None:
+    """Say in the status what a gate's run holds the rollout for."""
+    slots: dict[str, Any] = draft.status[gate.part]
+    slots[gate.slot] = {**slots[gate.slot], "message": message}
+
+
 def follow(draft: Draft) -> None:
     """Keep the phases of the named runs up to date where no gate is asked any more."""
     for part, slot in _SLOTS:

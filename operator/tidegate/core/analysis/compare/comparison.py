@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
+from tidegate.api import compare as api
+from tidegate.api.analysis import Metric
 from tidegate.api.common import number_of
 from tidegate.api.compare import Compare, Judgement
 from tidegate.api.compare_checks import ARM_FIELDS, SELECTORS
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, fill
-from tidegate.core.analysis.compare.kinds import CANARY, FIRST, KINDS, STABLE, Kind
+from tidegate.core.analysis.compare.kinds import CANARY, KINDS, MOST_SAMPLES, PRESENCE, STABLE, Kind, MannWhitney
 from tidegate.core.analysis.compare.windows import Window, labelled, last_values
+from tidegate.core.judge.score import ScoreParameters
 from tidegate.core.times import parse_duration
 
 DELAY: Final = timedelta(seconds=2)
@@ -32,12 +35,36 @@ ArmNames = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreRules:
+    """How the metrics make one score. groups: by metric; those in none are a group without a name."""
+
+    parameters: ScoreParameters
+    groups: Mapping[str, str]
+    critical: frozenset[str]
+
+    @classmethod
+    def read(cls, score: api.Score, args: Arguments) -> ScoreRules:
+        """Of a checked spec. Raises ValueError for numbers that don't go together."""
+        weighted = [group for group in score.groups if group.weight is not None]
+        weights = {group.name: number_of(fill(group.weight, args.values), 0) for group in weighted}
+        default = ScoreParameters()
+        parameters = ScoreParameters(
+            pass_mark=number_of(fill(score.pass_, args.values), default.pass_mark),
+            marginal_mark=number_of(fill(score.marginal, args.values), default.marginal_mark),
+            group_weights=weights,
+        )
+        groups = {metric: group.name for group in score.groups for metric in group.metrics}
+        return cls(parameters, groups, frozenset(score.critical))
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How the metrics of a run that compare decide together."""
 
     false_alarm: float = FALSE_ALARM
     when_undecided: str = "pause"
     advance_when_safe: bool = False
+    score: ScoreRules | None = None
 
 
 def read_rules(judge: Judgement | None, args: Arguments, path: str) -> tuple[Rules, tuple[Problem, ...]]:
@@ -50,7 +77,11 @@ def read_rules(judge: Judgement | None, args: Arguments, path: str) -> tuple[Rul
         return Rules(), (Problem(f"{path}.falseAlarm", str(error)),)
     if not 0 < rate < HALF:
         return Rules(), (Problem(f"{path}.falseAlarm", f"is {rate:g}, must lie between 0 and 0.5; 0.01 is 1 %"),)
-    return Rules(rate, judge.when_undecided or "pause", judge.advance_when_safe), ()
+    try:
+        score = ScoreRules.read(judge.score, args) if judge.score is not None else None
+    except ValueError as error:
+        return Rules(), (Problem(f"{path}.score", str(error)),)
+    return Rules(rate, judge.when_undecided or "pause", judge.advance_when_safe, score), ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +103,7 @@ class Comparison:
 
     def question(self, provider: Mapping[str, Any], window: Window) -> dict[str, Any]:
         """What to ask a provider for a window: everything about both arms, in one query."""
-        stable = self.selectors[STABLE][FIRST[self.name]]
+        stable = next(text for part, text in self.selectors[STABLE].items() if part in PRESENCE[self.name])
         parts = [
             labelled(arm, part, expression)
             for arm, selectors in self.selectors.items()
@@ -82,14 +113,23 @@ class Comparison:
         return {"prometheus": {**provider["prometheus"], "query": " or ".join(parts), SERIES: True}}
 
 
-def read_comparison(compare: Compare, path: str, problems: list[Problem]) -> Comparison | None:
-    """A checked `compare` whose arguments are filled in. `path` is where it stands."""
+def read_comparison(metric: Metric, path: str, problems: list[Problem]) -> Comparison | None:
+    """What a checked metric compares, if it does; its arguments are filled in. path: where `compare` stands."""
+    compare, planned = metric.compare, metric.effective_count
+    if compare is None:
+        return None
     name = next(kind for kind in SELECTORS if getattr(compare, kind) is not None)
     try:
         kind, templates = KINDS[name](compare)
     except ValueError as error:
         problems.append(Problem(f"{path}.{name}", str(error)))
         return None
+    if isinstance(kind, MannWhitney):
+        if planned is None or planned > MOST_SAMPLES:
+            told = f"judges once at the end: it needs a count of at most {MOST_SAMPLES}"
+            problems.append(Problem(f"{path}.{name}.mode", told))
+            return None
+        kind = replace(kind, planned=planned)
     arms = arm_names(compare)
     unknown = list(_unknown(templates, arms, f"{path}.{name}"))
     problems += unknown

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tidegate.core.analysis.compare.comparison import Rules
+from tidegate.api.names import AnalysisPhase
+from tidegate.core.analysis.compare.comparison import Rules, ScoreRules
 from tidegate.core.analysis.compare.standing import Standing
 from tidegate.core.analysis.verdicts import Verdict, too_many_consecutive_errors, too_many_failures
+from tidegate.core.judge import Verdict as Judged
+from tidegate.core.judge.score import Outcome, Score, score
 from tidegate.core.times import format_time
 
 if TYPE_CHECKING:
@@ -42,19 +45,25 @@ class Together:
         starts = [standing.since for standing in standings if standing.since is not None]
         return cls(
             any=True,
-            safe=all(standing.safe for standing in standings),
+            safe=_all_safe(deciding, standings, comparison.rules),
             hold=next((_hold(m, s) for m, s in zip(deciding, standings, strict=True) if _lacks_traffic(s)), ""),
             since=min(starts) if len(starts) == len(standings) else None,
             rules=comparison.rules,
         )
 
-    def write(self) -> dict[str, Any]:
+    @property
+    def advance(self) -> bool:
+        """Whether to go on before the planned end."""
+        return self.safe and self.rules.advance_when_safe
+
+    def write(self, score: Score | None) -> dict[str, Any]:
         """As `status.judge` of a run that is under way."""
         return {
             **({"safe": True} if self.safe else {}),
             **({"hold": self.hold} if self.hold else {}),
             **({"since": format_time(self.since)} if self.since else {}),
-            **({"advance": True} if self.safe and self.rules.advance_when_safe else {}),
+            **({"advance": True} if self.advance else {}),
+            **({"score": f"{score.so_far:g}", "message": score.sentence} if score else {}),
         }
 
 
@@ -69,13 +78,52 @@ def judge_compared(metric: Metric, entry: MetricProgress, together: Together, *,
     if limited is not None:
         return limited
     planned = metric.count is not None and entry.tally.count >= metric.count
-    if standing.safe and (planned or terminating or (rules.advance_when_safe and (together.safe or metric.dry_run))):
+    if standing.safe and (planned or terminating or together.advance):
         return Verdict("Successful", standing.message)
-    if terminating:
+    if terminating or together.advance:
         return Verdict("Inconclusive", f"ended before there was a verdict: {standing.message or 'there was no look'}")
     if not planned or (_lacks_traffic(standing) and not metric.dry_run):
         return Verdict("Running")
     return _undecided(rules, standing.message)
+
+
+def judge_together(metrics: Iterable[Metric], progress: Progress, verdicts: Mapping[str, Verdict]) -> Score | None:
+    """The score that the verdicts of metrics that compare make; None where each of them decides alone."""
+    deciding = [metric for metric in metrics if metric.comparison is not None and not metric.dry_run]
+    rules = deciding[0].comparison.rules.score if deciding and deciding[0].comparison else None
+    if rules is None:
+        return None
+    return score(rules.parameters, [_outcome(metric.name, rules, progress.of(metric), verdicts) for metric in deciding])
+
+
+def _outcome(name: str, rules: ScoreRules, entry: MetricProgress, verdicts: Mapping[str, Verdict]) -> Outcome:
+    phase = verdicts[name].phase if name in verdicts else "Running"
+    ends = {"Successful": Judged.SAFE, "Failed": Judged.WORSE}
+    verdict = ends.get(phase) or (Judged.SAFE if entry.standing.safe and phase == "Running" else Judged.NOT_YET)
+    has_data = bool(entry.standing.record.get("data"))
+    return Outcome(name, verdict, has_data, rules.groups.get(name, ""), name in rules.critical)
+
+
+def score_verdict(found: Score) -> Verdict:
+    """What the score of a run that has come to its end says of it."""
+    phases: dict[Judged, AnalysisPhase] = {Judged.WORSE: "Failed", Judged.SAFE: "Successful"}
+    return Verdict(phases.get(found.verdict, "Inconclusive"), found.sentence)
+
+
+def _all_safe(metrics: Sequence[Metric], standings: Sequence[Standing], rules: Rules) -> bool:
+    if rules.score is None:
+        return all(standing.safe for standing in standings)
+    outcomes = [
+        Outcome(
+            metric.name,
+            Judged(standing.verdict) if standing.verdict else Judged.NOT_YET,
+            bool(standing.record.get("data")),
+            rules.score.groups.get(metric.name, ""),
+            metric.name in rules.score.critical,
+        )
+        for metric, standing in zip(metrics, standings, strict=True)
+    ]
+    return score(rules.score.parameters, outcomes).verdict is Judged.SAFE
 
 
 def _undecided(rules: Rules, sentence: str) -> Verdict:

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 
 from tidegate.api.common import number_of
 from tidegate.api.compare import Compare
-from tidegate.core.analysis.compare.windows import Window, increases, summed
-from tidegate.core.judge import Finding, counts
+from tidegate.core.analysis.compare.windows import Window, averages, increases, summed
+from tidegate.core.judge import Estimate, Evidence, Finding, Verdict, counts, distribution, mann_whitney, samples
 from tidegate.core.judge.dispersion import PodCount
 from tidegate.core.times import format_time
 
@@ -158,9 +158,242 @@ def _counts(compare: Compare) -> tuple[Kind, dict[str, str]]:
     return Counts(parameters, spec.by), {part: text for part, text in selectors.items() if text}
 
 
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Latency histograms."""
+
+    parameters: distribution.DistributionParameters
+
+    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
+        return {part: summed("le", increases(selector, window)) for part, selector in selectors.items()}
+
+    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
+        before = distribution.DistributionState.from_json(dict(state)) if state else distribution.DistributionState()
+        arms = {arm: _buckets(answers.get((arm, "buckets"), ())) for arm in (CANARY, STABLE)}
+        known = next((found for found in arms.values() if found), None) or dict.fromkeys(before.edges, 0.0)
+        if not known:
+            # Nobody has been asked yet: no histogram, no edges, no look.
+            return Seen({}, distribution.judge(self.parameters, before), {CANARY: {}, STABLE: {}}, "no requests", False)
+        filled = {arm: found or dict.fromkeys(known, 0.0) for arm, found in arms.items()}
+        look = distribution.look_at_buckets(
+            filled[CANARY], filled[STABLE], window.seconds, format_time(window.end), before.edges
+        )
+        after = distribution.observe(self.parameters, before, look)
+        finding = distribution.judge(self.parameters, after)
+        result = {arm: _quantiles(look.edges, each) for arm, each in ((CANARY, look.canary), (STABLE, look.stable))}
+        return Seen(
+            state=after.to_json(),
+            finding=finding,
+            result=result,
+            text=", ".join(f"{arm} {_quantiles_text(found)}" for arm, found in result.items()),
+            enough=self._enough(after, finding),
+        )
+
+    def with_budget(self, false_alarm: float) -> Distribution:
+        return replace(self, parameters=replace(self.parameters, false_alarm=false_alarm))
+
+    def _enough(self, state: distribution.DistributionState, finding: Finding) -> bool:
+        """Whether a canary exactly as quick as stable would have been found safe; more requests don't help where the
+        buckets are too coarse for that."""
+        total = state.canary_total + state.stable_total
+        if not finding.data:
+            return False
+        slow = [(edge.canary_slow + edge.stable_slow) / total for edge in state.at_edges]
+
+        def alike(requests: float) -> distribution.Histogram:
+            return distribution.Histogram(requests, tuple(requests * (1 - share) for share in slow))
+
+        look = distribution.DistributionLook(state.edges, alike(state.canary_total), alike(state.stable_total))
+        imagined = distribution.observe(self.parameters, distribution.DistributionState(), look)
+        return imagined.favour.crossed is not None or any("too coarse" in said for said in finding.cautions)
+
+
+def _buckets(samples: Sequence[Sample]) -> dict[float, float]:
+    """Cumulative counts by upper edge. Buckets of pods that were scraped at different moments may not quite rise."""
+    found: dict[float, float] = {}
+    highest = 0.0
+    edges = sorted((_edge(labels), value) for labels, value in samples)
+    for edge, value in edges:
+        highest = found[edge] = max(highest, value)
+    if found and math.inf not in found:
+        raise AnswerError('the buckets have none with le="+Inf": is the selector that of a histogram\'s _bucket?')
+    return found
+
+
+def _edge(labels: Mapping[str, str]) -> float:
+    try:
+        return float(labels["le"])
+    except (KeyError, ValueError):
+        raise AnswerError("the buckets have no label le: is the selector that of a histogram's _bucket?") from None
+
+
+def _quantiles(edges: Sequence[float], arm: distribution.Histogram) -> dict[str, float]:
+    """As conditions see them: the upper edge of the bucket that a quantile lies in."""
+    if not arm.total:
+        return {}
+    told = {"total": arm.total}
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+        within = zip(edges, arm.within, strict=True)
+        told[name] = next((edge for edge, count in within if count >= share * arm.total), math.inf)
+    return told
+
+
+def _quantiles_text(told: Mapping[str, float]) -> str:
+    return f"{told['total']:.0f} p50<={told['p50']:g} p99<={told['p99']:g}" if told else "0"
+
+
+def _distribution(compare: Compare) -> tuple[Kind, dict[str, str]]:
+    spec = compare.distribution
+    assert spec is not None
+    default = distribution.DistributionParameters()
+    parameters = distribution.DistributionParameters(
+        tolerated=number_of(spec.tolerated, default.tolerated),
+        safe=number_of(spec.safe, default.safe),
+        covers=number_of(spec.covers, default.covers),
+        unit=spec.unit,
+    )
+    return Distribution(parameters), {"buckets": spec.buckets}
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Gauges, a value for each pod. `by`: the label of pods."""
+
+    parameters: samples.SamplesParameters
+    by: str = "pod"
+
+    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
+        expressions = {}
+        for part, selector in selectors.items():
+            made = averages(selector, window) if part == "gauge" else increases(selector, window)
+            expressions[part] = summed(self.by, made)
+        return expressions
+
+    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
+        before = samples.SamplesState.from_json(dict(state)) if state else samples.SamplesState()
+        arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
+        look = samples.SamplesLook(arms[CANARY], arms[STABLE], window.seconds, format_time(window.end))
+        after = samples.observe(self.parameters, before, look)
+        return Seen(
+            state=after.to_json(),
+            finding=samples.judge(self.parameters, after),
+            result={arm: _spread(found) for arm, found in arms.items()},
+            text=_means(arms),
+            enough=after.compared >= samples.FEWEST_LOOKS,
+        )
+
+    def with_budget(self, false_alarm: float) -> Samples:
+        return replace(self, parameters=replace(self.parameters, false_alarm=false_alarm))
+
+
+def values(answers: Answers, arm: str, by: str, seconds: float) -> tuple[float, ...]:
+    """One value for each pod of an arm: of a gauge as it is, of a counter by the second, or for each request."""
+    part = next((each for each in ("gauge", "counter") if answers.get((arm, each))), "gauge")
+    found = _by_label(answers.get((arm, part), ()), by)
+    if any((each, "per") in answers for each in (CANARY, STABLE)):
+        requests = _by_label(answers.get((arm, "per"), ()), by)
+        return tuple(found[name] / requests[name] for name in sorted(found) if requests.get(name))
+    divisor = seconds if part == "counter" else 1.0
+    return tuple(found[name] / divisor for name in sorted(found))
+
+
+def _spread(found: Sequence[float]) -> dict[str, float]:
+    return {"mean": math.fsum(found) / len(found), "max": max(found), "pods": float(len(found))} if found else {}
+
+
+def _means(arms: Mapping[str, Sequence[float]]) -> str:
+    told = {arm: f"{math.fsum(found) / len(found):.4g} ({len(found)})" if found else "-" for arm, found in arms.items()}
+    return ", ".join(f"{arm} {text}" for arm, text in told.items())
+
+
+@dataclass(frozen=True, slots=True)
+class MannWhitney:
+    """Kayenta's test over one mean a look, once the planned number of looks is in. It keeps no false-alarm budget."""
+
+    direction: mann_whitney.Direction
+    by: str = "pod"
+    planned: int = 1
+
+    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
+        return Samples(samples.SamplesParameters(), self.by).questions(selectors, window)
+
+    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
+        arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
+        before = state or {}
+        kept = {arm: [*(before.get(arm) or ()), *_mean_of(found)][-MOST_SAMPLES:] for arm, found in arms.items()}
+        looks = int(before.get("looks") or 0) + 1
+        judged = mann_whitney.classify(
+            kept[CANARY], kept[STABLE], mann_whitney.MannWhitneyParameters(direction=self.direction)
+        )
+        return Seen(
+            state={"looks": looks, **kept},
+            finding=_told(judged, kept, looks, done=looks >= self.planned),
+            result={arm: _spread(found) for arm, found in arms.items()},
+            text=_means(arms),
+            enough=judged.mark is not mann_whitney.Mark.NODATA,
+        )
+
+    def with_budget(self, false_alarm: float) -> MannWhitney:
+        return self
+
+
+MOST_SAMPLES: Final = 500
+"""So many looks are kept for Mann and Whitney's test; a metric with more is refused."""
+
+
+def _mean_of(found: Sequence[float]) -> list[float]:
+    return [math.fsum(found) / len(found)] if found else []
+
+
+def _told(judged: mann_whitney.Judgement, kept: Mapping[str, Sequence[float]], looks: int, *, done: bool) -> Finding:
+    verdicts = {
+        mann_whitney.Mark.HIGH: Verdict.WORSE,
+        mann_whitney.Mark.LOW: Verdict.WORSE,
+        mann_whitney.Mark.PASS: Verdict.SAFE,
+    }
+    verdict = verdicts.get(judged.mark, Verdict.NOT_YET) if done else Verdict.NOT_YET
+    none = Evidence(log_e=0.0, peak=0.0, needed=1.0, p=1.0)
+    ratio = judged.ratio if math.isfinite(judged.ratio) else None
+    told = judged.sentence if done else f"{judged.sentence}, so far; it counts after the last look"
+    return Finding(
+        verdict=verdict,
+        against=none,
+        favour=none,
+        ratio=Estimate(ratio, None, None, mann_whitney.MannWhitneyParameters().confidence),
+        remaining=None,
+        design_effect=1.0,
+        looks=looks,
+        data=judged.mark is not mann_whitney.Mark.NODATA,
+        arms={arm: {"mean": math.fsum(found) / len(found)} if found else {} for arm, found in kept.items()},
+        sentence=told,
+    )
+
+
+def _samples(compare: Compare) -> tuple[Kind, dict[str, str]]:
+    spec = compare.samples
+    assert spec is not None
+    selectors = {"gauge": spec.gauge, "counter": spec.counter, "per": spec.per}
+    asked = {part: text for part, text in selectors.items() if text}
+    if spec.mode == "mannWhitney":
+        return MannWhitney(mann_whitney.Direction(spec.direction or "increase"), spec.by), asked
+    default = samples.SamplesParameters()
+    parameters = samples.SamplesParameters(
+        tolerated=number_of(spec.tolerated, default.tolerated),
+        safe=number_of(spec.safe, default.safe),
+        higher_is_worse=spec.direction != "decrease",
+    )
+    return Samples(parameters, spec.by), asked
+
+
 KINDS: Final[Mapping[str, Callable[[Compare], tuple[Kind, dict[str, str]]]]] = {
     # The kind and its selectors by part. Raises ValueError for parameters that don't go together.
     "counts": _counts,
+    "distribution": _distribution,
+    "samples": _samples,
 }
-FIRST: Final[Mapping[str, str]] = {"counts": "total"}
-"""The part by which an arm is known to be there at all."""
+PRESENCE: Final[Mapping[str, Sequence[str]]] = {
+    "counts": ("total",),
+    "distribution": ("buckets",),
+    "samples": ("gauge", "counter"),
+}
+"""The parts by which an arm is known to be there at all."""

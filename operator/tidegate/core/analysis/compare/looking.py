@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.api.names import AnalysisPhase
 from tidegate.core.analysis.compare.comparison import KNOWN, Comparison
-from tidegate.core.analysis.compare.kinds import CANARY, FIRST, STABLE, AnswerError, Answers, Sample
+from tidegate.core.analysis.compare.kinds import CANARY, PRESENCE, STABLE, AnswerError, Answers, Sample
 from tidegate.core.analysis.compare.standing import Standing
 from tidegate.core.analysis.compare.windows import ARM, PART, Window
 from tidegate.core.analysis.conditions import Condition, ConditionError
@@ -33,7 +33,7 @@ def take(comparison: Comparison, bound: Condition | None, before: Standing, wind
     """
     try:
         answers = _sorted(value)
-        if not _is_known(answers) and answers.get((STABLE, FIRST[comparison.name])):
+        if not answers.get((STABLE, KNOWN)) and _is_there(answers, STABLE, comparison.name):
             why = "Prometheus did not know stable when this window began, so what it did is not known; the next counts"
             return Look(before.skipping(window, why), "Inconclusive", why)
         seen = comparison.kind.observe(before.state, answers, window)
@@ -61,13 +61,13 @@ def _sorted(value: Any) -> Answers:
     return found
 
 
-def _is_known(answers: Answers) -> bool:
-    return bool(answers.get((STABLE, KNOWN)))
+def _is_there(answers: Answers, arm: str, kind: str) -> bool:
+    return any(answers.get((arm, part)) for part in PRESENCE[kind])
 
 
 def _missing(answers: Answers, kind: str) -> str:
     """Which arm was not there at all."""
-    lacking = [arm for arm in (CANARY, STABLE) if not answers.get((arm, FIRST[kind]))]
+    lacking = [arm for arm in (CANARY, STABLE) if not _is_there(answers, arm, kind)]
     return f"no data of {' and '.join(lacking)}" if lacking else ""
 
 
