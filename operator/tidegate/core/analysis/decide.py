@@ -210,6 +210,8 @@ def _events(before: Progress, after: Progress) -> tuple[Event, ...]:
         for name, entry in after.metrics.items()
         if entry.ended and not (name in before.metrics and before.metrics[name].ended)
     ]
+    if after.message and not after.ended and not before.message:
+        events.append(_event("AnalysisRun", "Holding", after.message))
     if after.ended:
         message = f"Analysis Completed. Result: {after.phase}"
         events.append(_event("AnalysisRun", after.phase, f"{message}. {after.message}" if after.message else message))

@@ -35,7 +35,7 @@ def take(comparison: Comparison, bound: Condition | None, before: Standing, wind
         answers = _sorted(value)
         if not answers.get((STABLE, KNOWN)) and _is_there(answers, STABLE, comparison.name):
             why = "Prometheus did not know stable when this window began, so what it did is not known; the next counts"
-            return Look(before.skipping(window, why), "Inconclusive", why)
+            return Look(before.skipping(comparison.name, window, why), "Inconclusive", why)
         seen = comparison.kind.observe(before.state, answers, window)
         standing = before.after(comparison.name, seen, window)
         broken = bound is not None and _is_broken(bound, seen.result)

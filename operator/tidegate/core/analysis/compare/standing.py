@@ -61,9 +61,9 @@ class Standing:
             state=_plain(seen.state),
         )
 
-    def skipping(self, window: Window, why: str) -> Standing:
+    def skipping(self, kind: str, window: Window, why: str) -> Standing:
         """The standing after a window that is no look."""
-        return replace(self, since=window.start, up_to=window.end, message=self.message or why)
+        return replace(self, kind=kind, since=window.start, up_to=window.end, message=self.message or why)
 
     def ended(self) -> Standing:
         return replace(self, state={})
