@@ -236,7 +236,7 @@ class _Standing:
         if not self.parameters.negligible:
             return relative
         absolute = rarer_than(self.parameters.negligible, self.canary.bad, self.canary.total, effect)
-        if self.against() > _LOOKS_WORSE:
+        if self.against() > LOOKS_WORSE:
             absolute = -math.inf
         return log_sum_exp((relative, absolute)) - math.log(2)
 
@@ -250,7 +250,7 @@ class _Standing:
         )
 
 
-_LOOKS_WORSE = 1.5
+LOOKS_WORSE = 1.5
 """Evidence against from which on a low absolute rate no longer speaks for the canary. Saying "safe" less often is
 free."""
 

@@ -9,8 +9,9 @@ normal looks of unknown variance. It is two sided; each side is used by itself, 
 Gauges are not independent from look to look: a pod that uses more memory now will in 30 seconds. So
 
 - the number of looks is divided by (1 + a) / (1 - a), with a their autocorrelation, and
-- where pods are told apart, the variance is never smaller than that between pods of one version allows: n pods are n
-  observations, however long one watches them.
+- where pods are told apart, the variance is never smaller than that between the pods of one version: n pods are n
+  observations, however long one watches them. With their names, it is that between the pods' means over time; without,
+  that between their values at one time, which is larger.
 
 Both are approximations; docs/judge.md says how well they hold.
 """
@@ -26,6 +27,11 @@ from .finding import Estimate, Finding, Peak, Remaining, Verdict, evidence_of, v
 from .forecast import forecast
 
 FEWEST_LOOKS = 4
+
+PRIOR_PRECISION = 0.25
+"""Effects of twice the deviation between pods, or between looks, are what one looks for."""
+
+PODS_KEPT = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +60,42 @@ class SamplesParameters:
 
 @dataclass(frozen=True, slots=True)
 class SamplesLook:
-    """One value a pod (or a single one an arm) at about the same time; none where an arm has no pods. Not negative."""
+    """One value a pod (or a single one an arm) at about the same time; none where an arm has no pods. Not negative.
+    The pods' names, in the same order, make the judge surer."""
 
     canary: tuple[float, ...]
     stable: tuple[float, ...]
     seconds: float = 0.0
     at: str | None = None
+    canary_names: tuple[str, ...] = ()
+    stable_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for values, names in ((self.canary, self.canary_names), (self.stable, self.stable_names)):
+            if names and len(names) != len(values):
+                raise ValueError(f"{len(values)} values need as many names, not {len(names)}")
         for value in (*self.canary, *self.stable):
             if not 0 <= value < math.inf:
                 raise ValueError(f"a gauge must be a number that is not negative, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
+class PodMean:
+    """Sum over `looks` looks of how far the log of a pod's value lies above that of stable's mean."""
+
+    name: str
+    looks: int
+    total: float
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "PodMean":
+        return cls(str(value["name"]), int(value["looks"]), float(value["total"]))
+
+
+@dataclass(frozen=True, slots=True)
 class SamplesState:
     """Sums over looks of the log ratio less the first one (`origin`), of neighbours' products, and of the variance
-    between pods. 600 bytes of JSON."""
+    between pods. 600 bytes of JSON, and 60 for each pod of at most 24 an arm."""
 
     looks: int = 0
     compared: int = 0
@@ -85,6 +110,8 @@ class SamplesState:
     pod_squares: float = 0.0
     pod_degrees: float = 0.0
     pod_share: float = 0.0
+    canary_pods: tuple[PodMean, ...] = ()
+    stable_pods: tuple[PodMean, ...] = ()
     against: Peak = field(default_factory=Peak)
     favour: Peak = field(default_factory=Peak)
 
@@ -93,11 +120,13 @@ class SamplesState:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "SamplesState":
-        integers, peaks = ("looks", "compared"), ("against", "favour")
-        sums = {k: float(v) for k, v in value.items() if k not in integers and k not in peaks}
+        apart = {"looks", "compared", "canary_pods", "stable_pods", "against", "favour"}
+        sums = {k: float(v) for k, v in value.items() if k not in apart}
         return cls(
             looks=int(value["looks"]),
             compared=int(value["compared"]),
+            canary_pods=tuple(PodMean.from_json(p) for p in value["canary_pods"]),
+            stable_pods=tuple(PodMean.from_json(p) for p in value["stable_pods"]),
             against=Peak.from_json(value["against"]),
             favour=Peak.from_json(value["favour"]),
             **sums,
@@ -127,6 +156,8 @@ def observe(parameters: SamplesParameters, state: SamplesState, look: SamplesLoo
         pod_squares=state.pod_squares + squares,
         pod_degrees=state.pod_degrees + degrees,
         pod_share=state.pod_share + 1 / len(look.canary) + 1 / len(look.stable),
+        canary_pods=_added(state.canary_pods, look.canary_names, look.canary, stable),
+        stable_pods=_added(state.stable_pods, look.stable_names, look.stable, stable),
     )
     against, favour = _evidence(parameters, _summary(seen))
     return replace(
@@ -208,7 +239,8 @@ def _summary(state: SamplesState) -> _Summary:
         cautions += ("values are not told apart by pod: a sick node can't be told from a sick version",)
         return _Summary(state.origin + mean, variance, looks, degrees, pods=False, cautions=cautions)
     share, pod_degrees = state.pod_share / n, state.pod_degrees / n
-    pods = state.pod_squares / state.pod_degrees * share
+    between = _between_means(state.canary_pods, state.stable_pods)
+    pods = (state.pod_squares / state.pod_degrees if between is None else between) * share
     if pods <= variance:
         return _Summary(state.origin + mean, variance, looks, degrees, pods=False, cautions=cautions)
     cautions = ("pods of one version differ more than looks do: only more pods make this surer",)
@@ -238,6 +270,31 @@ def _between_pods(*arms: Sequence[float]) -> tuple[float, float]:
     return squares, degrees
 
 
+def _added(
+    kept: tuple[PodMean, ...], names: Sequence[str], values: Sequence[float], stable: float
+) -> tuple[PodMean, ...]:
+    pods = {p.name: p for p in kept}
+    for name, value in zip(names, values, strict=False):
+        if value > 0 and (name in pods or len(pods) < PODS_KEPT):
+            known = pods.get(name, PodMean(name, 0, 0.0))
+            pods[name] = PodMean(name, known.looks + 1, known.total + math.log(value / stable))
+    return tuple(pods[name] for name in sorted(pods))
+
+
+def _between_means(*arms: Sequence[PodMean]) -> float | None:
+    """The variance between the means of one arm's pods, of those that were seen in half of the looks at least; None
+    if no arm has two."""
+    longest = max((p.looks for arm in arms for p in arm), default=0)
+    squares = degrees = 0.0
+    for arm in arms:
+        means = [p.total / p.looks for p in arm if 2 * p.looks >= longest]
+        if len(means) > 1:
+            centre = _mean(means)
+            squares += math.fsum((m - centre) ** 2 for m in means)
+            degrees += len(means) - 1
+    return squares / degrees if degrees else None
+
+
 def _evidence(parameters: SamplesParameters, summary: _Summary) -> tuple[float, float]:
     """log e-values: that the canary is worse than tolerated, that it is safe."""
     side = 1 if parameters.higher_is_worse else -1
@@ -252,15 +309,16 @@ def t_evidence(gap: float, variance: float, units: float, degrees: float) -> flo
     """log e-value against a mean of 0, from a mean of `gap` whose variance is estimated; 0 where the gap points the
     other way.
 
-    The marginal likelihood ratio of the t statistic under a standard normal prior on the standardized effect:
-    1/2 log(1/(n+1)) + (v+1)/2 [log(1 + t^2/v) - log(1 + t^2/((n+1) v))].
+    The marginal likelihood ratio of the t statistic under a normal prior of deviation 1/sqrt(c) on the effect in
+    units of the standard deviation: 1/2 log(c/(n+c)) + (v+1)/2 [log(1 + t^2/v) - log(1 + t^2 c/((n+c) v))].
     """
     if gap <= 0 or degrees <= 0:
         return 0.0
     # Looks without any scatter would prove everything.
     t2 = gap * gap / max(variance, 1e-12)
-    growth = math.log1p(t2 / degrees) - math.log1p(t2 / ((units + 1) * degrees))
-    return (degrees + 1) / 2 * growth - math.log(units + 1) / 2
+    shrunk = PRIOR_PRECISION / (units + PRIOR_PRECISION)
+    growth = math.log1p(t2 / degrees) - math.log1p(t2 * shrunk / degrees)
+    return (degrees + 1) / 2 * growth + math.log(shrunk) / 2
 
 
 def _estimate(state: SamplesState, summary: _Summary, confidence: float) -> Estimate:
