@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.simulation import BROKEN, START, Simulation, analysis_run
@@ -27,6 +28,7 @@ def up_to(played: Simulation) -> Any:
     return parse_time(played.result("errors")["compare"]["upTo"])
 
 
+@settings(max_examples=30)
 @given(
     scrapes=st.lists(st.floats(0.5, 60), min_size=20, max_size=60),
     fails=st.frozensets(st.integers(0, 12), max_size=6),
@@ -50,7 +52,7 @@ def test_what_looks_count_together_is_what_the_counters_grew_by(
         return BROKEN if next(asked) in fails else truth(measure, taken)
 
     run = analysis_run(compared(consecutiveErrorLimit=100))
-    played = Simulation(run, say, crashes=crashes).play(until=timedelta(minutes=12))
+    played = Simulation(run, say, crashes=crashes).play(until=timedelta(minutes=6))
 
     for arm, series, before in (("canary", canary, 0.0), ("stable", stable, 1000.0)):
         assert state(played)[arm]["total"] == (series.last(up_to(played)) or before) - before
@@ -99,7 +101,7 @@ def test_a_long_gap_makes_one_long_window_and_later_looks_go_on_from_its_end() -
     Simulation(analysis_run(compared()), say).play(until=timedelta(minutes=3))
 
     good = [windows[0], *windows[4:]]
-    assert all(one.end == other.start for one, other in zip(good, good[1:], strict=False))
+    assert all(one.end == other.start for one, other in pairwise(good))
     assert [w.seconds for w in good[:3]] == [30, 60, 30], "three failures, ten seconds apart, and then everything since"
     assert windows[0].start == BEGIN
 

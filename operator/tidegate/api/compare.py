@@ -18,6 +18,8 @@ from tidegate.api.common import SPEC, Bool, IntOrString, Number, Str
 class Arm:
     """By what one version is known. Queries use it as {{arm.podTemplateHash}} and so on."""
 
+    namespace: Str = ""
+    """The namespace of the version's pods. Without it, a selector by hash also finds the same template elsewhere."""
     pod_template_hash: Str = ""
     """The pod template hash of the version."""
     replica_set: Str = ""

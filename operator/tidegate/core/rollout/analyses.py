@@ -47,7 +47,7 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
     on nothing of the raw Rollout but its spec.
     """
-    known = arms(spec, str(rollout["metadata"]["name"]), canary=_ANY_HASH, stable=_ANY_HASH)
+    known = arms(spec, rollout, canary=_ANY_HASH, stable=_ANY_HASH)
     source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True, arms=known)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tidegate.api.rollout import RolloutSpec
 
 
-def arms(spec: RolloutSpec, rollout: str, *, canary: str, stable: str) -> Mapping[str, Mapping[str, str]]:
-    """Names of the canary's and of stable's parts. canary, stable: their pod template hashes.
+def arms(spec: RolloutSpec, rollout: Mapping[str, Any], *, canary: str, stable: str) -> Mapping[str, Mapping[str, str]]:
+    """Names of the canary's and of stable's parts. rollout: the raw object. canary, stable: their pod template hashes.
 
     A blue-green strategy's Services are none of them: each stands for either version, before or after the flip.
     """
+    meta = rollout["metadata"]
     names = {
-        "canary": {"podTemplateHash": canary, "replicaSet": f"{rollout}-{canary}"},
-        "stable": {"podTemplateHash": stable, "replicaSet": f"{rollout}-{stable}"},
+        arm: {
+            "namespace": str(meta.get("namespace") or ""),
+            "podTemplateHash": hash_,
+            "replicaSet": f"{meta['name']}-{hash_}",
+        }
+        for arm, hash_ in (("canary", canary), ("stable", stable))
     }
     strategy = spec.strategy.canary
     if strategy is None:

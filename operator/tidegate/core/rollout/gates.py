@@ -179,7 +179,7 @@ def forget_old(draft: Draft) -> None:
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
     release, world = draft.release, draft.world
-    known = arms(release.spec, world.name, canary=release.hash, stable=release.stable_hash)
+    known = arms(release.spec, world.rollout, canary=release.hash, stable=release.stable_hash)
     source = Source(release.stable_hash, release.hash, world.rollout, arms=known)
     spec, problems = analyses.composed(gate.path, analysis, draft.world.templates, source)
     if spec is None:
