@@ -80,11 +80,11 @@ def judge_compared(metric: Metric, entry: MetricProgress, together: Together, *,
     planned = metric.count is not None and entry.tally.count >= metric.count
     if standing.safe and (planned or terminating or together.advance):
         return Verdict("Successful", standing.message)
+    if planned and (standing.enough or metric.dry_run):
+        return _undecided(rules, standing.message)
     if terminating or together.advance:
         return Verdict("Inconclusive", f"ended before there was a verdict: {standing.message or 'there was no look'}")
-    if not planned or (_lacks_traffic(standing) and not metric.dry_run):
-        return Verdict("Running")
-    return _undecided(rules, standing.message)
+    return Verdict("Running")
 
 
 def judge_together(metrics: Iterable[Metric], progress: Progress, verdicts: Mapping[str, Verdict]) -> Score | None:

@@ -14,11 +14,15 @@ from tidegate.api.common import number_of
 from tidegate.api.compare import Compare
 from tidegate.core.analysis.compare.windows import Window, averages, increases, summed
 from tidegate.core.judge import Estimate, Evidence, Finding, Verdict, counts, distribution, mann_whitney, samples
+from tidegate.core.judge.curve import EMPTY, added
 from tidegate.core.judge.dispersion import PodCount
+from tidegate.core.judge.finding import Peak
 from tidegate.core.times import format_time
 
 CANARY: Final = "canary"
 STABLE: Final = "stable"
+_IMAGINED: Final = 6
+"""Looks that are imagined to find out whether there has been enough traffic: the judge trusts one look alone little."""
 
 
 class AnswerError(ValueError):
@@ -119,13 +123,16 @@ class Counts:
         total = state.canary.total + state.stable.total
         if not state.canary.total or not state.stable.total:
             return False
-        rate = (state.canary.bad + state.stable.bad) / total
-        alike = counts.CountsLook(
-            canary=counts.Tally(rate * state.canary.total, state.canary.total),
-            stable=counts.Tally(rate * state.stable.total, state.stable.total),
+        bad = state.canary.bad + state.stable.bad
+        alike = replace(
+            state,
+            canary=counts.Tally(bad / total * state.canary.total, state.canary.total),
+            stable=counts.Tally(bad / total * state.stable.total, state.stable.total),
+            curve=added(EMPTY, state.canary.total / total, bad),
+            favour=Peak(),
         )
-        imagined = counts.observe(self.parameters, counts.CountsState(), alike)
-        return imagined.favour.crossed is not None
+        nothing = counts.CountsLook(counts.Tally(), counts.Tally())
+        return counts.observe(self.parameters, alike, nothing).favour.crossed is not None
 
 
 def _figures(tally: counts.Tally) -> dict[str, float]:
@@ -195,17 +202,22 @@ class Distribution:
     def _enough(self, state: distribution.DistributionState, finding: Finding) -> bool:
         """Whether a canary exactly as quick as stable would have been found safe; more requests don't help where the
         buckets are too coarse for that."""
-        total = state.canary_total + state.stable_total
+        if finding.verdict is not Verdict.NOT_YET or any("too coarse" in said for said in finding.cautions):
+            return True
         if not finding.data:
             return False
+        total = state.canary_total + state.stable_total
+        parts = min(state.looks, _IMAGINED)
         slow = [(edge.canary_slow + edge.stable_slow) / total for edge in state.at_edges]
 
         def alike(requests: float) -> distribution.Histogram:
-            return distribution.Histogram(requests, tuple(requests * (1 - share) for share in slow))
+            return distribution.Histogram(requests / parts, tuple(requests / parts * (1 - share) for share in slow))
 
         look = distribution.DistributionLook(state.edges, alike(state.canary_total), alike(state.stable_total))
-        imagined = distribution.observe(self.parameters, distribution.DistributionState(), look)
-        return imagined.favour.crossed is not None or any("too coarse" in said for said in finding.cautions)
+        imagined = distribution.DistributionState()
+        for _ in range(parts):
+            imagined = distribution.observe(self.parameters, imagined, look)
+        return imagined.favour.crossed is not None
 
 
 def _buckets(samples: Sequence[Sample]) -> dict[float, float]:
