@@ -167,12 +167,14 @@ def _counts(compare: Compare) -> tuple[Kind, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Latency histograms."""
+    """Latency histograms. `by`: a label whose values the answers tell apart, though a look does not; mostly none."""
 
     parameters: distribution.DistributionParameters
+    by: str = ""
 
     def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
-        return {part: summed("le", increases(selector, window)) for part, selector in selectors.items()}
+        labels = f"le, {self.by}" if self.by else "le"
+        return {part: summed(labels, increases(selector, window)) for part, selector in selectors.items()}
 
     def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
         before = distribution.DistributionState.from_json(dict(state)) if state else distribution.DistributionState()
@@ -222,11 +224,14 @@ class Distribution:
 
 def _buckets(samples: Sequence[Sample]) -> dict[float, float]:
     """Cumulative counts by upper edge. Buckets of pods that were scraped at different moments may not quite rise."""
+    sums: dict[float, float] = {}
+    for labels, value in samples:
+        edge = _edge(labels)
+        sums[edge] = sums.get(edge, 0.0) + value
     found: dict[float, float] = {}
     highest = 0.0
-    edges = sorted((_edge(labels), value) for labels, value in samples)
-    for edge, value in edges:
-        highest = found[edge] = max(highest, value)
+    for edge in sorted(sums):
+        highest = found[edge] = max(highest, sums[edge])
     if found and math.inf not in found:
         raise AnswerError('the buckets have none with le="+Inf": is the selector that of a histogram\'s _bucket?')
     return found

@@ -32,7 +32,7 @@ def take(comparison: Comparison, bound: Condition | None, before: Standing, wind
     window is left to the next one.
     """
     try:
-        answers = _sorted(value)
+        answers = sorted_answers(value)
         if not answers.get((STABLE, KNOWN)) and _is_there(answers, STABLE, comparison.name):
             why = "Prometheus did not know stable when this window began, so what it did is not known; the next counts"
             return Look(before.skipping(comparison.name, window, why), "Inconclusive", why)
@@ -49,7 +49,8 @@ def take(comparison: Comparison, bound: Condition | None, before: Standing, wind
     return Look(standing, phases.get(standing.verdict, "Inconclusive"), _missing(answers, comparison.name), seen.text)
 
 
-def _sorted(value: Any) -> Answers:
+def sorted_answers(value: Any) -> Answers:
+    """What a query's series are, by arm and part. Raises AnswerError."""
     if not isinstance(value, tuple):
         raise AnswerError("the query gave no vector")
     found: dict[tuple[str, str], list[Sample]] = {}
