@@ -27,6 +27,8 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
+    "compared and promoted": (stories.judged, "Healthy"),
+    "compared and undone": (partial(stories.judged, canary=(6, 20)), "Degraded"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 

@@ -78,11 +78,13 @@ def judge_compared(metric: Metric, entry: MetricProgress, together: Together, *,
     if limited is not None:
         return limited
     planned = metric.count is not None and entry.tally.count >= metric.count
-    if standing.safe and (planned or terminating or together.advance):
+    # One without an end watches a whole update: knowing that the canary is safe at this weight shortens a pause only.
+    early = together.advance and metric.count is not None
+    if standing.safe and (planned or terminating or early):
         return Verdict("Successful", standing.message)
     if planned and (standing.enough or metric.dry_run):
         return _undecided(rules, standing.message)
-    if terminating or together.advance:
+    if terminating or early:
         return Verdict("Inconclusive", f"ended before there was a verdict: {standing.message or 'there was no look'}")
     return Verdict("Running")
 
