@@ -109,7 +109,7 @@ def test_given_the_examples_then_their_readmes_commands_do_what_they_say(
     for wait in waits:
         run(wait)
     hosts = [obj["spec"]["hosts"][0] for folder in FOLDERS for obj in objects(folder, "VirtualService")]
-    assert sorted(patches) == ["pay", "shop", "web", "worker"]
+    assert sorted(patches) == ["cart", "pay", "shop", "web", "worker"]
     with Traffic(hosts[0], 30), Traffic(hosts[1], 60), Traffic(hosts[2], 60):
         for release, *_ in patches.values():
             run(release)
