@@ -111,7 +111,7 @@ def comparing(name: str = "compared", *, judge: Obj | None = None, **metric: Any
     return found
 
 
-def judged(*, canary: tuple[float, float] = (1, 20)) -> Theatre:
+def judged(*, canary: tuple[float, float] = (20, 400)) -> Theatre:
     """20 → compared with stable → 60 → pause, compared in the background → 100. canary: bad and all in a second."""
     strategy = {
         "canary": {
@@ -120,7 +120,7 @@ def judged(*, canary: tuple[float, float] = (1, 20)) -> Theatre:
                 {"setWeight": 20},
                 {"analysis": {"templates": [{"templateName": "short"}]}},
                 {"setWeight": 60},
-                {"pause": {"duration": "20s"}},
+                {"pause": {"duration": "60s"}},
                 {"setWeight": 100},
             ],
         }
@@ -128,7 +128,7 @@ def judged(*, canary: tuple[float, float] = (1, 20)) -> Theatre:
     advance = {"advanceWhenSafe": True}
     objects = [service("app"), comparing("short", judge=advance, count=30), comparing("long", judge=advance)]
     theatre = Theatre(rollout(strategy), objects, services=("app",))
-    theatre.provider.rates = {"canary": canary, "stable": (1, 20)}
+    theatre.provider.rates = {"canary": canary, "stable": (20, 400)}
     return theatre
 
 

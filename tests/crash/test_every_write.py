@@ -28,7 +28,7 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
     "compared and promoted": (stories.judged, "Healthy"),
-    "compared and undone": (partial(stories.judged, canary=(6, 20)), "Degraded"),
+    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 
