@@ -15,8 +15,8 @@ import yaml
 from tidegate.cli.judging.picture import draw
 from tidegate.cli.printing import Output, dump, echo
 from tidegate.cli.told import Told
+from tidegate.core.analysis.compare.answers import CANARY, STABLE, Answers, Sample
 from tidegate.core.analysis.compare.comparison import SERIES, Comparison, with_arms
-from tidegate.core.analysis.compare.kinds import CANARY, STABLE, Answers, Sample
 from tidegate.core.analysis.compare.looking import sorted_answers
 from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.metrics import Metric, read_run

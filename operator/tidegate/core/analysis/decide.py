@@ -137,7 +137,7 @@ def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, n
     judged = replace(progress, metrics=entries)
     done = ending or all(judged.of(metric).ended for metric in metrics)
     score = judge_together(metrics, judged, verdicts)
-    judged = replace(judged, judge=Together.see(metrics, judged).write(score))
+    judged = replace(judged, judge=Together.see(metrics, judged).write(score, ended=done))
     if not done:
         return replace(judged, phase="Running", message=held(deciding, judged))
     decisive = _decisive(deciding, verdicts, score, done=True)

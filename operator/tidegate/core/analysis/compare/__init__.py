@@ -14,6 +14,6 @@ taken, as the last sample of each series at that instant:
   counts from zero too: it is a new pod's, or the first error of an old one.
 - a pod that is gone counts up to its last scrape.
 
-`comparison` reads what a metric asks for, `kinds` what each kind makes of the answers, `standing` what the status
-keeps, `deciding` what becomes of the metric and of the run.
+`comparison` reads what a metric asks for, `kinds` what each kind makes of the answers, `looking` makes a measurement of
+an answer, `standing` is what the status keeps, `deciding` what becomes of the metric and of the run.
 """

@@ -15,7 +15,7 @@ from tidegate.api.compare import Compare, Judgement
 from tidegate.api.compare_checks import ARM_FIELDS, SELECTORS
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, fill
-from tidegate.core.analysis.compare.kinds import CANARY, KINDS, MOST_SAMPLES, PRESENCE, STABLE, Kind, MannWhitney
+from tidegate.core.analysis.compare.answers import CANARY, MOST_SAMPLES, PRESENCE, STABLE, Kind
 from tidegate.core.analysis.compare.windows import Window, labelled, last_values
 from tidegate.core.judge.score import ScoreParameters
 from tidegate.core.times import parse_duration
@@ -118,6 +118,8 @@ def read_comparison(metric: Metric, path: str, problems: list[Problem]) -> Compa
     compare, planned = metric.compare, metric.effective_count
     if compare is None:
         return None
+    from tidegate.core.analysis.compare.kinds import KINDS, MannWhitney  # noqa: PLC0415 - most operators never compare
+
     name = next(kind for kind in SELECTORS if getattr(compare, kind) is not None)
     try:
         kind, templates = KINDS[name](compare)

@@ -56,13 +56,13 @@ class Together:
         """Whether to go on before the planned end."""
         return self.safe and self.rules.advance_when_safe
 
-    def write(self, score: Score | None) -> dict[str, Any]:
-        """As `status.judge` of a run that is under way."""
+    def write(self, score: Score | None, *, ended: bool) -> dict[str, Any]:
+        """As `status.judge`. A run that has ended holds nothing up."""
         return {
             **({"safe": True} if self.safe else {}),
-            **({"hold": self.hold} if self.hold else {}),
+            **({"hold": self.hold} if self.hold and not ended else {}),
             **({"since": format_time(self.since)} if self.since else {}),
-            **({"advance": True} if self.advance else {}),
+            **({"advance": True} if self.advance and not ended else {}),
             **({"score": f"{score.so_far:g}", "message": score.sentence} if score else {}),
         }
 

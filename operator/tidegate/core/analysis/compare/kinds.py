@@ -8,10 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from tidegate.api.common import number_of
 from tidegate.api.compare import Compare
+from tidegate.core.analysis.compare.answers import (
+    CANARY,
+    MOST_SAMPLES,
+    STABLE,
+    AnswerError,
+    Answers,
+    Kind,
+    Sample,
+    Seen,
+)
 from tidegate.core.analysis.compare.windows import Window, averages, increases, summed
 from tidegate.core.judge import Estimate, Evidence, Finding, Verdict, counts, distribution, mann_whitney, samples
 from tidegate.core.judge.curve import EMPTY, added
@@ -19,52 +29,8 @@ from tidegate.core.judge.dispersion import PodCount
 from tidegate.core.judge.finding import Peak
 from tidegate.core.times import format_time
 
-CANARY: Final = "canary"
-STABLE: Final = "stable"
 _IMAGINED: Final = 6
 """Looks that are imagined to find out whether there has been enough traffic: the judge trusts one look alone little."""
-
-
-class AnswerError(ValueError):
-    """Answers that make no look. The text says what is wrong with them."""
-
-
-Sample = tuple[Mapping[str, str], float]
-"""One element of an answer: its labels and its value."""
-Answers = Mapping[tuple[str, str], Sequence[Sample]]
-"""What was answered, by arm and part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One look, and where all looks so far have led.
-
-    state: what the status keeps for the next look. result: the look's figures by arm, as conditions see them; none of
-    an arm that was not there.
-    text: the same as one line. enough: whether the traffic so far would have allowed a verdict, had there been one.
-    """
-
-    state: Mapping[str, Any]
-    finding: Finding
-    result: Mapping[str, Any]
-    text: str
-    enough: bool
-
-
-class Kind(Protocol):
-    """A way to compare two arms."""
-
-    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
-        """PromQL for one arm, by part. selectors: the fields of the spec, with the arm filled in."""
-        ...
-
-    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
-        """Take one look. Raises AnswerError."""
-        ...
-
-    def with_budget(self, false_alarm: float) -> Kind:
-        """The same with this metric's share of the false-alarm budget."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,10 +320,6 @@ class MannWhitney:
         return self
 
 
-MOST_SAMPLES: Final = 500
-"""So many looks are kept for Mann and Whitney's test; a metric with more is refused."""
-
-
 def _mean_of(found: Sequence[float]) -> list[float]:
     return [math.fsum(found) / len(found)] if found else []
 
@@ -408,9 +370,3 @@ KINDS: Final[Mapping[str, Callable[[Compare], tuple[Kind, dict[str, str]]]]] = {
     "distribution": _distribution,
     "samples": _samples,
 }
-PRESENCE: Final[Mapping[str, Sequence[str]]] = {
-    "counts": ("total",),
-    "distribution": ("buckets",),
-    "samples": ("gauge", "counter"),
-}
-"""The parts by which an arm is known to be there at all."""

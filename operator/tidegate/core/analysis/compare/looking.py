@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.names import AnalysisPhase
+from tidegate.core.analysis.compare.answers import CANARY, PRESENCE, STABLE, AnswerError, Answers, Sample
 from tidegate.core.analysis.compare.comparison import KNOWN, Comparison
-from tidegate.core.analysis.compare.kinds import CANARY, PRESENCE, STABLE, AnswerError, Answers, Sample
 from tidegate.core.analysis.compare.standing import Standing
 from tidegate.core.analysis.compare.windows import ARM, PART, Window
 from tidegate.core.analysis.conditions import Condition, ConditionError

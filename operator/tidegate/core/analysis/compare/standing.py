@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from tidegate.core.analysis.compare.kinds import Seen
+from tidegate.core.analysis.compare.answers import Seen
 from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.judge import Finding, Verdict
 from tidegate.core.times import format_time, parse_time
