@@ -158,6 +158,7 @@ def test_what_a_template_says_of_its_arms_goes_before_what_the_rollout_says() ->
         "canary": {"podTemplateHash": "6f", "service": "canary"},
         "stable": {"podTemplateHash": "baseline", "service": "stable"},
     }
+    assert with_arms({"compare": compare}, {}) == {"compare": compare}, "an Experiment's has only what it says itself"
     fields = ("namespace", "podTemplateHash", "replicaSet", "service", "subset")
     arms = {arm: {field: f"{arm}-{field}" for field in fields} for arm in ("canary", "stable")}
     text = "x{" + ",".join(f'{field}="{{{{arm.{field}}}}}"' for field in fields) + "}"

@@ -21,8 +21,9 @@ from . import wording
 from .curve import EMPTY, REACH, Likelihood, added
 from .dispersion import PodCount, Scatter, added_pods, pod_variance, pods_share
 from .evidence import EFFECTS, log_sum_exp, mixed, needed, rarer_than
-from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
+from .finding import Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
+from .ratio import ratio_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,13 @@ def judge(parameters: CountsParameters, state: CountsState) -> Finding:
     favour = evidence_of(standing.favour(), state.favour, parameters.false_safe)
     verdict = verdict_of(against, favour)
     data = state.canary.total > 0 and state.stable.total > 0
-    ratio = _estimate(state, standing.design_effect(), parameters.confidence)
+    ratio = ratio_of(
+        state.curve,
+        state.canary.bad,
+        state.stable.bad,
+        design_effect=standing.design_effect(),
+        confidence=parameters.confidence,
+    )
     remaining = _remaining(standing, against, favour) if verdict is Verdict.NOT_YET else None
     finding = Finding(
         verdict=verdict,
@@ -300,37 +307,6 @@ def _growth(state: CountsState) -> tuple[Tally, Tally, float]:
         Tally(stable * min(1.0, rate), stable),
         canary / (canary + stable),
     )
-
-
-def _estimate(state: CountsState, effect: float, confidence: float) -> Estimate:
-    """The ratio, and the ends that the same mixture would speak against at every look."""
-    canary, stable = state.canary.bad, state.stable.bad
-    if not canary + stable:
-        return Estimate(None, None, None, confidence)
-    likelihood = Likelihood(state.curve, canary, effect)
-    best = likelihood.highest()
-    value = None if not stable else (0.0 if not canary else math.exp(best))
-    enough = needed(1 - confidence)
-    lower = _end(likelihood, best, 1, enough)
-    upper = _end(likelihood, best, -1, enough)
-    return Estimate(value, lower, upper, confidence)
-
-
-def _end(likelihood: Likelihood, best: float, side: int, enough: float) -> float | None:
-    """The ratio farthest from the estimate on one side that the evidence does not exclude. The evidence falls
-    towards the estimate, since the log likelihood is concave."""
-
-    def spare(t: float) -> float:
-        here = likelihood(t)
-        return mixed([likelihood(max(-REACH, min(t + side * d, REACH))) - here for d in EFFECTS]) - enough
-
-    outer, inner = -side * REACH, best
-    if spare(outer) < 0:
-        return None
-    for _ in range(16):
-        middle = (outer + inner) / 2
-        outer, inner = (middle, inner) if spare(middle) >= 0 else (outer, middle)
-    return math.exp(outer)
 
 
 def _remaining(standing: _Standing, against: Evidence, favour: Evidence) -> Remaining:

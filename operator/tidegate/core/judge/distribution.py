@@ -3,8 +3,9 @@
 At each edge: is the share of requests slower than it more than `tolerated` times stable's? (`tails` has the e-value
 and why it is valid under changing weights and drift.) The mean over edges is an e-value too, whatever the edges
 have to do with each other; so a canary that is slower only in its tail is found at the edges of the tail, at the
-price of the logarithm of the number of edges. Safe asks for more: every edge between the median and the quantile
-`covers` must exclude `safe` times.
+price of the logarithm of the number of edges. Safe asks for more: at every edge up to the quantile `covers`, let it
+be 0.99, it must be excluded that `safe` times as many requests are slower as with stable, or as the 1 % that lie
+beyond that quantile by definition.
 """
 
 import math
@@ -13,11 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import wording
+from .curve import EMPTY, added
 from .edge import Edge, from_columns, to_columns
-from .evidence import EFFECTS, log_sum_exp, mixed, needed
+from .evidence import log_sum_exp, needed
 from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
 from .histogram import DistributionLook, Histogram, look_at_buckets
+from .ratio import ratio_of
 
 __all__ = [
     "DistributionLook",
@@ -186,33 +189,23 @@ def _told(parameters: DistributionParameters, state: DistributionState, verdict:
 
 
 def _estimate(parameters: DistributionParameters, state: DistributionState, edge: Edge) -> Estimate:
-    """Mantel and Haenszel's ratio at the edge. Its ends are asymptotic: the mixture over a normal likelihood with the
-    information of all looks; they are widened by the number of edges, of which this one was picked."""
-    confidence = parameters.confidence
-    if not edge.canary_excess + edge.stable_excess:
-        return Estimate(None, None, None, confidence)
-    value = edge.canary_excess / edge.stable_excess if edge.stable_excess else None
-    centre = math.log((edge.canary_excess + 0.5) / (edge.stable_excess + 0.5))
-    information = edge.information / edge.scatter.design_effect()
-    enough = needed(1 - confidence) + math.log(len(state.at_edges))
-    width = _half_width(information, enough)
-    if width is None:
-        return Estimate(value, None, None, confidence)
-    return Estimate(value, math.exp(centre - width), math.exp(centre + width), confidence)
-
-
-def _half_width(information: float, enough: float) -> float | None:
-    low, high = 0.0, math.log(100.0)
-
-    def evidence(gap: float) -> float:
-        return mixed([information * (d * gap - d * d / 2) for d in EFFECTS])
-
-    if evidence(high) < enough:
-        return None
-    for _ in range(16):
-        middle = (low + high) / 2
-        low, high = (low, middle) if evidence(middle) >= enough else (middle, high)
-    return high
+    """Mantel and Haenszel's ratio at the edge. Its ends take all looks for one whose share gives that ratio, which
+    is exact only if the canary's share of the traffic never changed."""
+    slow, stable_slow = edge.canary_slow, edge.stable_slow
+    total = state.canary_total + state.stable_total
+    if not slow + stable_slow or not state.canary_total or not state.stable_total:
+        return Estimate(None, None, None, parameters.confidence)
+    share = state.canary_total / total
+    if edge.canary_excess and edge.stable_excess:
+        share = 1 / (1 + edge.canary_excess / edge.stable_excess * stable_slow / slow)
+    return ratio_of(
+        added(EMPTY, share, slow + stable_slow),
+        slow,
+        stable_slow,
+        design_effect=edge.scatter.design_effect() * max(0.01, 1 - (slow + stable_slow) / total),
+        confidence=parameters.confidence,
+        picked_from=len(state.at_edges),
+    )
 
 
 def _remaining(

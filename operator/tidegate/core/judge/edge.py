@@ -20,8 +20,8 @@ class Edge:
     """What is known at one edge. against, favour: log e-values of the alternatives, not yet divided by the design
     effect.
 
-    guess_slow, guess_total: fading sums of stable, for the guess of its share. canary_excess, stable_excess,
-    information: unfading sums for the ratio and its interval.
+    guess_slow, guess_total: fading sums of stable, for the guess of its share. canary_excess, stable_excess:
+    unfading sums for the ratio.
     """
 
     canary_slow: float = 0.0
@@ -32,7 +32,6 @@ class Edge:
     guess_total: float = 0.0
     canary_excess: float = 0.0
     stable_excess: float = 0.0
-    information: float = 0.0
     scatter: Scatter = field(default_factory=Scatter)
 
     def seen(
@@ -60,7 +59,6 @@ class Edge:
             guess_total=_short(FADING * self.guess_total + stable),
             canary_excess=_short(self.canary_excess + slow * (1 - share)),
             stable_excess=_short(self.stable_excess + stable_slow * share),
-            information=_short(self.information + (failed * share * (1 - share) / rest if rest > 0 else 0.0)),
             scatter=_short_scatter(self.scatter.seen(share, slow, stable_slow, rest)) if rest > 0 else self.scatter,
         )
 

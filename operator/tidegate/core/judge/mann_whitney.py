@@ -24,9 +24,10 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from statistics import NormalDist
+from typing import Any
 
 
 class Direction(StrEnum):
@@ -99,6 +100,16 @@ class Judgement:
     ratio: float
     effect: float
     sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """None for what is no finite number, which JSON has no word for."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {k: plain(v) for k, v in value.items()}
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        return {k: plain(v) for k, v in asdict(self).items()}
 
 
 def classify(

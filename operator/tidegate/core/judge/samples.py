@@ -3,7 +3,7 @@
 In each look the logarithm of the ratio of both arms' means is taken, so that drift that both share cancels. The looks'
 logarithms are held against the tolerated ratio by the sequential t-test with a normal prior on the standardized
 effect (T. L. Lai, Annals of Statistics 4, 1976; H. Wang and A. Ramdas, Anytime-valid t-tests and confidence
-sequences for Gaussian means with unknown variance, 2024), which is valid at all looks at once for independent
+sequences for Gaussian means with unknown variance, 2023), which is valid at all looks at once for independent
 normal looks of unknown variance. It is two sided; each side is used by itself, which errs to the careful side.
 
 Gauges are not independent from look to look: a pod that uses more memory now will in 30 seconds. So
@@ -25,13 +25,12 @@ from . import wording
 from .evidence import needed
 from .finding import Estimate, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
+from .pod_means import PodMean, between_means, with_pods
 
 FEWEST_LOOKS = 4
 
 PRIOR_PRECISION = 0.25
 """Effects of twice the deviation between pods, or between looks, are what one looks for."""
-
-PODS_KEPT = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +76,6 @@ class SamplesLook:
         for value in (*self.canary, *self.stable):
             if not 0 <= value < math.inf:
                 raise ValueError(f"a gauge must be a number that is not negative, not {value}")
-
-
-@dataclass(frozen=True, slots=True)
-class PodMean:
-    """Sum over `looks` looks of how far the log of a pod's value lies above that of stable's mean."""
-
-    name: str
-    looks: int
-    total: float
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "PodMean":
-        return cls(str(value["name"]), int(value["looks"]), float(value["total"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +142,8 @@ def observe(parameters: SamplesParameters, state: SamplesState, look: SamplesLoo
         pod_squares=state.pod_squares + squares,
         pod_degrees=state.pod_degrees + degrees,
         pod_share=state.pod_share + 1 / len(look.canary) + 1 / len(look.stable),
-        canary_pods=_added(state.canary_pods, look.canary_names, look.canary, stable),
-        stable_pods=_added(state.stable_pods, look.stable_names, look.stable, stable),
+        canary_pods=with_pods(state.canary_pods, look.canary_names, look.canary, stable),
+        stable_pods=with_pods(state.stable_pods, look.stable_names, look.stable, stable),
     )
     against, favour = _evidence(parameters, _summary(seen))
     return replace(
@@ -239,7 +225,7 @@ def _summary(state: SamplesState) -> _Summary:
         cautions += ("values are not told apart by pod: a sick node can't be told from a sick version",)
         return _Summary(state.origin + mean, variance, looks, degrees, pods=False, cautions=cautions)
     share, pod_degrees = state.pod_share / n, state.pod_degrees / n
-    between = _between_means(state.canary_pods, state.stable_pods)
+    between = between_means(state.canary_pods, state.stable_pods)
     pods = (state.pod_squares / state.pod_degrees if between is None else between) * share
     if pods <= variance:
         return _Summary(state.origin + mean, variance, looks, degrees, pods=False, cautions=cautions)
@@ -268,31 +254,6 @@ def _between_pods(*arms: Sequence[float]) -> tuple[float, float]:
             squares += math.fsum((v - mean) ** 2 for v in logs)
             degrees += len(logs) - 1
     return squares, degrees
-
-
-def _added(
-    kept: tuple[PodMean, ...], names: Sequence[str], values: Sequence[float], stable: float
-) -> tuple[PodMean, ...]:
-    pods = {p.name: p for p in kept}
-    for name, value in zip(names, values, strict=False):
-        if value > 0 and (name in pods or len(pods) < PODS_KEPT):
-            known = pods.get(name, PodMean(name, 0, 0.0))
-            pods[name] = PodMean(name, known.looks + 1, known.total + math.log(value / stable))
-    return tuple(pods[name] for name in sorted(pods))
-
-
-def _between_means(*arms: Sequence[PodMean]) -> float | None:
-    """The variance between the means of one arm's pods, of those that were seen in half of the looks at least; None
-    if no arm has two."""
-    longest = max((p.looks for arm in arms for p in arm), default=0)
-    squares = degrees = 0.0
-    for arm in arms:
-        means = [p.total / p.looks for p in arm if 2 * p.looks >= longest]
-        if len(means) > 1:
-            centre = _mean(means)
-            squares += math.fsum((m - centre) ** 2 for m in means)
-            degrees += len(means) - 1
-    return squares / degrees if degrees else None
 
 
 def _evidence(parameters: SamplesParameters, summary: _Summary) -> tuple[float, float]:

@@ -63,7 +63,7 @@ def score(parameters: ScoreParameters, outcomes: Sequence[Outcome]) -> Score:
     if not outcomes:
         raise ValueError("a score needs at least one metric")
     weights = _weights(parameters, outcomes)
-    lower = _sum(weights, outcomes, lambda o: o.verdict is Verdict.SAFE)
+    lower = _sum(weights, outcomes, lambda o: o.data and o.verdict is Verdict.SAFE)
     so_far = _sum(weights, outcomes, _so_far)
     upper = _sum(weights, outcomes, lambda o: o.verdict is not Verdict.WORSE)
     failed = tuple(o.metric for o in outcomes if o.critical and o.verdict is Verdict.WORSE)

@@ -2,7 +2,7 @@
 
 import math
 
-from .finding import Estimate, Finding, Remaining, Verdict
+from .finding import Finding, Remaining, Verdict
 
 
 def number(value: float) -> str:
@@ -65,16 +65,17 @@ def verdict(
     budget = f"false-alarm budget {100 * false_alarm:g} %"
     match finding.verdict:
         case Verdict.WORSE:
-            return f"{_ratio(finding.ratio, bad, amount)}; {budget}"
+            return f"{_ratio(finding, bad, amount)}; {budget}"
         case Verdict.SAFE:
-            return f"{_ratio(finding.ratio, good, amount)}; safe {limit} times"
+            return f"{_ratio(finding, good, amount)}; safe {limit} times"
         case Verdict.NOT_YET:
             open_question = f"not settled between {tolerated:.3g} and {safe:.3g} times"
             left = remaining(finding.remaining, _missing(finding))
-            return f"{_ratio(finding.ratio, 'both', amount)}; {open_question}{left}"
+            return f"{_ratio(finding, 'both', amount)}; {open_question}{left}"
 
 
-def _ratio(ratio: Estimate, ends: str, amount: str) -> str:
+def _ratio(finding: Finding, ends: str, amount: str) -> str:
+    ratio = finding.ratio
     sure = f"{100 * ratio.confidence:g} % sure of"
     bounds = []
     if ends in ("lower", "both") and ratio.lower is not None:
@@ -82,7 +83,7 @@ def _ratio(ratio: Estimate, ends: str, amount: str) -> str:
     if ends in ("upper", "both") and ratio.upper is not None:
         bounds.append(f"at most {times(ratio.upper)}")
     if ratio.value is None:
-        said = "no ratio yet" if ratio.lower is None and ratio.upper is None else "stable not once"
+        said = "stable not once" if finding.against.log_e > 0 else "no ratio yet"
     else:
         said = f"{times(ratio.value)} times {amount}"
     return said + (f", {sure} {' and '.join(bounds)}" if bounds else "")

@@ -158,7 +158,9 @@ def with_arms(metric: Mapping[str, Any], arms: ArmNames) -> Mapping[str, Any]:
     if not isinstance(compare, Mapping):
         return metric
     own = compare.get("arms") or {}
-    merged = {name: {**known, **(own.get(name) or {})} for name, known in arms.items()}
+    merged = {name: {**(arms.get(name) or {}), **(own.get(name) or {})} for name in dict.fromkeys((*arms, *own))}
+    if not merged:
+        return metric
     return {**metric, "compare": {**compare, "arms": merged}}
 
 
