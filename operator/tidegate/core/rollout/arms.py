@@ -16,7 +16,7 @@ def arms(spec: RolloutSpec, rollout: Mapping[str, Any], *, canary: str, stable: 
     meta = rollout["metadata"]
     names = {
         arm: {
-            "namespace": str(meta.get("namespace") or ""),
+            "namespace": str(meta.get("namespace") or "default"),
             "podTemplateHash": hash_,
             "replicaSet": f"{meta['name']}-{hash_}",
         }
