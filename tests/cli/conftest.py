@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from tests.cli.release import Release
 from tests.fakes.clocks import ManualClock
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.transport import FakeTransport
+from tests.fakes.transport import FakeTransport, Request
 from tidegate.cli import session
 from tidegate.cli.main import app
+from tidegate.cli.words import Where
 from tidegate.cluster.credentials import Credentials
 from tidegate.cluster.kubeconfig import Login
 
@@ -40,11 +41,13 @@ class Answer:
 class Cli:
     """The command line, logged in to `cluster` with the context's namespace `default`.
 
-    later: changes of the cluster by seconds after the login, for verbs that wait.
+    later: changes of the cluster by seconds after the first request of the method `since`, for verbs that wait. Not by
+        the clock of the test: on a busy machine the change would come before the first look.
     """
 
     cluster: FakeCluster
     later: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
+    since: str = "WATCH"
     arrange: Callable[[FakeTransport], object] = lambda transport: None
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Answer:
@@ -58,11 +61,17 @@ class Cli:
         assert answer.code == 0, answer
         return answer
 
-    async def transport(self, login: Login) -> FakeTransport:
+    async def transport(self, login: Login, where: Where) -> FakeTransport:
         opened = FakeTransport(self.cluster, actor="cli")
         self.arrange(opened)
-        for seconds, change in self.later:
-            asyncio.get_running_loop().call_later(seconds, change)
+        waiting = list(self.later)
+
+        def begin(request: Request) -> None:
+            if request.method == self.since:
+                while waiting:
+                    asyncio.get_running_loop().call_later(*waiting.pop(0))
+
+        opened.faults.insert(0, begin)
         return opened
 
 

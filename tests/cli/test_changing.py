@@ -125,7 +125,7 @@ def test_what_has_moved_on_since_it_was_read_is_left_alone(
 
 def test_a_spec_that_nobody_has_seen_is_waited_for(cli: Cli, release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     release.spec(replicas=6)
-    cli.later = [(0.3, release.observe)]
+    cli.since, cli.later = "GET", [(0.3, release.observe)]
     cli.ok("abort", "app")
     assert release.now["status"]["abort"] is True
 

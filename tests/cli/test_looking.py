@@ -217,6 +217,29 @@ def test_another_version_in_its_place_is_not_a_success(cli: Cli, release: Releas
     assert "another version (third) has taken the place" in answer.out
 
 
+def test_credentials_that_end_while_it_follows_end_it(cli: Cli, release: Release) -> None:
+    """A wrong program shows the last state for ever, and the pipeline waits for its own time limit."""
+    release.status(currentStepIndex=3)
+    no = Fault(failure(401, "Unauthorized", "Unauthorized"))
+    cli.arrange = lambda transport: transport.fail(no, when=lambda request: request.method == "WATCH", times=99)
+
+    answer = cli("status", "app", "--timeout", "20s")
+
+    assert answer.code == 4
+    assert "does not accept these credentials" in answer.err
+
+
+def test_a_connection_that_breaks_while_it_follows_is_made_again(cli: Cli, release: Release) -> None:
+    release.status(currentStepIndex=3)
+    cli.arrange = lambda transport: transport.fail(Fault(), when=lambda request: request.method == "WATCH")
+    cli.later = [(0.3, lambda: _healthy(release))]
+
+    answer = cli("status", "app", "--timeout", "30s")
+
+    assert answer.code == 0, answer
+    assert "out of touch, trying again" in answer.err
+
+
 def test_an_invalid_time_limit_and_an_unknown_option_are_no_answers(cli: Cli, release: Release) -> None:
     assert cli("status", "app", "--timeout", "soon").code == 4
     assert "'soon' is not a duration" in cli("status", "app", "--timeout", "soon").err

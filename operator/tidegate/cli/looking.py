@@ -85,6 +85,8 @@ async def _watch_rollout(session: Session, rollout: Obj, output: Output | None) 
     async with following(mirrors):
         while rollouts.objects:
             changed.clear()
+            for mirror in mirrors:
+                mirror.check()
             view = picture(rollouts.objects[0], sets.objects, pods.objects, [*runs.objects, *experiments.objects])
             lost = [f"out of touch: {mirror.lost}" for mirror in mirrors if mirror.lost]
             if output in (Output.json, Output.yaml):
@@ -234,11 +236,15 @@ async def _follow(session: Session, name: str, output: Output | None, limit: flo
     changed = asyncio.Event()
     watched = Mirror(session, names.ROLLOUT, changed, name=name, needed=True)
     began = time.monotonic()
-    followed, said = "", ""
+    followed, said, lost = "", "", ""
     outcome = judge(rollout)
     async with following([watched]):
         while True:
             changed.clear()
+            watched.check()
+            if watched.lost and watched.lost != lost:
+                note(f"out of touch, trying again: {watched.lost}")
+            lost = watched.lost
             if not watched.objects:
                 raise Told(f"Rollout {name} was deleted while it was being followed", UNDONE)
             rollout = watched.objects[0]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from tidegate.cli.session import Obj, Session
-from tidegate.cluster.errors import Expired, Forbidden, NotFound, ServerError, TransportError
+from tidegate.cluster.errors import ClusterError, Expired, Forbidden, NotFound, ServerError, TransportError
 
 _AGAIN: Final = 1.0
 
@@ -28,6 +28,7 @@ class Mirror:
         self._needed = needed
         self._objects: dict[tuple[str, str], Obj] = {}
         self.lost = ""
+        self._failed: ClusterError | None = None
 
     @property
     def objects(self) -> list[Obj]:
@@ -59,6 +60,15 @@ class Mirror:
                 self.lost, version = str(error), ""
                 self._changed.set()
                 await asyncio.sleep(_AGAIN)
+            except ClusterError as error:  # Such as credentials that are no longer accepted: waiting does not help.
+                self.lost, self._failed = str(error), error
+                self._changed.set()
+                return
+
+    def check(self) -> None:
+        """Raise what has ended this mirror for good, if it is needed."""
+        if self._needed and self._failed is not None:
+            raise self._failed
 
     async def begin(self) -> str | None:
         """The first list; None where the kind is missing or forbidden and may be."""

@@ -11,6 +11,7 @@ from tidegate.api import names
 from tidegate.cli.told import MovedOn, Told, explain, nearest, unknown_kind
 from tidegate.cli.words import Where, fail
 from tidegate.cluster.client import Client
+from tidegate.cluster.credentials import Credentials
 from tidegate.cluster.errors import ClusterError, Forbidden, Invalid, NotFound
 from tidegate.cluster.kubeconfig import Login, log_in
 from tidegate.cluster.transport import Transport
@@ -23,11 +24,15 @@ T = TypeVar("T")
 _OBSERVED_WITHIN: Final = 10.0
 
 
-async def open_transport(login: Login) -> Transport:
-    """The way to the API server."""
+async def open_transport(login: Login, where: Where) -> Transport:
+    """The way to the API server. Tokens of login plugins last for minutes, and an update may last for hours."""
     from tidegate.cluster.http_transport import HttpTransport  # noqa: PLC0415 - offline verbs need no HTTP library
 
-    return HttpTransport(login.credentials)
+    async def again() -> Credentials:
+        found = await asyncio.to_thread(log_in, kubeconfig=where.kubeconfig, context=login.context)
+        return found.credentials
+
+    return HttpTransport(login.credentials, login=again)
 
 
 class Session:
@@ -165,7 +170,7 @@ def at(document: Any, pointer: str) -> Any:
 @asynccontextmanager
 async def session(where: Where, login: Login) -> AsyncIterator[Session]:
     """Open a session; it is closed at the end of the block."""
-    transport = await open_transport(login)
+    transport = await open_transport(login, where)
     try:
         namespace = "" if where.all_namespaces else where.namespace or login.namespace
         yield Session(Client(transport, request_timeout=30.0, manager="tidegate-cli"), namespace)

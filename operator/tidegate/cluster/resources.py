@@ -66,7 +66,6 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
         # Only the command line asks for these.
-        Resource("Experiment", *_ARGO, "experiments"),
         Resource("Canary", *_FLAGGER, "canaries"),
         Resource("MetricTemplate", *_FLAGGER, "metrictemplates"),
     )
