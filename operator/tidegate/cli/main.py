@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.cli.analysis import analysis_app
 from tidegate.cli.options import (
     ContextOption,
     KubeconfigOption,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 set_app = typer.Typer(no_args_is_help=True, help="Change a field of a Rollout: its images.")
 app.add_typer(set_app, name="set", rich_help_panel=_ASK)
+app.add_typer(analysis_app, name="analysis", rich_help_panel=_LOOK)
 
 
 @app.callback()
