@@ -156,8 +156,8 @@ def test_what_a_template_says_of_its_arms_goes_before_what_the_rollout_says() ->
     )
     assert merged["compare"]["arms"] == {
         "canary": {"podTemplateHash": "6f", "service": "canary"},
-        "stable": {"podTemplateHash": "baseline", "service": "stable"},
-    }
+        "stable": {"podTemplateHash": "baseline"},
+    }, "another version has nothing of the one that it stands in for"
     assert with_arms({"compare": compare}, {}) == {"compare": compare}, "an Experiment's has only what it says itself"
     fields = ("namespace", "podTemplateHash", "replicaSet", "service", "subset")
     arms = {arm: {field: f"{arm}-{field}" for field in fields} for arm in ("canary", "stable")}
