@@ -44,6 +44,8 @@ def test_parameters_reach_the_judge() -> None:
     used = comparison(samples={"gauge": S, "tolerated": 2, "safe": "3", "direction": "decrease", "by": "node"}).kind
     assert isinstance(used, Samples) and used.by == "node"
     assert (used.parameters.tolerated, used.parameters.safe, used.parameters.higher_is_worse) == (2, 3, False)
+    either = comparison(samples={"gauge": S, "direction": "either"}).kind
+    assert isinstance(either, Samples) and either.parameters.either and not used.parameters.either
 
 
 def test_everything_about_both_arms_is_one_question() -> None:

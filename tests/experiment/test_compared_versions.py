@@ -13,7 +13,9 @@ from tests.rollout.objects import TRIED, canary, trial
 from tests.rollout.stage import HASH, Stage, Verdict, set_up
 from tidegate.core.plan import Key
 
-FULL = 'requests{ns="{{arm.namespace}}",rs="{{arm.replicaSet}}",hash="{{arm.podTemplateHash}}",service="{{arm.service}}"}'
+FULL = (
+    'requests{ns="{{arm.namespace}}",rs="{{arm.replicaSet}}",hash="{{arm.podTemplateHash}}",service="{{arm.service}}"}'
+)
 BY_HASH = 'requests{hash="{{arm.podTemplateHash}}"}'
 
 
@@ -83,8 +85,8 @@ def test_what_a_template_says_of_one_arm_leaves_the_other_to_the_analysis() -> N
         (
             None,
             BY_HASH,
-            "spec.analyses[0].arms.canary: is required: metric success compares two versions; name the template of this "
-            "Experiment that is meant",
+            "spec.analyses[0].arms.canary: is required: metric success compares two versions; name the template of "
+            "this Experiment that is meant",
         ),
         ({"canary": "new"}, BY_HASH, "spec.analyses[0].arms.stable: is required: metric success compares two versions"),
         ({"canary": "new", "stable": "odd"}, BY_HASH, "arms.stable: 'odd' is no template of this Experiment: old, new"),
@@ -106,7 +108,11 @@ def test_an_experiment_that_does_not_say_what_to_compare_is_refused(arms: Obj | 
 @pytest.mark.parametrize(
     ("refs", "arms", "told"),
     [
-        (["canary"], None, "arms.stable: is required: metric success compares two versions; give exactly one template that specRef"),
+        (
+            ["canary"],
+            None,
+            "arms.stable: is required: metric success compares two versions; give exactly one template that specRef",
+        ),
         (["canary", "stable", "stable"], None, "arms.stable: is required"),
         (["canary", "stable", "stable"], {"stable": "t1"}, ""),
     ],

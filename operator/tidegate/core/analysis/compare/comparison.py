@@ -99,7 +99,7 @@ class Comparison:
 
     def under(self, rules: Rules, sharing: int) -> Comparison:
         """The same under a run's rules, where so many metrics share the false-alarm budget."""
-        return replace(self, rules=rules, kind=self.kind.with_budget(rules.false_alarm / max(sharing, 1)))
+        return replace(self, rules=rules, kind=self.kind.with_budget(rules.false_alarm, max(sharing, 1)))
 
     def question(self, provider: Mapping[str, Any], window: Window) -> dict[str, Any]:
         """What to ask a provider for a window: everything about both arms, in one query."""
