@@ -100,7 +100,7 @@ def named_arms(arms: ExperimentArms | None) -> dict[str, str]:
 
 def compares(question: Question, templates: Templates) -> bool:
     """Whether an analysis has a metric that compares."""
-    return any(True for _ in _comparing(_templates(question, templates)[0]))
+    return any(True for _ in comparing(_templates(question, templates)[0]))
 
 
 def rules(spec: ExperimentSpec) -> Rules:
@@ -156,13 +156,14 @@ def _unnamed(question: Question, raws: Sequence[Mapping[str, Any]]) -> Iterator[
     for arm in (CANARY, STABLE):
         if arm in question.arms:
             continue
-        asking = [m["name"] for m in _comparing(raws) if not ((m["compare"].get("arms") or {}).get(arm))]
+        asking = [m["name"] for m in comparing(raws) if not ((m["compare"].get("arms") or {}).get(arm))]
         if asking:
             told = f"is required: metric {asking[0]} compares two versions; {question.unnamed}"
             yield Problem(f"{question.path}.arms.{arm}", told)
 
 
-def _comparing(raws: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def comparing(raws: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The metrics with compare of unfolded templates."""
     for metric in _metrics(raws):
         if isinstance(metric.get("compare"), Mapping):
             yield metric

@@ -15,7 +15,7 @@ from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.nesting import TemplateName, Templates, named, unfold
 from tidegate.core.analysis.selection import at
 from tidegate.core.analysis.templates import compose
-from tidegate.core.experiment.asking import FORESEEN, Question, Rules, Version, check, named_arms
+from tidegate.core.experiment.asking import FORESEEN, Question, Rules, Version, check, comparing, named_arms
 from tidegate.core.rollout.arms import arms
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
@@ -133,6 +133,11 @@ def composed(
     if problems:
         return None, problems
     return compose(raws, analysis, source, path)
+
+
+def compares(analysis: RolloutAnalysis, templates: Templates) -> bool:
+    """Whether an analysis has a metric that compares."""
+    return any(True for _ in comparing(unfold(analysis.templates, templates, "")[0]))
 
 
 def _problems(path: str, analysis: RolloutAnalysis, templates: Templates, source: Source) -> Sequence[Problem]:
