@@ -16,7 +16,7 @@ _MOST_LINES: Final = 200
 _STYLE: Final = (
     "<style>@media (prefers-color-scheme: dark) { .paper { fill: #0d1117 } text { fill: #ddd } "
     ".none { stroke: #666 } .enough { stroke: #ff7b72 } "
-    "polyline { stroke: #58a6ff } }</style>"
+    ".way { stroke: #58a6ff } }</style>"
 )
 """Attributes draw for light pages, and wherever styles are not understood."""
 
@@ -54,7 +54,8 @@ def _panel(number: int, name: str, ways: Sequence[Sequence[float]]) -> Iterator[
         points = " ".join(
             f"{_WIDTH * look / max(longest, 1):.1f},{_y(0, level)}" for look, level in enumerate((0.0, *way))
         )
-        yield f'<polyline points="{points}" fill="none" stroke="#06c" stroke-width="1.5" stroke-opacity="{opacity}"/>'
+        paint = f'fill="none" stroke="#06c" stroke-width="1.5" stroke-opacity="{opacity}"'
+        yield f'<polyline class="way" points="{points}" {paint}/>'
     yield "</svg>"
 
 
