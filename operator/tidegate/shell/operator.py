@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
 from tidegate.providers.registry import ProviderSettings, open_providers
+from tidegate.shell.admission import Webhook
 from tidegate.shell.handlers import make_registry, operator_settings, prime
 from tidegate.shell.health import Pulse, make_app, serve
 from tidegate.shell.light_kopf import kopf
@@ -46,6 +48,7 @@ async def run(settings: Settings) -> None:
     )
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+    webhook = await _open_webhook(engine, settings)
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
@@ -58,14 +61,26 @@ async def run(settings: Settings) -> None:
             work = group.create_task(engine.run(stop), name="engine")
             first = group.create_task(prime(engine), name="first lists")
             watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
+            renew = [group.create_task(webhook.renew(), name="certificate")] if webhook else []
             await work
-            for task in (heart, first):
+            for task in (heart, first, *renew):
                 task.cancel()
             await watch
     finally:
         await pages.cleanup()
+        if webhook:
+            await webhook.close()
         await transport.close()
     log.info("tidegate has stopped", identity=settings.identity)
+
+
+async def _open_webhook(engine: Engine, settings: Settings) -> Webhook | None:
+    """Every replica answers, for all have read everything; only acting is the leader's alone."""
+    if not settings.webhook_certificates:
+        return None
+    webhook = Webhook(engine.reviewer, Path(settings.webhook_certificates))
+    await webhook.open(settings.address, settings.webhook_port)
+    return webhook
 
 
 def _end_at_once(error: Exception) -> None:
