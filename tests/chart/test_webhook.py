@@ -136,9 +136,7 @@ def test_what_is_no_review_is_an_error_and_never_an_approval(reviewed: tuple[Ope
         refused.value.close()
 
 
-def test_while_no_replica_answers_objects_are_let_in(
-    lab: Lab, namespace: str, reviewed: tuple[Operator, Path]
-) -> None:
+def test_while_no_replica_answers_objects_are_let_in(lab: Lab, namespace: str, reviewed: tuple[Operator, Path]) -> None:
     replica, _ = reviewed
     assert "has no kind" in refusal(lab, namespace)
     replica.kill()

@@ -111,7 +111,10 @@ def test_a_template_is_judged_by_itself_and_by_the_templates_that_it_names() -> 
     ("strategy", "path"),
     [
         (by_host(canaryService="absent"), f"{CANARY}.canaryService"),
-        (by_host(name="absent", canaryService="app-canary", stableService="app-stable"), f"{ISTIO}.virtualService.name"),
+        (
+            by_host(name="absent", canaryService="app-canary", stableService="app-stable"),
+            f"{ISTIO}.virtualService.name",
+        ),
         (by_host(routes=["absent"]), f"{ISTIO}.virtualService.routes[0]"),
         (by_subset(), f"{ISTIO}.destinationRule.name"),
         (by_host(analysis=analysis("absent")), f"{CANARY}.analysis.templates[0].templateName"),

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -47,31 +48,39 @@ async def run(settings: Settings) -> None:
         on_overrun=_end_at_once,
     )
     pulse = Pulse()
-    pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
-    webhook = await _open_webhook(engine, settings)
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(transport.close)
+        pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+        opened.push_async_callback(pages.cleanup)
+        webhook = await _open_webhook(engine, settings)
+        if webhook:
+            opened.push_async_callback(webhook.close)
+        log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
+        await _work(engine, transport, settings, pulse, webhook)
+    log.info("tidegate has stopped", identity=settings.identity)
+
+
+async def _work(
+    engine: Engine, transport: HttpTransport, settings: Settings, pulse: Pulse, webhook: Webhook | None
+) -> None:
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 20)
-    log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
     stop = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as group:
-            heart = group.create_task(pulse.run(), name="pulse")
-            work = group.create_task(engine.run(stop), name="engine")
-            first = group.create_task(prime(engine), name="first lists")
-            watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
-            renew = [group.create_task(webhook.renew(), name="certificate")] if webhook else []
-            await work
-            for task in (heart, first, *renew):
-                task.cancel()
-            await watch
-    finally:
-        await pages.cleanup()
+    async with asyncio.TaskGroup() as group:
+        background = [
+            group.create_task(pulse.run(), name="pulse"),
+            group.create_task(prime(engine), name="first lists"),
+        ]
         if webhook:
-            await webhook.close()
-        await transport.close()
-    log.info("tidegate has stopped", identity=settings.identity)
+            background.append(group.create_task(webhook.renew(), name="certificate"))
+        work = group.create_task(engine.run(stop), name="engine")
+        watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
+        await work
+        for task in background:
+            task.cancel()
+        await watch
 
 
 async def _open_webhook(engine: Engine, settings: Settings) -> Webhook | None:
