@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api.rollout import CanaryStep
+from tidegate.api.unsupported import known_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def _differ(one: str, other: str) -> str:
 
 
 def _one_kind() -> Iterator[Rule]:
-    kinds = sorted(field.alias for field in CanaryStep.__pydantic_fields__.values() if field.alias)
+    kinds = sorted(known_fields(CanaryStep))
     for number, kind in enumerate(kinds[:-1], 1):
         others = " || ".join(f"has(self.{other})" for other in kinds[number:])
         yield Rule(f"!has(self.{kind}) || !({others})", f"has {kind} and another kind; make each a step of its own")

@@ -2,10 +2,10 @@
 
     python -m tidegate.api.crds crds charts/tidegate/crds
 
-The schema states types, and rules for what can be said of one object without doubt (`tidegate.api.cel`). Beyond that the
-API server takes what Argo Rollouts' definitions take, and what is wrong with it is told in the object's status by
-Tidegate. Unknown fields are kept and not pruned for the same reason: a field that the API server drops is one that nobody
-can be told about. No defaults are filled in, so an object reads back as it was applied.
+The schema states types, and rules for what can be said of one object without doubt (`tidegate.api.cel`). Beyond that
+the API server takes what Argo Rollouts' definitions take, and what is wrong with it is told in the object's status by
+Tidegate. Unknown fields are kept and not pruned for the same reason: a field that the API server drops is one that
+nobody can be told about. No defaults are filled in, so an object reads back as it was applied.
 """
 
 from __future__ import annotations

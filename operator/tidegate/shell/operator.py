@@ -38,7 +38,7 @@ async def run(settings: Settings) -> None:
     async def login_again() -> Credentials:
         return await asyncio.to_thread(credentials)
 
-    transport = HttpTransport(found, login=login_again)
+    transport = HttpTransport(found, login=login_again, replica=settings.identity)
     metrics = Metrics()
     engine = Engine(
         transport,
