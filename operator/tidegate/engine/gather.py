@@ -84,6 +84,16 @@ class View(Protocol):
     def owned(self, kind: str, owner_uid: str, namespace: str) -> list[dict[str, Any]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was found wrong with the analyses of a spec, and what that depends on."""
+
+    read: _Read
+    strategy: Mapping[str, Any]
+    versions: tuple[str | None, ...]
+    problems: tuple[Problem, ...]
+
+
 class Gatherer:
     """Builds worlds. Keeps nothing but what can be read again: specs by generation.
 
@@ -95,7 +105,7 @@ class Gatherer:
         self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
         self._memories: dict[Key, _Memory] = {}
-        self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
+        self._checked: dict[Key, _Checked] = {}
         self.strangers: set[Key] = set()
 
     def forget(self, key: Key) -> None:
@@ -146,15 +156,20 @@ class Gatherer:
     def _check_analyses(
         self, key: Key, rollout: Mapping[str, Any], read: _Read, templates: Templates
     ) -> tuple[Problem, ...]:
-        """Problems of the analyses, found anew only when the spec or a template has changed."""
+        """Problems of the analyses, found anew only when what they depend on has changed: mostly not the image."""
         assert read.spec is not None
         if not templates:
             return ()
         versions = tuple(raw["metadata"]["resourceVersion"] if raw else None for raw in templates.values())
         known = self._checked.get(key)
-        if known is None or known[0] is not read or known[1] != versions:
-            known = self._checked[key] = (read, versions, check_analyses(rollout, read.spec, templates))
-        return known[2]
+        if known is None or known.read is not read or known.versions != versions:
+            strategy = rollout["spec"]["strategy"]
+            if known and known.versions == versions and known.strategy == strategy and not _asks_for_fields(read.spec):
+                problems = known.problems
+            else:
+                problems = check_analyses(rollout, read.spec, templates)
+            known = self._checked[key] = _Checked(read, strategy, versions, problems)
+        return known.problems
 
     def _spec(self, key: Key, raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> _Read:
         generation = raw["metadata"].get("generation", 0)
@@ -176,6 +191,11 @@ class Gatherer:
             read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken, router)
             self._specs[key] = read
         return read
+
+
+def _asks_for_fields(spec: RolloutSpec) -> bool:
+    """Whether an argument of an analysis is a field of the Rollout, which may stand anywhere in its spec."""
+    return any(arg.value_from and arg.value_from.field_ref for _, analysis in analyses(spec) for arg in analysis.args)
 
 
 def _taken(raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
@@ -212,7 +232,15 @@ def _hashes(
 
 
 def _stable_end(raw: Mapping[str, Any]) -> str:
-    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later."""
+    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later.
+
+    Empty where none take turns, so that the spec need not be read again when there is a stable revision.
+    """
+    found: Any = raw
+    for name in ("spec", "strategy", "canary", "pingPong"):  # not read yet: anything may stand there
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if not found:
+        return ""
     status = raw.get("status") or {}
     told: str = (status.get("canary") or {}).get("stablePingPong") or ""
     return told or (names.PONG if status.get("stableRS") else names.PING)
