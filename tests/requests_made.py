@@ -14,7 +14,10 @@ WRITES = frozenset({"create", "update", "patch", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. replica: who asked. kind: plural, with a subresource after a slash. at, done: epoch seconds."""
+    """One request. replica: who asked. kind: plural, with a subresource after a slash. at, done: epoch seconds.
+
+    denied: for want of a right; a namespace that is being deleted refuses with the same code.
+    """
 
     replica: str
     verb: str
@@ -24,6 +27,7 @@ class Asked:
     code: int
     at: float
     done: float
+    denied: bool
 
     @property
     def right(self) -> tuple[str, str, str]:
@@ -52,4 +56,5 @@ def asked(lab: Lab) -> Iterator[Asked]:
             code=(entry.get("responseStatus") or {}).get("code", 0),
             at=datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
             done=datetime.fromisoformat(entry["stageTimestamp"]).timestamp(),
+            denied=(entry.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid",
         )

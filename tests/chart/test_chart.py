@@ -192,6 +192,7 @@ def test_a_value_that_means_nothing_is_refused(lab: Lab, value: str) -> None:
         render(lab, value)
 
 
+TERM = "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
 EVERYTHING = (
     "webhook.enabled=true",
     "networkPolicy.enabled=true",
@@ -207,8 +208,11 @@ EVERYTHING = (
     "podAnnotations.note=yes",
     "nodeSelector.disk=ssd",
     "tolerations[0].key=dedicated",
-    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0].key=a",
+    f"affinity.nodeAffinity.{TERM}.key=disk",
+    f"affinity.nodeAffinity.{TERM}.operator=Exists",
+    "topologySpreadConstraints[0].maxSkew=1",
     "topologySpreadConstraints[0].topologyKey=zone",
+    "topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule",
     "priorityClassName=system-cluster-critical",
     "extraArgs[0]=--argo-lease-namespace=argo",
     "extraEnv[0].name=HTTPS_PROXY",
@@ -230,7 +234,8 @@ def test_everything_at_once_is_lint_free_and_reaches_the_pods(lab: Lab, monkeypa
     assert container["image"].endswith("@sha256:" + 64 * "0")
     assert pod["imagePullSecrets"] == [{"name": "registry"}] and pod["priorityClassName"] == "system-cluster-critical"
     assert pod["nodeSelector"] == {"disk": "ssd"} and pod["tolerations"] == [{"key": "dedicated"}]
-    assert pod["topologySpreadConstraints"] == [{"topologyKey": "zone"}] and "nodeAffinity" in pod["affinity"]
+    assert [spread["topologyKey"] for spread in pod["topologySpreadConstraints"]] == ["zone"]
+    assert "nodeAffinity" in pod["affinity"]
     assert template["metadata"]["labels"]["team"] == "platform" and template["metadata"]["annotations"]["note"]
     assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container["env"]
     assert {mount["name"] for mount in container["volumeMounts"]} == {"webhook", "authorities"}
