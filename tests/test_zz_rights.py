@@ -22,6 +22,7 @@ Right = tuple[str, str, str]
 AFTER_A_CONFLICT = {
     ("argoproj.io", "rollouts", "get"),
     ("argoproj.io", "analysisruns", "get"),
+    ("argoproj.io", "experiments", "get"),
     ("apps", "replicasets", "get"),
     ("apps", "deployments", "get"),
     ("batch", "jobs", "get"),
@@ -36,6 +37,7 @@ AFTER_A_CONFLICT = {
 NO_REQUEST = {
     # Asked for by admission where owner references are enforced, when something is created that blocks its owner.
     ("argoproj.io", "rollouts/finalizers", "update"),
+    ("argoproj.io", "experiments/finalizers", "update"),
     # Of another controller, which no story runs: its lease is watched, and read when it runs out.
     ("coordination.k8s.io", "leases", "get"),
 }

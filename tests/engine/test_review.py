@@ -107,6 +107,18 @@ def test_a_template_is_judged_by_itself_and_by_the_templates_that_it_names() -> 
     assert Cluster(template("other", "vector(1)", count=1)).review(nested) == Review()
 
 
+def test_an_experiment_is_judged_by_itself_and_by_the_templates_that_it_names() -> None:
+    labels = {"app": "app"}
+    pods = {"selector": {"matchLabels": labels}, "template": m.pod_template(labels, m.app_container("v1"))}
+    spec = {"templates": [{"name": "one", **pods}], "analyses": [{"name": "a", "templateName": "judge"}]}
+    experiment = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Experiment", "metadata": {"name": "e"}, "spec": spec}
+    missing = Cluster().review(experiment)
+    assert missing.refusals == () and paths(missing.warnings) == ["spec.analyses[0].templateName"]
+    assert Cluster(template("judge", "vector(1)", count=1)).review(experiment) == Review()
+    wrong = spoilt(experiment, ("spec.duration", "soon"))
+    assert paths(Cluster().review(wrong).refusals) == ["spec.duration"]
+
+
 @pytest.mark.parametrize(
     ("strategy", "path"),
     [

@@ -16,11 +16,11 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.analysis import Metric
 from tidegate.api.common import is_templated
-from tidegate.api.parsing import parse_template
+from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.problems import Problem
 from tidegate.cluster.store import Store
 from tidegate.core.analysis.conditions import ConditionError, compile_condition
-from tidegate.core.analysis.nesting import contained
+from tidegate.core.analysis.nesting import TemplateName, contained
 from tidegate.core.plan import Key
 from tidegate.core.rollout.decide import unfit
 from tidegate.engine.claims import conflicts
@@ -32,7 +32,7 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 _REF: Final = "spec.workloadRef.name"
 _TEMPLATES: Final = (names.ANALYSIS_TEMPLATE, names.CLUSTER_ANALYSIS_TEMPLATE)
 
-KINDS: Final = (names.ROLLOUT, *_TEMPLATES)
+KINDS: Final = (names.ROLLOUT, names.EXPERIMENT, *_TEMPLATES)
 """The kinds that are reviewed."""
 
 
@@ -70,12 +70,19 @@ class Reviewer:
         )
 
     def _judge(self, raw: Mapping[str, Any]) -> Review:
-        if raw["kind"] in _TEMPLATES:
-            spec, problems = parse_template(raw)
-            problems = problems or tuple(_conditions(spec.metrics) if spec else ())
-            missing = tuple(self._missing_templates(raw)) if self._synced() else ()
-            return Review(problems, missing)
-        return self._rollout(raw)
+        if raw["kind"] == names.ROLLOUT:
+            return self._rollout(raw)
+        if raw["kind"] == names.EXPERIMENT:
+            experiment, problems = parse_experiment(raw)
+            named = (
+                [TemplateName(one.cluster_scope, one.template_name) for one in experiment.analyses]
+                if experiment
+                else []
+            )
+            return Review(problems, self._missing(named, "spec.analyses", raw))
+        template, problems = parse_template(raw)
+        problems = problems or tuple(_conditions(template.metrics) if template else ())
+        return Review(problems, self._missing(contained(raw), "spec.templates", raw))
 
     def _rollout(self, raw: Mapping[str, Any]) -> Review:
         metadata = raw["metadata"]
@@ -100,12 +107,15 @@ class Reviewer:
             warnings += unfit(world)
         return Review((*refusals, *conflicts(key, raw, self._store)), tuple(warnings))
 
-    def _missing_templates(self, raw: Mapping[str, Any]) -> Iterator[Problem]:
-        for index, name in enumerate(contained(raw)):
+    def _missing(self, named: Sequence[TemplateName], at: str, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
+        """The templates that are named in the list `at` and that there are not."""
+        found = []
+        for index, name in enumerate(named if self._synced() else ()):
             kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
             where = "" if name.cluster_scope else raw["metadata"].get("namespace", "")
             if self._store.get(Key(kind, where, name.name)) is None:
-                yield Problem(f"spec.templates[{index}].templateName", f"{kind} {name.name} not found")
+                found.append(Problem(f"{at}[{index}].templateName", f"{kind} {name.name} not found"))
+        return tuple(found)
 
 
 class _Proposed:
