@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from tidegate.api import (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,
@@ -41,6 +42,7 @@ from tidegate.api.cel import RULES
 _MODULES: Final[Sequence[ModuleType]] = (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,
