@@ -123,7 +123,8 @@ def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bo
     assert {(group, kind) for group, kind, verb in granted if verb == "watch"} == needed
     assert {(group, kind.partition("/")[0]) for group, kind, _ in granted} <= known
     assert {verb for _, _, verb in granted} <= {"get", "list", "watch", "create", "patch", "delete", "update"}
-    assert {right for right in granted if right[2] == "update"} == {("argoproj.io", "rollouts/finalizers", "update")}
+    owners = ("rollouts/finalizers", "experiments/finalizers")
+    assert {right for right in granted if right[2] == "update"} == {("argoproj.io", kind, "update") for kind in owners}
 
 
 def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab: Lab) -> None:

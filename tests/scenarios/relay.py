@@ -15,8 +15,7 @@ from lab.cluster import Lab
 class Relay:
     """Passes TCP connections on, from the beginning to the end of a `with` block.
 
-    What is under way when the line is cut arrives when it is mended, however long that takes: a late write is the
-    case that a lease alone does not cover.
+    What is under way when the line is cut arrives when it is mended, however long that takes.
     """
 
     def __init__(self, lab: Lab) -> None:

@@ -24,6 +24,7 @@ from tidegate.cluster.lease import LeaseTiming
 
 pytestmark = pytest.mark.lab
 
+QUIET = 2.0
 SOON = 15.0
 """Seconds in which the other one goes on, whatever has happened to the leader."""
 
@@ -58,6 +59,8 @@ def other_goes_on(story: Story, version: str, disturb: Callable[[], object], oth
     strategy = story.rollout()["spec"]["strategy"]
     story.apply(rollout(version, strategy))
     story.until_phase("Paused", "CanaryPauseStep")
+    # Nothing is under way: what a line holds back can arrive late, as long as nobody has changed the object since.
+    story.until(lambda: time.time() - last_act(story.lab) > QUIET, "the operator having done all that it can")
     disturb()
     since = time.monotonic()
     story.ask(pauseConditions=None)
@@ -82,6 +85,10 @@ def wait_until_not(holds: Callable[[Operator], bool], replica: Operator) -> None
 def written_last(lab: Lab, replica: str) -> float:
     """When a replica last changed something; events, which tell of what it did before, come later."""
     return max(request.at for request in asked(lab) if acts(request) and request.replica == replica)
+
+
+def last_act(lab: Lab) -> float:
+    return max(request.at for request in asked(lab) if acts(request))
 
 
 def acts(request: Asked) -> bool:
