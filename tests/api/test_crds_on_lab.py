@@ -22,7 +22,7 @@ _CRDS = Path(__file__).parents[2] / "crds"
 def definitions(lab: Lab) -> Lab:
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_CRDS))
     names = [yaml.safe_load(path.read_text(encoding="utf-8"))["metadata"]["name"] for path in _CRDS.glob("*.yaml")]
-    assert len(names) == 4
+    assert len(names) == 5
     lab.kubectl("wait", "--for=condition=Established", "--timeout=20s", *(f"crd/{name}" for name in names))
     return lab
 

@@ -240,7 +240,7 @@ class Version:
 class Experiment:
     """An Experiment of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
 
-    begun: whether all its versions have been available. pods: those that its versions should have now.
+    begun: since when all its versions have been available. pods: those that its versions should have now.
     """
 
     name: str
@@ -249,7 +249,7 @@ class Experiment:
     message: str
     ours: bool
     terminating: bool
-    begun: bool
+    begun: datetime | None
     created: str
     hash: str
     pods: int
@@ -277,7 +277,7 @@ class Experiment:
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
             terminating=bool(spec.get("terminate")) or "deletionTimestamp" in meta,
-            begun=bool(status.get("availableAt")),
+            begun=_moment(status.get("availableAt")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
             pods=sum(rs.replicas for rs in sets.values()),
