@@ -178,6 +178,12 @@ class Store:
         state = self._kinds.get(kind)
         return list(state.objects) if state else []
 
+    def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
+        """The objects whose controller is `owner_uid`, by name, without remembering who asked."""
+        state = self._kinds.get(kind)
+        keys = state.owned.get((namespace, owner_uid)) if state else None
+        return [state.objects[key] for key in sorted(keys)] if state and keys else []
+
     def synced(self, *kinds: str) -> bool:
         """Whether each of these kinds has been listed completely, in each of its scopes."""
         states = [self._kinds.get(kind) for kind in kinds]
@@ -351,9 +357,7 @@ class View:
     def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
         """The objects whose controller is `owner_uid` (those without a controller for ""), by name."""
         self._note(_ownership(kind, namespace, owner_uid))
-        state = self._store._kinds.get(kind)
-        keys = state.owned.get((namespace, owner_uid)) if state else None
-        return [state.objects[key] for key in sorted(keys)] if state and keys else []
+        return self._store.owned(kind, owner_uid, namespace)
 
     def listed(self, kind: str, namespace: str = "") -> list[Obj]:
         """All objects of a kind in one namespace, or everywhere, by name."""

@@ -13,6 +13,7 @@ from tidegate.api import names
 from tidegate.core.plan import Event, Key
 from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
+from tidegate.observe.notify.deciding import Due
 from tidegate.observe.objects import rollout_families, run_families
 
 _NAMED: Final = ("namespace", "name")
@@ -24,6 +25,14 @@ _RECONCILE: Final = {
 _ERRORS: Final = {
     "Rollout": Family("rollout_reconcile_error", "counter", "Reconciles of a Rollout that failed", _NAMED),
     "AnalysisRun": Family("analysis_run_reconcile_error", "counter", "Reconciles of a run that failed", _NAMED),
+}
+_SENDING: Final = Family("notification_send", "histogram", "Seconds that sending a message took", _NAMED)
+_MESSAGES: Final = {
+    worked: Family(f"notification_send_{word}", "counter", text, (*_NAMED, "type", "reason"))
+    for worked, word, text in (
+        (True, "success", "Messages that their receivers took"),
+        (False, "error", "Tries to send a message that failed"),
+    )
 }
 _BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
 _QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns"}
@@ -84,6 +93,8 @@ class Metrics:
         self._reconciles: dict[Key, Tally] = {}
         self._errors: dict[Key, int] = {}
         self._events: dict[Key, dict[tuple[str, str], int]] = {}
+        self._sendings: dict[Key, Tally] = {}
+        self._messages: dict[Key, dict[tuple[bool, str, str], int]] = {}
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None:
         """Count a request to the API server."""
@@ -118,6 +129,14 @@ class Metrics:
         if about.get("kind") == names.ROLLOUT:
             counts = self._events.setdefault(_key(names.ROLLOUT, about), {})
             counts[event.type, event.reason] = counts.get((event.type, event.reason), 0) + 1
+
+    def notified(self, due: Due, seconds: float, worked: bool) -> None:
+        """Count a try to send a message."""
+        key = _key(names.ROLLOUT, due.rollout)
+        self._sendings.setdefault(key, Tally(_BOUNDS)).observe(seconds)
+        counts = self._messages.setdefault(key, {})
+        of = (worked, due.type, due.reason)
+        counts[of] = counts.get(of, 0) + 1
 
     def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Take note of what the leader has seen become of a Rollout."""
@@ -155,9 +174,19 @@ class Metrics:
             ),
         )
 
+        yield _SENDING, (_SENDING.histogram(key[1:], tally) for key, tally in list(self._sendings.items()))
+        for worked, family in _MESSAGES.items():
+            yield family, self._counted(family, worked)
+
+    def _counted(self, family: Family, worked: bool) -> Iterator[str]:
+        for key, counts in list(self._messages.items()):
+            for (result, type_, reason), number in list(counts.items()):
+                if result == worked:
+                    yield family.line((*key[1:], type_, reason), number)
+
     def _forget_gone(self, engine: Engine) -> None:
         there = {_key(kind, obj) for kind in _RECONCILE for obj in engine.objects(kind)}
-        for kept in (self._reconciles, self._errors, self._events):
+        for kept in (self._reconciles, self._errors, self._events, self._sendings, self._messages):
             for key in kept.keys() - there:
                 del kept[key]
 

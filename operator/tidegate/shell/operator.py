@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -16,6 +17,8 @@ from tidegate.cluster.http_transport import HttpTransport
 from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
+from tidegate.observe.notify.courier import Courier
+from tidegate.observe.notify.sending import WideSender
 from tidegate.providers.registry import ProviderSettings, open_providers
 from tidegate.shell.handlers import make_registry, operator_settings, prime
 from tidegate.shell.health import Pulse, make_app, serve
@@ -44,6 +47,8 @@ async def run(settings: Settings) -> None:
         watching=metrics,
         on_overrun=_end_at_once,
     )
+    courier = Courier(engine.desk(metrics.notified), WideSender(), lambda: datetime.now(UTC))
+    engine.listen(courier)
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
@@ -55,11 +60,12 @@ async def run(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(pulse.run(), name="pulse")
+            post = group.create_task(courier.run(), name="notifications")
             work = group.create_task(engine.run(stop), name="engine")
             first = group.create_task(prime(engine), name="first lists")
             watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
             await work
-            for task in (heart, first):
+            for task in (heart, first, post):
                 task.cancel()
             await watch
     finally:
