@@ -58,7 +58,8 @@ class Watching(Protocol):
 
 
 class Listener(Protocol):
-    """Who tells others of what happens, while this replica leads; see `tidegate.observe.notify.courier`."""
+    """Who tells others of what happens, while this replica leads: messages to people (`tidegate.observe.notify.courier`)
+    and traces (`tidegate.observe.tracing`)."""
 
     def changed(self, key: Key) -> None: ...
 
@@ -116,7 +117,7 @@ class Engine:
         """
         self.settings = settings
         self._watching = watching
-        self._listener: Listener | None = None
+        self._listeners: list[Listener] = []
         self.store = Store(RULES, on_wake=self._wake)
         limiter = TokenBucket(rate=settings.rate, burst=settings.burst)
         on_request = watching.request if watching else None
@@ -183,16 +184,17 @@ class Engine:
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` told of changes, events and of the beginning of leadership; before `run`."""
-        self._listener = listener
+        self._listeners.append(listener)
         self.store.on_change(names.ROLLOUT, partial(_pass_on, listener))
         self.store.on_change(names.ANALYSIS_RUN, partial(_pass_on, listener))
 
     def _recorded(self, about: Mapping[str, Any], event: Event) -> None:
         if self._watching is not None:
             self._watching.recorded(about, event)
-        if self._listener is not None and about.get("kind") == names.ROLLOUT:
+        if about.get("kind") == names.ROLLOUT:
             metadata = about["metadata"]
-            self._listener.heard(Key(names.ROLLOUT, metadata.get("namespace", ""), metadata["name"]), event)
+            for listener in self._listeners:
+                listener.heard(Key(names.ROLLOUT, metadata.get("namespace", ""), metadata["name"]), event)
 
     def _informed(self) -> Sequence[tuple[str, str]]:
         by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
@@ -303,8 +305,8 @@ class Engine:
         for kind, queue in self._queues.items():
             for key in self.store.keys(kind):
                 queue.add(key, low=True)
-        if self._listener is not None:
-            self._listener.look_at_everything()
+        for listener in self._listeners:
+            listener.look_at_everything()
 
     def _neighbour_changed(self, state: State) -> None:
         self._look_at_everything()

@@ -15,6 +15,7 @@ from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
 from tidegate.observe.notify.deciding import Due
 from tidegate.observe.objects import rollout_families, run_families
+from tidegate.observe.releases import release_families
 
 _NAMED: Final = ("namespace", "name")
 _EVENTS: Final = Family("rollout_events_total", "counter", "Events about Rollouts", (*_NAMED, "type", "reason"))
@@ -61,7 +62,9 @@ class Metrics:
     What belongs to one object is kept in a few numbers each, and for no longer than the object is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, team_label: str = "team") -> None:
+        """team_label: the label of a Rollout that names its team."""
+        self._team_label = team_label
         self.registry = CollectorRegistry()
         make: dict[str, Any] = {"registry": self.registry}
         self._requests = Counter(
@@ -157,6 +160,7 @@ class Metrics:
 
     def _families(self, engine: Engine) -> Iterator[tuple[Family, Iterable[str]]]:
         yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
+        yield from release_families(lambda: engine.objects(names.ROLLOUT), self._team_label)
         yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
         for kind, family in _RECONCILE.items():
             yield (

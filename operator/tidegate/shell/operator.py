@@ -19,6 +19,7 @@ from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
 from tidegate.observe.notify.courier import Courier
 from tidegate.observe.notify.sending import WideSender
+from tidegate.observe.tracing import Tracer, otlp_exporter
 from tidegate.providers.registry import ProviderSettings, open_providers
 from tidegate.shell.handlers import make_registry, operator_settings, prime
 from tidegate.shell.health import Pulse, make_app, serve
@@ -39,7 +40,7 @@ async def run(settings: Settings) -> None:
         return await asyncio.to_thread(credentials)
 
     transport = HttpTransport(found, login=login_again)
-    metrics = Metrics()
+    metrics = Metrics(team_label=settings.team_label)
     engine = Engine(
         transport,
         open_providers(ProviderSettings(prometheus_address=settings.prometheus, on_query=metrics.queried)),
@@ -47,8 +48,11 @@ async def run(settings: Settings) -> None:
         watching=metrics,
         on_overrun=_end_at_once,
     )
-    courier = Courier(engine.desk(metrics.notified), WideSender(), lambda: datetime.now(UTC))
+    desk = engine.desk(metrics.notified)
+    courier = Courier(desk, WideSender(), _now)
     engine.listen(courier)
+    if settings.traces:
+        engine.listen(Tracer(desk, otlp_exporter(settings.traces), _now, team_label=settings.team_label))
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
@@ -72,6 +76,10 @@ async def run(settings: Settings) -> None:
         await pages.cleanup()
         await transport.close()
     log.info("tidegate has stopped", identity=settings.identity)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _end_at_once(error: Exception) -> None:
