@@ -58,7 +58,7 @@ class Watching(Protocol):
 
 
 class Listener(Protocol):
-    """Who tells others of what happens, while this replica leads: messages to people (`tidegate.observe.notify.courier`)
+    """Who tells others of what happens, while this replica leads: people (`tidegate.observe.notify.courier`)
     and traces (`tidegate.observe.tracing`)."""
 
     def changed(self, key: Key) -> None: ...
