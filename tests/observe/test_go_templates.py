@@ -47,10 +47,10 @@ TABLE = [
     "{{range $k, $v := .rollout.metadata.labels}}{{$k}}={{$v}};{{end}}",
     "{{range .rollout.status.weights}}{{.}}{{else}}none{{end}}",
     "{{range $c := .rollout.spec.template.spec.containers}}{{$c.image}} {{end}}",
-    "{{$n := .rollout.metadata.name}}{{if eq $n `shop`}}{{$n = \"yes\"}}{{end}}{{$n}}",
+    '{{$n := .rollout.metadata.name}}{{if eq $n `shop`}}{{$n = "yes"}}{{end}}{{$n}}',
     "{{if and .rollout.status.abort .nothing}}a{{else if or .rollout.status.abort .recipient}}b{{else}}c{{end}}",
-    "{{if eq .recipient \"x\" \"ops\"}}one{{end}}{{if ne .recipient `ops`}}other{{end}}",
-    "{{printf \"%s|%-6s|%6s|%q|%%\" .recipient `ab` `cd` .recipient}} {{.recipient | printf `%s-%s` `a`}}",
+    '{{if eq .recipient "x" "ops"}}one{{end}}{{if ne .recipient `ops`}}other{{end}}',
+    '{{printf "%s|%-6s|%6s|%q|%%" .recipient `ab` `cd` .recipient}} {{.recipient | printf `%s-%s` `a`}}',
     "{{index .rollout.metadata.labels `team`}} {{(index .rollout.spec.template.spec.containers 1).name}}",
     "{{not .rollout.status.abort}} {{.rollout.status.ratio}} {{.rollout.spec.replicas}} {{.rollout.status.abort}}",
     "{{.rollout.metadata.labels}} {{.rollout.spec.strategy}} {{.nothing}}",
@@ -58,7 +58,7 @@ TABLE = [
     "{{if gt (len .rollout.spec.template.spec.containers) 1}}many{{end}} {{lt 1 2}} {{le 2 2}} {{ge 1 2}}",
     "{{ $x := 1 }}{{ range .rollout.spec.template.spec.containers }}{{ $x = 7 }}{{ end }}{{ $x }}",
     "{{ if true }}{{ $y := 5 }}{{ $y }}{{ end }}",
-    "{{len `héllo`}} {{1.5}} {{-3}} {{`raw\\n`}} {{\"\\u00e9\\t\"}}",
+    '{{len `héllo`}} {{1.5}} {{-3}} {{`raw\\n`}} {{"\\u00e9\\t"}}',
 ]
 
 
@@ -75,7 +75,9 @@ def test_given_a_template_when_filled_in_then_it_reads_as_in_go() -> None:
 
 
 def trees(leaf: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    values = st.sampled_from(["$.recipient", "$.nothing", "$.rollout.status.abort", "$.rollout.spec.replicas", "1", "``"])
+    values = st.sampled_from(
+        ["$.recipient", "$.nothing", "$.rollout.status.abort", "$.rollout.spec.replicas", "1", "``"]
+    )
     spaces = st.sampled_from(["{{%s}}", "{{- %s}}", "{{%s -}}", "{{- %s -}}"])
 
     def action(word: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

@@ -2,7 +2,8 @@
 
 A Rollout that may have something to tell is noted; one task decides, some more send. What was sent is written on the
 Rollout, so a restart or another leader does not tell it again. Between the receiver's yes and that write lie some
-milliseconds: who is killed there leaves one message to be told twice, with the same id, never one untold.
+milliseconds: who is killed there leaves a message to be told twice, with the same id. A message that waits for a dead
+receiver when the process ends is told by the next one as long as the Rollout's state still shows its occasion.
 """
 
 from __future__ import annotations
@@ -153,8 +154,9 @@ class Courier:
         heard, self._heard = self._heard, []
         try:
             settings = await self._present_settings()
-        except DeskError as error:
-            log.warning("can't read what notifications are set up with, trying again", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a strange ConfigMap must not end the operator
+            why = str(error) if isinstance(error, DeskError) else type(error).__name__
+            log.warning("can't read what notifications are set up with, trying again", error=why)
             self._dirty = {**dirty, **self._dirty}
             self._heard = [*heard, *self._heard][:MOST_WAITING]
             asyncio.get_running_loop().call_later(5.0, self._wanted.set)
@@ -234,10 +236,11 @@ class Courier:
                         return False
                     began = loop.time()
                     await self._sender.send(parcel)
-            except (SendError, WordingError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a message that was not sent
                 self._desk.sent(due, loop.time() - began, False)
                 again = isinstance(error, SendError) and error.again and self._now() < until
-                self._tell_failure(known, due, str(error), again)
+                known_kind = isinstance(error, SendError | WordingError)
+                self._tell_failure(known, due, str(error) if known_kind else type(error).__name__, again)
                 if not again:
                     known.given_up.add(due.key)
                     return False

@@ -81,7 +81,10 @@ def occasions(rollout: Obj, runs: Sequence[Obj]) -> Iterator[Occasion]:
 
 
 def _updated(rollout: Obj, hash_: str, duration: Obj) -> Iterator[Occasion]:
-    revision = (rollout["metadata"].get("annotations") or {}).get(names.REVISION)
+    metadata = rollout["metadata"]
+    if str((rollout.get("status") or {}).get("observedGeneration")) != str(metadata.get("generation")):
+        return  # The revision may be of a template that the status does not tell of yet.
+    revision = (metadata.get("annotations") or {}).get(names.REVISION)
     if hash_ and revision and (at := _time(duration.get("rolloutStartedAt"))):
         yield Occasion(names.REASON_UPDATED, "Normal", f"{revision}.{hash_}", at, rollout)
 

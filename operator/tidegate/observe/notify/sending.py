@@ -84,6 +84,8 @@ class WideSender:
                 **_proxy(request.url),
             ) as answer:
                 await _judge(request, answer)
+        except TimeoutError:
+            raise
         except aiohttp.InvalidURL:
             raise SendError("the address is none", again=False) from None
         except aiohttp.ClientConnectorCertificateError:

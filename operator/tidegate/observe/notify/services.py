@@ -59,13 +59,26 @@ def check_service(service: Service) -> None:
             raise SettingError(f"{option} is missing")
     for option in ("url", "apiURL", "apiUrl"):
         address = service.options.get(option)
-        if service.type != "apprise" and address and urlsplit(str(address)).scheme not in ("http", "https"):
+        if service.type != "apprise" and address and not _is_web(str(address)):
             raise SettingError(f"{option} is no http or https address")
 
 
 def pack(service: Service, recipient: str, message: Message) -> Parcel:
     """The parcel for one recipient. Raises WordingError for one that can't be made, without values in it."""
-    return SERVICES[service.type][1](service, recipient, message)
+    try:
+        return SERVICES[service.type][1](service, recipient, message)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The error's own text may hold what is written in the options.
+        told = f"the options of service {service.name} are not of the form that {service.type} has"
+        raise WordingError(f"{told} ({type(error).__name__})") from None
+
+
+def _is_web(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _webhook(service: Service, _: str, message: Message) -> Request:
