@@ -8,8 +8,12 @@ import sys
 import typer
 
 from tidegate import __version__
+from tidegate.cli.dora import dora
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Progressive delivery for Kubernetes.")
+
+
+app.command()(dora)
 
 
 @app.command(
