@@ -6,13 +6,16 @@ import asyncio
 import base64
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+import yaml
 from aiohttp import web
 
 from tidegate.api import names
@@ -28,6 +31,7 @@ from tidegate.observe.notify.services import Note, Parcel, check_service, pack
 from tidegate.observe.notify.settings import Settings, read_settings
 
 Obj = dict[str, Any]
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 # Apprise's own imports warn.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -393,3 +397,23 @@ class Nothing:
 
     def queue_depths(self) -> list[tuple[str, int]]:
         return []
+
+
+def test_the_example_and_the_documentation_are_understood_and_worded() -> None:
+    example = list(yaml.safe_load_all((ROOT / "examples" / "notifications.yaml").read_text()))
+    documented = [
+        obj
+        for block in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "notifications.md").read_text(), re.DOTALL)
+        for obj in yaml.safe_load_all(block)
+    ]
+    secrets = {key: "x" for obj in (*example, *documented) for key in obj.get("stringData", {})}
+    config_maps = [obj["data"] for obj in (*example, *documented) if "data" in obj]
+    assert len(config_maps) == 3
+    for data in config_maps:
+        given = settings(data, **secrets)
+        assert given.faults == ()
+        for trigger, conditions in given.triggers.items():
+            for condition in conditions:
+                for service in given.services:
+                    due = Due("k", trigger, "R", "Normal", service, "to", condition.send, rollout())
+                    assert pack(given.services[service], "to", word(given, due))
