@@ -51,6 +51,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("AnalysisTemplate", *_ARGO, "analysistemplates"),
         Resource("ClusterAnalysisTemplate", *_ARGO, "clusteranalysistemplates", namespaced=False),
         Resource("AnalysisRun", *_ARGO, "analysisruns"),
+        Resource("Experiment", *_ARGO, "experiments"),
         Resource("ReplicaSet", "apps", "v1", "replicasets"),
         Resource("LooseReplicaSet", "apps", "v1", "replicasets"),  # Those that are no Rollout's.
         Resource("Deployment", "apps", "v1", "deployments"),
