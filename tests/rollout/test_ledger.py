@@ -102,14 +102,14 @@ def test_given_more_updates_than_are_kept_when_counted_then_the_totals_know_of_a
 class Measured(Stage):
     """A stage on which a failed run shows a measurement that failed seven seconds earlier, and an older good one."""
 
-    def _store(self, obj: Obj) -> None:
+    def store(self, obj: Obj) -> None:
         if obj["kind"] == "AnalysisRun" and (obj.get("status") or {}).get("phase") == "Failed":
             bad, fine = (format_time(self.now - timedelta(seconds=ago)) for ago in (7, 12))
             measurements = [{"phase": "Successful", "finishedAt": fine}, {"phase": "Failed", "finishedAt": bad}]
             dry = {"name": "dry", "dryRun": True, "measurements": [{"phase": "Failed", "finishedAt": fine}]}
             results = [{"name": "m", "measurements": measurements}, dry]
             obj = {**obj, "status": {**obj["status"], "metricResults": results}}
-        super()._store(obj)
+        super().store(obj)
 
 
 def test_given_a_failed_analysis_when_undone_then_recovery_runs_from_the_first_bad_measurement() -> None:
