@@ -105,6 +105,14 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
     )
 
 
+def test_comparisons_are_there_for_those_who_want_them(lab: Lab) -> None:
+    def names(*values: str) -> list[str]:
+        return [o["metadata"]["name"] for o in render(lab, *values) if o["kind"] == "ClusterAnalysisTemplate"]
+
+    assert names() == []
+    assert "compare-http-errors" in (wanted := names("analysisTemplates=true")) and len(wanted) == 8
+
+
 @pytest.mark.parametrize("namespaced", [False, True])
 def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bool) -> None:
     objects = render(lab, f"namespaced={json.dumps(namespaced)}")

@@ -28,6 +28,8 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "experiment undone": (partial(stories.trial, answer="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
+    "compared and promoted": (stories.judged, "Healthy"),
+    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 

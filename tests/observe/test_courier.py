@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,12 +18,14 @@ from tidegate.api import names
 from tidegate.core.plan import Event, Key
 from tidegate.core.times import format_time
 from tidegate.observe.notify import courier as module
-from tidegate.observe.notify.courier import Courier, DeskError
+from tidegate.observe.notify import sending
+from tidegate.observe.notify.courier import Courier
 from tidegate.observe.notify.deciding import Due, decide, remember, remembered
 from tidegate.observe.notify.occasions import LASTING, trigger_of
 from tidegate.observe.notify.sending import SendError
 from tidegate.observe.notify.services import Parcel, Request, check_service
 from tidegate.observe.notify.settings import Settings, read_settings
+from tidegate.observe.notify.threshold import DeskError, Threshold
 
 pytestmark = pytest.mark.looptime
 
@@ -157,6 +161,7 @@ class Desk:
         self.tries: list[tuple[str, bool]] = []
         self.marks = 0
         self.broken = 0
+        self.looks = 0
 
     def rollouts(self) -> list[Key]:
         return list(self.objects)
@@ -166,6 +171,10 @@ class Desk:
 
     def runs(self, obj: Any) -> list[Obj]:
         return []
+
+    async def set_up(self) -> bool:
+        self.looks += 1
+        return bool(await self.settings())
 
     async def settings(self) -> Settings:
         if isinstance(self.given, DeskError):
@@ -312,3 +321,52 @@ async def test_one_spoilt_rollout_keeps_no_other_waiting(spoil: Callable[[Obj], 
     async with running(desk, sender):
         await asyncio.sleep(5)
     assert [host for host, _ in sender.got] == ["b"]
+
+
+# -- before there are settings
+
+
+async def test_without_a_config_map_one_look_in_half_a_minute_is_all_that_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, sender = Desk(rollout(subscribed("a"))), Sender()
+    monkeypatch.setattr(sending, "WideSender", lambda: sender)
+    there = False
+
+    async def set_up() -> bool:
+        desk.looks += 1
+        return there
+
+    desk.set_up = set_up  # type: ignore[method-assign]
+    threshold = Threshold(desk, loop_clock)
+    running = asyncio.create_task(threshold.run())
+    threshold.look_at_everything()
+    for _ in range(100):
+        threshold.changed(KEY)
+        await asyncio.sleep(1)
+    assert desk.looks in (3, 4)
+    there = True
+    await asyncio.sleep(31)
+    threshold.changed(KEY)
+    await asyncio.sleep(1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(sender.got) == 1
+
+
+async def test_an_api_server_that_is_away_is_asked_again_for_the_config_map() -> None:
+    desk = Desk(rollout({}))
+    desk.given = DeskError("away")
+    threshold = Threshold(desk, loop_clock)
+    running = asyncio.create_task(threshold.run())
+    threshold.look_at_everything()
+    await asyncio.sleep(22)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert desk.looks == 5
+
+
+def test_an_operator_without_notifications_has_not_loaded_them() -> None:
+    code = "import sys, tidegate.shell.operator; print([m for m in sys.modules if 'notify' in m or 'opentel' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['tidegate.observe.notify', 'tidegate.observe.notify.threshold']"

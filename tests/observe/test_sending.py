@@ -318,6 +318,9 @@ class Desk:
     def runs(self, obj: Any) -> list[Obj]:
         return []
 
+    async def set_up(self) -> bool:
+        return True
+
     async def settings(self) -> Settings:
         return self.given
 

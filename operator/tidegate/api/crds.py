@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from tidegate.api import (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,
@@ -40,6 +41,7 @@ from tidegate.api import (
 _MODULES: Final[Sequence[ModuleType]] = (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,

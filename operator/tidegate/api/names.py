@@ -60,6 +60,9 @@ SCALED_DOWN_BY: Final = "tidegate.dev/scaled-down-by"
 """On such a Deployment: the Rollout's name."""
 REPLICAS_BEFORE: Final = "tidegate.dev/replicas-before"
 """On such a Deployment: the pods that it had and gets back when the Rollout is deleted."""
+NOTIFICATION_CONFIG_MAP: Final = "argo-rollouts-notification-configmap"
+NOTIFICATION_SECRET: Final = "argo-rollouts-notification-secret"  # noqa: S105 - its name
+"""What notifications are set up with, in the operator's namespace."""
 NOTIFIED: Final = "notified.notifications.argoproj.io"
 """On a Rollout: the messages that were sent about it."""
 CHANGE_TIMES: Final = ("tidegate.dev/commit-time", "tidegate.dev/image-created", "org.opencontainers.image.created")

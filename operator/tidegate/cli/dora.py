@@ -1,88 +1,55 @@
-"""`tidegate dora`: deployment frequency, lead time, change failure rate and time to recover, as a table or JSON."""
+"""`tidegate dora`: deployment frequency, lead time, change failure rate and time to recover, as a table or data."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Any, Final
 
-import typer
+from tidegate.api import names
+from tidegate.cli.printing import Output, dump, note, span, table
+from tidegate.cli.session import visit
+from tidegate.cli.told import Told
+from tidegate.cli.words import Where
+from tidegate.observe.dora import Figures, figures
 
-if TYPE_CHECKING:
-    from tidegate.observe.dora import Figures
-
-_WINDOW: Final = re.compile(r"(\d+)([dhw])")
+_WINDOW: Final = re.compile(r"([1-9]\d{0,4})([dhw])")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-def dora(
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of this namespace; all unless given.")] = "",
-    since: Annotated[str, typer.Option(help="How far back: 12h, 30d or 8w.")] = "30d",
-    by_team: Annotated[bool, typer.Option("--by-team", help="One line for each team.")] = False,
-    team_label: Annotated[str, typer.Option(help="The label of a Rollout that names its team.")] = "team",
-    output: Annotated[str, typer.Option("--output", "-o", help="json; a table unless given.")] = "",
-) -> None:
-    """Show the four DORA figures of Rollouts or teams."""
-    from tidegate.cluster.errors import ClusterError  # noqa: PLC0415 - the help needs none of it
-    from tidegate.observe.dora import figures  # noqa: PLC0415
-    from tidegate.shell.login import NoCredentials  # noqa: PLC0415
-
-    found = _WINDOW.fullmatch(since)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{since!r} is no time such as 12h, 30d or 8w", param_hint="--since")
-    if output not in ("", "json"):
-        raise typer.BadParameter(f"{output!r} is not json", param_hint="--output")
-    try:
-        rollouts = asyncio.run(_rollouts(namespace))
-    except (ClusterError, NoCredentials) as error:
-        typer.echo(f"tidegate: can't read the Rollouts: {error}", err=True)
-        raise typer.Exit(4) from None
+def dora(where: Where, since: str, by_team: bool, team_label: str, output: Output | None) -> None:
+    """Show the figures of each Rollout, or of each team."""
+    if (found := _WINDOW.fullmatch(since)) is None:
+        raise Told(f"--since: {since!r} is no time such as 12h, 30d or 8w")
+    if output in (Output.name, Output.wide):
+        raise Told(f"-o {output}: figures are shown as a table, or with -o json or yaml")
+    rollouts = visit(where, lambda session: session.all(names.ROLLOUT))
     window = int(found[1]) * _UNITS[found[2]]
     rows = figures(rollouts, datetime.now(UTC), window, team_label=team_label, by_team=by_team)
-    typer.echo(as_json(rows) if output else as_table(rows, by_team))
+    if output is not None:
+        dump({"items": [as_data(row) for row in rows]}, output)
+    elif rows:
+        table(*as_table(rows, by_team))
+    else:
+        note("No Rollouts found.")
 
 
-async def _rollouts(namespace: str) -> list[dict[str, Any]]:
-    from tidegate.cluster.client import Client  # noqa: PLC0415
-    from tidegate.cluster.http_transport import HttpTransport  # noqa: PLC0415
-    from tidegate.shell.login import credentials  # noqa: PLC0415
-
-    transport = HttpTransport(credentials())
-    try:
-        found, _ = await Client(transport).list("Rollout", namespace)
-    finally:
-        await transport.close()
-    return found
+def as_data(row: Figures) -> dict[str, Any]:
+    """The figures for programs: seconds and percent, null where there is nothing to tell."""
+    return {**asdict(row), "since": row.since.isoformat(timespec="seconds"), "failure_rate": row.failure_rate}
 
 
-def as_json(rows: list[Figures]) -> str:
-    """The figures for programs: seconds, and null where there is nothing to tell."""
-    told = [{**asdict(row), "since": row.since.isoformat(), "failure_rate": row.failure_rate} for row in rows]
-    return json.dumps(told, indent=2)
+def as_table(rows: Sequence[Figures], by_team: bool) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """The figures for people: head and rows."""
+    who = ("TEAM",) if by_team else ("NAMESPACE", "NAME", "TEAM")
+    head = (*who, "DEPLOYMENTS", "PER DAY", "LEAD TIME", "FAILED", "RECOVERY", "SINCE")
+    return head, [_cells(row, by_team) for row in rows]
 
 
-def as_table(rows: list[Figures], by_team: bool) -> str:
-    """The figures for people."""
-    head = ("TEAM",) if by_team else ("NAMESPACE", "NAME", "TEAM")
-    table = [(*head, "DEPLOYMENTS", "PER DAY", "LEAD TIME", "FAILED", "RECOVERY", "SINCE")]
-    for row in rows:
-        who = (row.team or "-",) if by_team else (row.namespace, row.name, row.team or "-")
-        rate = "-" if row.failure_rate is None else f"{row.failure_rate:.0f}% ({row.failures}/{row.changes})"
-        times = (_duration(row.lead), rate, _duration(row.recovery))
-        table.append((*who, str(row.deployments), f"{row.per_day:.2f}", *times, f"{row.since:%Y-%m-%d %H:%M}"))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for size, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if seconds >= size:
-            rest = int(seconds % size) // smaller
-            return f"{int(seconds) // size}{unit}{f'{rest}{name}' if rest else ''}"
-    return f"{int(seconds)}s"
+def _cells(row: Figures, by_team: bool) -> Sequence[str]:
+    who = (row.team or "-",) if by_team else (row.namespace, row.name, row.team or "-")
+    rate = "-" if row.failure_rate is None else f"{row.failure_rate:.0f}% ({row.failures}/{row.changes})"
+    lead, recovery = ("-" if seconds is None else span(seconds) for seconds in (row.lead, row.recovery))
+    return (*who, str(row.deployments), f"{row.per_day:.2f}", lead, rate, recovery, f"{row.since:%Y-%m-%d %H:%M}")

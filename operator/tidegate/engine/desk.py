@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,15 +13,14 @@ from tidegate.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, 
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Event, Key, Write
 from tidegate.engine.writing import Writer
-from tidegate.observe.notify.courier import DeskError
-from tidegate.observe.notify.deciding import Due
-from tidegate.observe.notify.services import check_service
-from tidegate.observe.notify.settings import CONFIG_MAP, SECRET, Settings, read_settings
+from tidegate.observe.notify.threshold import DeskError
+
+if TYPE_CHECKING:
+    from tidegate.observe.notify.deciding import Due
+    from tidegate.observe.notify.settings import Settings
 
 Obj = Mapping[str, Any]
-Sent = Callable[[Due, float, bool], None]
-
-_NOTHING: Final = Settings()
+Sent = Callable[["Due", float, bool], None]
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +51,7 @@ class EngineDesk:
         self._record = record
         self._sent = sent
         self._versions: tuple[str, str] = ("", "")
-        self._settings = _NOTHING
+        self._settings: Settings | None = None
         self._forbidden = False
 
     @property
@@ -73,16 +72,21 @@ class EngineDesk:
         metadata = rollout["metadata"]
         return self._store.owned(names.ANALYSIS_RUN, metadata["uid"], metadata.get("namespace", ""))
 
+    async def set_up(self) -> bool:
+        """Whether there is a ConfigMap."""
+        return await self._read("ConfigMap", names.NOTIFICATION_CONFIG_MAP) is not None
+
     async def settings(self) -> Settings:
         """What the ConfigMap and the Secret say now; the same object while they say the same."""
-        config_map = await self._read("ConfigMap", CONFIG_MAP)
-        secret = await self._read("Secret", SECRET) if config_map else None
+        from tidegate.observe.notify.services import check_service  # noqa: PLC0415 - for those who use it
+        from tidegate.observe.notify.settings import Settings, read_settings  # noqa: PLC0415
+
+        config_map = await self._read("ConfigMap", names.NOTIFICATION_CONFIG_MAP)
+        secret = await self._read("Secret", names.NOTIFICATION_SECRET) if config_map else None
         versions = (_version(config_map), _version(secret))
-        if config_map is None:
-            self._settings = _NOTHING
-        elif versions != self._versions:
-            self._settings = read_settings(config_map, secret, check=check_service)
-        self._versions = versions
+        if self._settings is None or versions != self._versions:
+            given = read_settings(config_map, secret, check=check_service) if config_map else Settings()
+            self._settings, self._versions = given, versions
         return self._settings
 
     async def mark(self, rollout: Obj, text: str | None) -> None:

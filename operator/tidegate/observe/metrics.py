@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -13,9 +13,11 @@ from tidegate.api import names
 from tidegate.core.plan import Event, Key
 from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
-from tidegate.observe.notify.deciding import Due
 from tidegate.observe.objects import experiment_families, rollout_families, run_families
 from tidegate.observe.releases import release_families
+
+if TYPE_CHECKING:
+    from tidegate.observe.notify.deciding import Due
 
 _NAMED: Final = ("namespace", "name")
 _EVENTS: Final = Family("rollout_events_total", "counter", "Events about Rollouts", (*_NAMED, "type", "reason"))

@@ -17,9 +17,7 @@ from tidegate.cluster.http_transport import HttpTransport
 from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
-from tidegate.observe.notify.courier import Courier
-from tidegate.observe.notify.sending import WideSender
-from tidegate.observe.tracing import Tracer, otlp_exporter
+from tidegate.observe.notify.threshold import Threshold
 from tidegate.providers.registry import ProviderSettings, open_providers
 from tidegate.shell.handlers import make_registry, operator_settings, prime
 from tidegate.shell.health import Pulse, make_app, serve
@@ -49,9 +47,11 @@ async def run(settings: Settings) -> None:
         on_overrun=_end_at_once,
     )
     desk = engine.desk(metrics.notified)
-    courier = Courier(desk, WideSender(), _now)
-    engine.listen(courier)
+    messages = Threshold(desk, _now)
+    engine.listen(messages)
     if settings.traces:
+        from tidegate.observe.tracing import Tracer, otlp_exporter  # noqa: PLC0415 - for those who have a receiver
+
         engine.listen(Tracer(desk, otlp_exporter(settings.traces), _now, team_label=settings.team_label))
     pulse = Pulse()
     pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
@@ -64,7 +64,7 @@ async def run(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(pulse.run(), name="pulse")
-            post = group.create_task(courier.run(), name="notifications")
+            post = group.create_task(messages.run(), name="notifications")
             work = group.create_task(engine.run(stop), name="engine")
             first = group.create_task(prime(engine), name="first lists")
             watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api.analysis import SecretKeyRef
+from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.plan import Action, Event
 
@@ -41,12 +42,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One reading with the metric that it was taken for and the time that it took."""
+    """One reading with the metric that it was taken for and the time that it took.
+
+    window: of a comparison, the one that was asked about.
+    """
 
     metric: str
     started_at: datetime
     finished_at: datetime
     reading: Reading
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Measure:
         every argument filled in but for those in `secrets`, which whoever measures reads at that moment.
     timeout: the longest that it may take; the reading is an error after that.
     interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
+    window: of a comparison, the one that is asked about.
     """
 
     metric: str
@@ -65,6 +71,7 @@ class Measure:
     secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
     interval: timedelta | None = None
     run_started_at: datetime | None = None
+    window: Window | None = None
 
     @property
     def provider(self) -> str:

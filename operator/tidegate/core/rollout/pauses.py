@@ -59,5 +59,11 @@ def over(draft: Draft, reason: str, duration: timedelta | None) -> bool:
     return draft.reached(_start(entry) + duration)
 
 
+def since(draft: Draft, reason: str) -> datetime | None:
+    """Since when the pause for `reason` has lasted; None when there is none."""
+    entry = condition(draft, reason)
+    return _start(entry) if entry else None
+
+
 def _start(entry: dict[str, Any]) -> datetime:
     return parse_time(entry["startTime"])

@@ -179,7 +179,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted."""
+    """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
+
+    hold: why it has seen too little traffic for a verdict. safe_since: when the window began in which it has last found
+    the canary safe, where that is to shorten pauses.
+    """
 
     name: str
     uid: str
@@ -191,6 +195,8 @@ class Run:
     hash: str
     first_bad: str = ""
     """When the first measurement that counts failed; empty while none has."""
+    hold: str = ""
+    safe_since: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -201,9 +207,12 @@ class Run:
     def read(cls, raw: Mapping[str, Any], owner_uid: str) -> Run:
         """Read an AnalysisRun."""
         meta, status = raw["metadata"], raw.get("status") or {}
+        judge = status.get("judge") or {}
         return cls(
             name=meta["name"],
             uid=meta["uid"],
+            hold=judge.get("hold") or "",
+            safe_since=_moment(judge.get("since")) if judge.get("advance") else None,
             phase=status.get("phase") or "",
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),

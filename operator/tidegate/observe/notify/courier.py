@@ -30,6 +30,7 @@ from tidegate.observe.notify.messages import WordingError, word
 from tidegate.observe.notify.sending import Sender, SendError
 from tidegate.observe.notify.services import pack
 from tidegate.observe.notify.settings import Settings
+from tidegate.observe.notify.threshold import LOOK_AGAIN, DeskError
 
 log = structlog.get_logger("tidegate.observe.notify")
 
@@ -39,7 +40,6 @@ MOST_WAITING: Final = 500
 """Messages on their way at a time, those that wait for another try among them."""
 _AT_ONCE: Final = 4
 """Messages that one service is sent at the same time, so that a slow one holds up itself alone."""
-_SETTINGS_LAST: Final = timedelta(seconds=30)
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _MARK_TRIES: Final = 8
@@ -51,8 +51,9 @@ class Desk(Protocol):
     """What the courier needs of the operator.
 
     leading: whether this replica may send. rollout: the object, None when gone. runs: the AnalysisRuns that it owns.
-    settings: read anew. mark: write the annotation (None: take it away); raises MarkError where it may be tried
-    again. record: an Event. sent: told of every try: the message, the seconds it took, whether it worked.
+    set_up: whether there are settings. settings: read anew. mark: write the annotation (None: take it away); raises
+    DeskError where it may be tried again. record: an Event. sent: told of every try: the message, the seconds it took,
+    whether it worked.
     """
 
     @property
@@ -64,6 +65,8 @@ class Desk(Protocol):
 
     def runs(self, rollout: Obj) -> Sequence[Obj]: ...
 
+    async def set_up(self) -> bool: ...
+
     async def settings(self) -> Settings: ...
 
     async def mark(self, rollout: Obj, text: str | None) -> None: ...
@@ -71,10 +74,6 @@ class Desk(Protocol):
     def record(self, rollout: Obj, event: Event) -> None: ...
 
     def sent(self, due: Due, seconds: float, worked: bool) -> None: ...
-
-
-class DeskError(Exception):
-    """The desk could not do it now; another time it may."""
 
 
 @dataclass(slots=True)
@@ -304,7 +303,7 @@ class Courier:
         return self._settings is None or self._stale() or subscribes(rollout, self._settings)
 
     def _stale(self) -> bool:
-        return self._read_at is None or self._now() - self._read_at > _SETTINGS_LAST
+        return self._read_at is None or self._now() - self._read_at > LOOK_AGAIN
 
     async def _present_settings(self) -> Settings:
         if self._settings is None or self._stale():

@@ -15,14 +15,15 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from tidegate.api import names
 from tidegate.core.analysis.conditions import ConditionError, Expression, compile_expression
 from tidegate.observe.notify.builtin import TEMPLATES, TRIGGERS
 from tidegate.observe.notify.go_syntax import TemplateError
 from tidegate.observe.notify.go_templates import Template
 from tidegate.observe.notify.selectors import Selector, SelectorError
 
-CONFIG_MAP: Final = "argo-rollouts-notification-configmap"
-SECRET: Final = "argo-rollouts-notification-secret"  # noqa: S105 - its name
+CONFIG_MAP: Final = names.NOTIFICATION_CONFIG_MAP
+SECRET: Final = names.NOTIFICATION_SECRET
 
 NAMES: Final = ("rollout",)
 """What triggers see."""
