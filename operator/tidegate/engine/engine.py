@@ -34,6 +34,7 @@ from tidegate.engine.experiments import Experiments
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
+from tidegate.engine.review import Reviewer
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
 from tidegate.engine.signatures import Signatures
@@ -133,6 +134,7 @@ class Engine:
         self._writer = Writer(self.client, self.store)
         self._on_demand = OnDemand(self.client, self.store, settings.namespace)
         signatures = Signatures(self.store, self._wake)
+        self.reviewer = Reviewer(self.store, signatures, now, lambda: self.synced)
         rollouts = Rollouts(
             self.store, self._writer, self.recorder, now, signatures=signatures, ensure=self._on_demand.ensure
         )

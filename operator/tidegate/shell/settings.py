@@ -28,6 +28,9 @@ class Settings:
     heed_argo: do nothing while Argo Rollouts' own controller renews its lease.
     argo_lease_name, argo_lease_namespace: of that lease; it is looked for in every namespace where none is named.
     address, port: of /healthz, /readyz and /metrics.
+    webhook_certificates: the directory of tls.crt and tls.key with which objects are reviewed before they are stored;
+        empty: they are not.
+    webhook_port: where the API server asks for that.
     prometheus: the address that metrics ask which name none.
     team_label: the label of a Rollout that names its team, for the figures of releases.
     traces: the OTLP endpoint that each release is told to as a trace; empty for none.
@@ -43,6 +46,8 @@ class Settings:
     argo_lease_namespace: str = ""
     address: str = "0.0.0.0"  # noqa: S104 - probes come from the node
     port: int = 8080
+    webhook_certificates: str = ""
+    webhook_port: int = 8443
     prometheus: str = ""
     team_label: str = "team"
     traces: str = ""
@@ -79,6 +84,12 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     flag("argo-lease-namespace", default.argo_lease_namespace, "where that lease lies; empty for any namespace")
     flag("address", default.address, "where /healthz, /readyz and /metrics are served")
     flag("port", default.port, "the port of /healthz, /readyz and /metrics; 0 for any free one")
+    flag(
+        "webhook-certificates",
+        default.webhook_certificates,
+        "review objects before they are stored, with this directory's tls.crt and tls.key",
+    )
+    flag("webhook-port", default.webhook_port, "the port of those reviews; 0 for any free one")
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
     flag("team-label", default.team_label, "the label of a Rollout that names its team, for the figures of releases")
     flag("traces", _otlp(), "the OTLP/HTTP endpoint that gets a trace of each release; OTEL_EXPORTER_OTLP_ENDPOINT too")

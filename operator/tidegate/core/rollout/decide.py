@@ -50,14 +50,20 @@ def decide(world: World) -> Plan:
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
     draft = Draft(world, Release.assess(world, world.spec))
-    problems = (*_missing_services(draft), *_routes(world))
-    if problems:
+    if problems := _unmet(draft):
         return _refuse(world, problems)
     try:
         _decide(draft)
     except gates.RefusedError as refused:
         return _refuse(world, refused.problems)
     return _plan(draft)
+
+
+def unfit(world: World) -> tuple[Problem, ...]:
+    """Why nothing could be done for a Rollout as the world is: what `decide` would say of it first."""
+    if world.problems or world.spec is None:
+        return world.problems
+    return _unmet(Draft(world, Release.assess(world, world.spec)))
 
 
 def _decide(draft: Draft) -> None:
@@ -165,6 +171,11 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
         return Plan()
     missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
     return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"), *missing))
+
+
+def _unmet(draft: Draft) -> tuple[Problem, ...]:
+    """What the spec relies on and the cluster does not have."""
+    return (*_missing_services(draft), *_routes(draft.world))
 
 
 def _missing_services(draft: Draft) -> tuple[Problem, ...]:
