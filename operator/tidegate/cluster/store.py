@@ -184,12 +184,6 @@ class Store:
         state = self._kinds.get(kind)
         return list(state.objects) if state else []
 
-    def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
-        """The objects whose controller is `owner_uid`, by name, without remembering who asked."""
-        state = self._kinds.get(kind)
-        keys = state.owned.get((namespace, owner_uid)) if state else None
-        return [state.objects[key] for key in sorted(keys)] if state and keys else []
-
     def synced(self, *kinds: str) -> bool:
         """Whether each of these kinds has been listed completely, in each of its scopes."""
         states = [self._kinds.get(kind) for kind in kinds]
