@@ -18,7 +18,9 @@ from lab.toolchain import find_go
 
 CONDITIONS = REPOSITORY / "tests" / "conditions" / "oracle"
 HASHES = REPOSITORY / "tools" / "gofields"
+TEMPLATES = REPOSITORY / "tests" / "observe" / "templates_oracle"
 ALL = {
+    "templates": (TEMPLATES, "."),
     "conditions": (CONDITIONS, "."),
     "hashes": (HASHES, "./oracle"),
     "fields": (HASHES, "."),

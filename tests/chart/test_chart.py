@@ -27,6 +27,7 @@ from tidegate.cluster.resources import RESOURCES, resource_of
 from tidegate.engine.kinds import WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.review import KINDS
 from tidegate.engine.workloads import WATCHED_ON_DEMAND
+from tidegate.observe.notify.settings import CONFIG_MAP, SECRET
 from tidegate.shell.settings import Settings, read_settings
 
 pytestmark = pytest.mark.lab
@@ -84,6 +85,9 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
         arguments(render(lab, "namespaced=true", "prometheus=http://p:9090", "log.format=console", "log.level=debug"))
     )
 
+    told = read_settings(arguments(render(lab, "metrics.teamLabel=squad", "traces=http://otel:4318/v1/traces")))
+
+    assert (told.team_label, told.traces) == ("squad", "http://otel:4318/v1/traces")
     assert wide == Settings(identity="tidegate-0", lease_namespace="ops")
     assert one == Settings(
         identity="tidegate-0",
@@ -145,7 +149,7 @@ def test_secrets_may_only_be_got_and_only_those_that_are_named(
     lab: Lab, value: str | None, names: list[list[str] | None]
 ) -> None:
     for namespaced in ("true", "false"):
-        objects = render(lab, f"namespaced={namespaced}", *([value] if value else []))
+        objects = render(lab, f"namespaced={namespaced}", "notifications=false", *([value] if value else []))
         rules = [
             rule
             for obj in objects
@@ -156,6 +160,17 @@ def test_secrets_may_only_be_got_and_only_those_that_are_named(
 
         assert [rule.get("resourceNames") for rule in rules] == names
         assert all(rule["verbs"] == ["get"] for rule in rules)
+
+
+def test_what_notifications_are_set_up_with_may_be_got_by_its_two_names_in_the_releases_namespace(lab: Lab) -> None:
+    plain, with_them = (render(lab, "secrets=null", f"notifications={told}") for told in ("false", "true"))
+    added = [rule for rule in one(with_them, "Role")["rules"] if rule not in one(plain, "Role")["rules"]]
+
+    assert [(rule["resources"], rule["resourceNames"], rule["verbs"]) for rule in added] == [
+        (["configmaps"], [CONFIG_MAP], ["get"]),
+        (["secrets"], [SECRET], ["get"]),
+    ]
+    assert one(with_them, "ClusterRole", "tidegate") == one(plain, "ClusterRole", "tidegate")
 
 
 @pytest.mark.parametrize(

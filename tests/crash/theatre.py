@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -108,9 +108,13 @@ class Theatre:
         identity: str = "operator-0",
         lease: Key | None = None,
         watching: Watching | None = None,
+        beside: Callable[[Engine], Coroutine[Any, Any, None]] | None = None,
         **settings: Any,
     ) -> FakeTransport:
-        """Run one process of the operator until the story is where it should be, or until it is killed."""
+        """Run one process of the operator until the story is where it should be, or until it is killed.
+
+        beside: what runs in the same process along with the engine.
+        """
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
         if crash:
             transport.crash_after_writes(*crash)
@@ -125,13 +129,15 @@ class Theatre:
             clock=asyncio.get_running_loop().time,
         )
         self.engine = engine
+        companions = [asyncio.create_task(beside(engine))] if beside else []
         tasks = [
             asyncio.create_task(engine.run(asyncio.Event())),
             asyncio.create_task(transport.killed.wait()),
             asyncio.create_task(self._reach(until)),
+            *companions,
         ]
         try:
-            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[1:3], return_when=asyncio.FIRST_COMPLETED)
             if not transport.killed.is_set():
                 await tasks[2]
         finally:

@@ -14,7 +14,7 @@ from hypothesis import given
 from tests.rollout import generated
 from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, trial
-from tests.rollout.stage import NAMESPACE, Stage, Verdict, deployed
+from tests.rollout.stage import NAMESPACE, ROLLOUT, Stage, Verdict, deployed
 from tests.rollout.test_generated_stories import FEW, REPLICAS, VERDICTS, tell
 from tidegate.core.plan import Event, Key
 
@@ -44,6 +44,11 @@ def retry(stage: Stage) -> None:
     abort(stage)
     stage.user(abort=False)
     stage.play(20)
+
+
+def claim_a_commit_time_that_is_none(stage: Stage) -> None:
+    stage.edit(ROLLOUT, {"metadata": {"annotations": {"tidegate.dev/commit-time": "yesterday"}}})
+    resume(stage)
 
 
 def go_back(stage: Stage) -> None:
@@ -97,6 +102,15 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         update,
         [*BEGUN, "RolloutPaused", "RolloutResumed", "RolloutStepCompleted", "RolloutPaused"],
     ),
+    "a commit time that is none": (
+        ONE_STEP,
+        "",
+        claim_a_commit_time_that_is_none,
+        [
+            *(*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutResumed"),
+            *("RolloutStepCompleted", "RolloutCompleted", "InvalidAnnotation"),
+        ],
+    ),
     "a person gives up": (ONE_STEP, "", abort, [*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutAborted"]),
     "a person tries again": (
         ONE_STEP,
@@ -149,6 +163,7 @@ WARNINGS = {
     "AnalysisRunError",
     "AnalysisRunFailed",
     "DestinationRuleNotFound",
+    "InvalidAnnotation",
     "InvalidSpec",
     "ProgressDeadlineExceeded",
     "RolloutAborted",

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -18,6 +20,7 @@ from tidegate.cluster.http_transport import HttpTransport
 from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
+from tidegate.observe.notify.threshold import Threshold
 from tidegate.providers.registry import ProviderSettings, open_providers
 from tidegate.shell.admission import Webhook
 from tidegate.shell.handlers import make_registry, operator_settings, prime
@@ -39,7 +42,7 @@ async def run(settings: Settings) -> None:
         return await asyncio.to_thread(credentials)
 
     transport = HttpTransport(found, login=login_again, replica=settings.identity)
-    metrics = Metrics()
+    metrics = Metrics(team_label=settings.team_label)
     engine = Engine(
         transport,
         open_providers(ProviderSettings(prometheus_address=settings.prometheus, on_query=metrics.queried)),
@@ -47,6 +50,13 @@ async def run(settings: Settings) -> None:
         watching=metrics,
         on_overrun=_end_at_once,
     )
+    desk = engine.desk(metrics.notified)
+    messages = Threshold(desk, _now)
+    engine.listen(messages)
+    if settings.traces:
+        from tidegate.observe.tracing import Tracer, otlp_exporter  # noqa: PLC0415 - for those who have a receiver
+
+        engine.listen(Tracer(desk, otlp_exporter(settings.traces), _now, team_label=settings.team_label))
     pulse = Pulse()
     async with AsyncExitStack() as opened:
         opened.push_async_callback(transport.close)
@@ -56,25 +66,22 @@ async def run(settings: Settings) -> None:
         if webhook:
             opened.push_async_callback(webhook.close)
         log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
-        await _work(engine, transport, settings, pulse, webhook)
+        background = [pulse.run(), messages.run(), prime(engine), *([webhook.renew()] if webhook else [])]
+        await _work(engine, transport, settings, background)
     log.info("tidegate has stopped", identity=settings.identity)
 
 
 async def _work(
-    engine: Engine, transport: HttpTransport, settings: Settings, pulse: Pulse, webhook: Webhook | None
+    engine: Engine, transport: HttpTransport, settings: Settings, beside: Sequence[Coroutine[Any, Any, None]]
 ) -> None:
+    """Act until told to stop. beside: what runs along with the engine and ends with it."""
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 20)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        background = [
-            group.create_task(pulse.run(), name="pulse"),
-            group.create_task(prime(engine), name="first lists"),
-        ]
-        if webhook:
-            background.append(group.create_task(webhook.renew(), name="certificate"))
+        background = [group.create_task(work) for work in beside]
         work = group.create_task(engine.run(stop), name="engine")
         watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
         await work
@@ -90,6 +97,10 @@ async def _open_webhook(engine: Engine, settings: Settings) -> Webhook | None:
     webhook = Webhook(engine.reviewer, Path(settings.webhook_certificates))
     await webhook.open(settings.address, settings.webhook_port)
     return webhook
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _end_at_once(error: Exception) -> None:

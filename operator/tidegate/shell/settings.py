@@ -32,6 +32,8 @@ class Settings:
         empty: they are not.
     webhook_port: where the API server asks for that.
     prometheus: the address that metrics ask which name none.
+    team_label: the label of a Rollout that names its team, for the figures of releases.
+    traces: the OTLP endpoint that each release is told to as a trace; empty for none.
     """
 
     namespace: str = ""
@@ -47,9 +49,18 @@ class Settings:
     webhook_certificates: str = ""
     webhook_port: int = 8443
     prometheus: str = ""
+    team_label: str = "team"
+    traces: str = ""
     log_format: str = "json"
     log_level: str = "info"
     identity: str = ""
+
+
+def _otlp() -> str:
+    """The endpoint that OpenTelemetry's own variables name; its library adds the path to the general one."""
+    exact = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    general = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    return exact or (f"{general.rstrip('/')}/v1/traces" if general else "")
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -80,6 +91,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     )
     flag("webhook-port", default.webhook_port, "the port of those reviews; 0 for any free one")
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
+    flag("team-label", default.team_label, "the label of a Rollout that names its team, for the figures of releases")
+    flag("traces", _otlp(), "the OTLP/HTTP endpoint that gets a trace of each release; OTEL_EXPORTER_OTLP_ENDPOINT too")
     flag("log-format", default.log_format, "json or console")
     flag("log-level", default.log_level, "debug, info, warning or error")
     flag("identity", os.environ.get("POD_NAME", ""), "the name of this replica in the lease and in events")

@@ -24,13 +24,14 @@ from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
 from tidegate.core.rollout.lasting import keep_time
+from tidegate.core.rollout.ledger import keep_record
 from tidegate.core.rollout.lifecycle import abort, begin, obey
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.report import overdue, report
 from tidegate.core.rollout.telling import tell
 from tidegate.core.rollout.world import World
 
-_VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
+_VOLATILE: Final = frozenset({*COUNTS, "conditions", "message", "releases"})
 _PARTS: Final = ("canary", "blueGreen")
 _COUNTS_MAY_WAIT: Final = 0.5
 _RUNNING_MAY_WAIT: Final = 3.0
@@ -112,6 +113,7 @@ def _plan(draft: Draft) -> Plan:
     changed = draft.status != draft.before
     if changed:
         keep_time(draft)
+        keep_record(draft)
     return Plan(
         status=draft.status if changed else None,
         events=tuple(tell(draft)) if changed else (),

@@ -24,6 +24,7 @@ from tidegate.core.rollout.world import ReplicaSet
 _NOT_COPIED: Final = frozenset(
     {
         names.LAST_APPLIED,
+        names.NOTIFIED,
         names.REVISION,
         names.REVISION_HISTORY,
         names.DESIRED_REPLICAS,

@@ -193,6 +193,8 @@ class Run:
     terminating: bool
     created: str
     hash: str
+    first_bad: str = ""
+    """When the first measurement that counts failed; empty while none has."""
     hold: str = ""
     safe_since: datetime | None = None
 
@@ -217,7 +219,22 @@ class Run:
             terminating=bool((raw.get("spec") or {}).get("terminate")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+            first_bad=_first_bad(status),
         )
+
+
+def _first_bad(status: Mapping[str, Any]) -> str:
+    """The end of the earliest failed measurement of a metric that is no dry run."""
+    return min(
+        (
+            measurement["finishedAt"]
+            for result in status.get("metricResults") or ()
+            if not result.get("dryRun")
+            for measurement in result.get("measurements") or ()
+            if measurement.get("phase") == names.RUN_FAILED and measurement.get("finishedAt")
+        ),
+        default="",
+    )
 
 
 @dataclass(frozen=True, slots=True)
