@@ -33,7 +33,7 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_template, TEMPLATE, "spec.args[0].valueFrom.fieldRef", {"fieldPath": "metadata.name"}),
     (parse_template, TEMPLATE, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication.sigv4", {"region": "eu-central-1"}),
-    (parse_run, RUN, f"{PROVIDER}.kayenta", {}),
+    (parse_run, RUN, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
 ]
 
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import CodeType
@@ -51,6 +51,7 @@ class Asker:
 
     namespace: the run's. home: the operator's own.
     interval: of the metric, if it has one. started_at: when the run's first measurement was taken.
+    resume: what an earlier reading of this measurement left as its metadata; empty for a new measurement.
     """
 
     namespace: str = ""
@@ -58,6 +59,7 @@ class Asker:
     read_secret: ReadSecret = _no_secrets
     interval: timedelta | None = None
     started_at: datetime | None = None
+    resume: Mapping[str, str] = field(default_factory=dict)
 
 
 NOBODY: Final = Asker()

@@ -14,10 +14,11 @@ from tidegate.api.problems import Problem
 from tidegate.core.analysis import jobs
 from tidegate.core.analysis.expiry import decide_ended, expiry
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.analysis.progress import Progress, unknown_fields
+from tidegate.core.analysis.progress import MetricProgress, Progress, unknown_fields
 from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, judge_metric, worst
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Event
+from tidegate.core.times import parse_time
 
 
 def decide(world: RunWorld) -> RunPlan:
@@ -52,10 +53,14 @@ def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, no
     """The measurements of all metrics whose time has come, to be taken together."""
     due: list[Measure] = []
     for metric in metrics:
-        at = progress.of(metric).due_at(metric, started_at)
+        entry = progress.of(metric)
+        at = entry.due_at(metric, started_at)
         if at is not None and at <= now and not metric.is_job:
+            resume = entry.flight["metadata"] if entry.flight else {}
             due.append(
-                Measure(metric.name, metric.provider, metric.timeout, metric.secrets, metric.interval, started_at)
+                Measure(
+                    metric.name, metric.provider, metric.timeout, metric.secrets, metric.interval, started_at, resume
+                )
             )
     return tuple(due)
 
@@ -80,9 +85,22 @@ def _with_readings(metrics: Sequence[Metric], progress: Progress, readings: Sequ
         entry = progress.of(metric)
         at = entry.due_at(metric, progress.started_at)
         if at is not None and at <= taken.started_at:
-            verdict = judge_measurement(metric, taken.reading)
-            entries[metric.name] = entry.with_measurement(taken, verdict, metric.retention)
+            entries[metric.name] = _taken(metric, entry, taken)
     return replace(progress, metrics=entries)
+
+
+def _taken(metric: Metric, entry: MetricProgress, taken: Taken) -> MetricProgress:
+    """The entry of a metric with one more reading: a measurement that is done, or one that goes on."""
+    if entry.flight is not None:  # a reading of the same measurement
+        metadata = {**entry.flight["metadata"], **taken.reading.metadata}
+        since = parse_time(entry.flight["startedAt"]) if "startedAt" in entry.flight else taken.started_at
+        taken = replace(taken, started_at=since, reading=replace(taken.reading, metadata=metadata))
+    reading = taken.reading
+    if reading.resume is not None and not reading.error:
+        return entry.with_flight(
+            taken.started_at, reading.metadata, metric.retention, taken.finished_at + reading.resume
+        )
+    return entry.with_measurement(taken, judge_measurement(metric, reading), metric.retention)
 
 
 def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, now: datetime) -> Progress:
@@ -118,7 +136,7 @@ def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: boo
         entry = progress.metrics.get(metric.name)
         if entry is None:
             continue
-        under_way = metric.is_job and entry.flight is not None
+        under_way = entry.flight is not None
         verdict = Verdict("Running") if under_way else judge_metric(metric, entry.tally, terminating=terminating)
         verdicts[metric.name] = Verdict(entry.phase, verdict.reason) if entry.ended else verdict
     return verdicts
