@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.api import names
-from tidegate.core.rollout import gates, pauses
+from tidegate.core.rollout import gates, pauses, slots
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
@@ -49,7 +49,7 @@ def decide_canary(draft: Draft) -> None:
     if draft.aborted:
         _undo(draft)
         return
-    begun = gates.BACKGROUND.slot in draft.canary
+    begun = gates.BACKGROUND.slot.name in draft.canary
     if begun:
         _ask_background(draft)
     if draft.paused:
@@ -95,7 +95,7 @@ def _ask_background(draft: Draft) -> None:
     analysis = draft.release.canary.analysis
     if analysis is None or draft.release.new is None or draft.status.get("promoteFull"):
         return
-    if gates.BACKGROUND.slot in draft.canary or step_index(draft) >= analysis.starting_step:
+    if gates.BACKGROUND.slot.name in draft.canary or step_index(draft) >= analysis.starting_step:
         gates.ask(draft, gates.BACKGROUND, analysis)
 
 
@@ -119,7 +119,7 @@ def _walk(draft: Draft) -> int:
             break
         index += 1
         draft.waiting = False
-        draft.canary.pop("currentStepAnalysisRunStatus", None)
+        draft.canary.pop(slots.STEP.name, None)
         draft.say(names.REASON_STEP_COMPLETED, f"Rollout step {index}/{len(steps)} completed ({step.kind})")
     set_step_index(draft, index)
     return index

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tidegate.api import names
-from tidegate.core.rollout import conditions, restarts
+from tidegate.core.rollout import conditions, restarts, slots
 from tidegate.core.rollout.counts import count, pods
 from tidegate.core.rollout.release import Draft
 
@@ -19,12 +19,6 @@ _PROGRESS: Final = (
     "pauseConditions",
     "controllerPause",
     "promoteFull",
-)
-
-_HOLDING_UP: Final = (
-    ("canary", "currentStepAnalysisRunStatus"),
-    ("blueGreen", "prePromotionAnalysisRunStatus"),
-    ("blueGreen", "postPromotionAnalysisRunStatus"),
 )
 
 
@@ -60,8 +54,8 @@ def overdue(draft: Draft) -> bool:
 def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
     """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
     about before the strategy says what it waits for, and a long analysis is no lack of progress."""
-    entries = ((status.get(part) or {}).get(slot) for part, slot in _HOLDING_UP)
-    return any(entry and entry.get("status") in (names.RUN_PENDING, names.RUN_RUNNING) for entry in entries)
+    not_ended = (names.RUN_PENDING, names.RUN_RUNNING)
+    return any(slot.holds_up and entry.get("status") in not_ended for slot, entry in slots.entries(status))
 
 
 def phase(draft: Draft) -> tuple[str, str]:
