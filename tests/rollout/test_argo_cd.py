@@ -172,6 +172,38 @@ def test_given_an_update_when_actions_are_used_then_health_shows_each_state_once
     assert stage.shown() == shown
 
 
+@pytest.mark.parametrize("first", [{"pause": {}}, {"analysis": ANALYSIS}], ids=["a pause", "an analysis in doubt"])
+@pytest.mark.parametrize("again", [skip_current_step, resume])
+def test_given_two_pauses_in_a_row_when_the_first_is_skipped_then_the_second_waits_for_its_own_person(
+    first: Obj, again: Callable[[Stage], None]
+) -> None:
+    """Argo Rollouts takes a skip of the first for a resume at the second."""
+    strategy = canary(first, {"pause": {}}, {"pause": {}}, {"setWeight": 50}, {"pause": {}})
+    stage = released(strategy, verdicts={"Step": [Verdict("Inconclusive")]})
+    assert (stage.status["phase"], stage.status["currentStepIndex"]) == ("Paused", 0)
+
+    for step in (1, 2):
+        skip_current_step(stage)
+        stage.play(60)
+        assert (stage.status["phase"], stage.status["currentStepIndex"]) == ("Paused", step)
+        assert stage.status["controllerPause"] and stage.status["pauseConditions"]
+    again(stage)
+    stage.play(60)
+
+    assert stage.status["currentStepIndex"] == 4
+
+
+def test_given_two_pauses_in_a_row_when_the_plugin_promotes_then_it_goes_on_by_one() -> None:
+    stage = released(canary({"pause": {}}, {"pause": {"duration": "1h"}}, {"pause": {}}))
+
+    for step in (1, 2, 3):
+        stage.user(pauseConditions=None)  # what `kubectl argo rollouts promote` sends to a paused Rollout
+        stage.play(60)
+        assert stage.status["currentStepIndex"] == step
+    assert stage.seen[-1] == ("Healthy", "")
+    assert "pausedStepIndex" not in stage.status["canary"]
+
+
 def test_given_a_healthy_rollout_when_a_new_template_is_applied_then_it_is_not_healthy_for_a_moment() -> None:
     stage = released(BY_HOST)
     assert stage.seen[0] == ("Progressing", SPEC_LAG), "the old status is about another generation"

@@ -109,7 +109,8 @@ def _walk(draft: Draft) -> int:
     if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
         draft.waiting = True
         return index
-    if index < len(steps) and steps[index].kind != "pause" and pauses.resumed(draft):
+    elsewhere = index < len(steps) and (steps[index].kind != "pause" or pauses.of_another_step(draft, index))
+    if elsewhere and pauses.resumed(draft):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.
         pauses.release(draft)
     while index < len(steps):

@@ -78,7 +78,8 @@ def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
             draft.status.pop("controllerPause", None)
             part[gate.slot.name] = _pending(draft, base)
             return False
-        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
+        step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
+        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
     part[gate.slot.name] = _entry(run)
     return run.phase == names.RUN_SUCCESSFUL
 

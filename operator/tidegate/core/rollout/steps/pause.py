@@ -14,7 +14,7 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     assert step.pause is not None
     given = step.pause.duration
     duration = None if given is None else parse_duration(given)
-    if not pauses.over(draft, names.PAUSE_CANARY_STEP, duration):
+    if not pauses.over(draft, names.PAUSE_CANARY_STEP, duration, index):
         return False
     pauses.release(draft)
     return True
