@@ -125,7 +125,7 @@ class CanaryStatus:
     stable_ping_pong: Str = ""
     """Which of the two Services is the stable one: ping or pong."""
     paused_step_index: Int | None = None
-    """The step at which the controller has paused, so that skipping it does not skip a pause that follows."""
+    """The step at which the controller has paused, where a pause follows that is not to be skipped with it."""
     step_plugin_statuses: tuple[StepPluginStatus, ...] = ()
     """The state of plugin steps."""
 

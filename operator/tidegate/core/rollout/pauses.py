@@ -2,7 +2,8 @@
 
 The controller marks its own pauses with `controllerPause`. A client resumes by clearing `pauseConditions`; the mark
 without a condition is how that is seen. A client that skips a step clears them too and raises `currentStepIndex`, to
-where there may be another pause that nobody has lifted: so a pause notes its step, in `canary.pausedStepIndex`.
+where there may be another pause that nobody has lifted: so a pause before a pause notes its step, in
+`canary.pausedStepIndex`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def hold(draft: Draft, reason: str, step: int | None = None) -> None:
     """Pause for `reason`, once. `step`: the index of the canary's step, where it has any."""
     if condition(draft, reason):
         return
-    if step is not None:
+    if step is not None and _before_a_pause(draft, step):
         draft.canary[_STEP] = step
     entry = {"reason": reason, "startTime": format_micro(draft.world.now)}
     draft.status["pauseConditions"] = [*(draft.status.get("pauseConditions") or ()), entry]
@@ -72,3 +73,8 @@ def over(draft: Draft, reason: str, duration: timedelta | None, step: int | None
 
 def _start(entry: dict[str, Any]) -> datetime:
     return parse_time(entry["startTime"])
+
+
+def _before_a_pause(draft: Draft, step: int) -> bool:
+    strategy = draft.release.spec.strategy.canary
+    return strategy is not None and any(after.kind == "pause" for after in strategy.steps[step + 1 : step + 2])
