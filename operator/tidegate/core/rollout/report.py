@@ -86,7 +86,8 @@ def _restarting(draft: Draft) -> bool:
 
 def _blue_green_waits(draft: Draft) -> str:
     status, hash_ = draft.status, draft.release.hash
-    if (status.get("blueGreen") or {}).get("activeSelector") != hash_:
+    active = (status.get("blueGreen") or {}).get("activeSelector")
+    if active != hash_ and (active or draft.release.replicas):
         return "active service cutover pending"
     if status.get("stableRS") != hash_:
         if draft.release.blue_green.post_promotion_analysis:
@@ -193,7 +194,7 @@ def _available(draft: Draft) -> bool:
     if release.spec.strategy.blue_green:
         active = (draft.status.get("blueGreen") or {}).get("activeSelector")
         serving = next((rs for rs in (release.new, release.stable) if rs and rs.hash == active), None)
-        return serving is not None and serving.available >= release.replicas
+        return (serving.available if serving else 0) >= release.replicas
     return bool(draft.status["availableReplicas"] >= release.replicas)
 
 
