@@ -61,6 +61,14 @@ class Asker:
     started_at: datetime | None = None
     resume: Mapping[str, str] = field(default_factory=dict)
 
+    async def secret(self, namespace: str, name: str, *keys: str) -> Mapping[str, str]:
+        """The entries of a Secret, with text under each of `keys`. Raises SecretError."""
+        entries = await self.read_secret(namespace, name)
+        for key in keys:
+            if not entries.get(key):
+                raise SecretError(f"Secret {namespace}/{name} has no text under the key {key}")
+        return entries
+
 
 NOBODY: Final = Asker()
 

@@ -16,7 +16,7 @@ import orjson
 from tidegate.core.analysis.values import show_json, show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
-from tidegate.providers.base import NOBODY, Asker, SecretError
+from tidegate.providers.base import NOBODY, Asker
 from tidegate.providers.http import Http
 from tidegate.providers.talk import Talk
 
@@ -73,11 +73,7 @@ async def _access(ref: Mapping[str, Any], asker: Asker) -> Mapping[str, str]:
         if len(found) == len(_VARIABLES) and found["api-key"] and found["app-key"]:
             return found
     namespace = asker.namespace if ref.get("namespaced") else asker.home
-    entries = await asker.read_secret(namespace, name or _SECRET)
-    for key in ("api-key", "app-key"):
-        if not entries.get(key):
-            raise SecretError(f"Secret {namespace}/{name or _SECRET} has no text under the key {key}")
-    return entries
+    return await asker.secret(namespace, name or _SECRET, "api-key", "app-key")
 
 
 def _scalar_request(spec: Mapping[str, Any], since: int, until: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker, SecretError
+from tidegate.providers.base import NOBODY, Asker
 from tidegate.providers.http import Http
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import AnswerError, shortened
@@ -32,10 +32,7 @@ class InfluxDB:
         """Carry out a Flux query. The result is a list of the values of all its tables."""
         talk = Talk(self._http, "InfluxDB", seconds)
         name = str(spec.get("profile") or _SECRET)
-        entries = await asker.read_secret(asker.home, name)
-        for key in ("authToken", "address", "org"):
-            if not entries.get(key):
-                raise SecretError(f"Secret {asker.home}/{name} has no text under the key {key}")
+        entries = await asker.secret(asker.home, name, "authToken", "address", "org")
         token = entries["authToken"].strip()
         talk.hide(token)
         url = f"{entries['address'].strip().rstrip('/')}/api/v2/query"

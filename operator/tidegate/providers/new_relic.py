@@ -65,11 +65,8 @@ class NewRelic:
 
 async def _access(name: str, asker: Asker) -> tuple[str, str, int]:
     """Address, key and account, as the Secret has them."""
-    entries = await asker.read_secret(asker.home, name)
+    entries = await asker.secret(asker.home, name, "personal-api-key", "account-id")
     shown = f"Secret {asker.home}/{name}"
-    for key in ("personal-api-key", "account-id"):
-        if not entries.get(key):
-            raise SecretError(f"{shown} has no text under the key {key}")
     account, region = entries["account-id"].strip(), entries.get("region", "us").strip().lower() or "us"
     if not account.isdigit():
         raise SecretError(f"{shown} has an account-id that is not a number")
