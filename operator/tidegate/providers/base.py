@@ -92,6 +92,15 @@ class Provider(Protocol):
         ...
 
 
+class OverHttp:
+    """A provider that asks by the session of all, which is closed by whoever opened it."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Providers:
     """All sources of measurements by the name that a metric gives them."""

@@ -12,8 +12,7 @@ import orjson
 
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import AnswerError, shortened
 
@@ -22,11 +21,8 @@ _DIALECT: Final = {"annotations": ["datatype", "group", "default"], "delimiter":
 _NUMBERS: Final = frozenset({"double", "long", "unsignedLong"})
 
 
-class InfluxDB:
+class InfluxDB(OverHttp):
     """The provider `influxdb`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Carry out a Flux query. The result is a list of the values of all its tables."""
@@ -53,9 +49,6 @@ class InfluxDB:
         if not values:
             raise talk.fault(url, "found no values")
         return Reading(value=values, text=shortened(f"[{' '.join(map(_shown, values))}]"), hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 def _values(text: str) -> Iterator[Any]:

@@ -10,7 +10,7 @@ and a good one remains a 100. Here whatever the judge could not judge makes the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -20,8 +20,7 @@ import orjson
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import format_time
-from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
@@ -30,12 +29,8 @@ ASK_AGAIN: Final = timedelta(seconds=15)
 _UNJUDGED: Final = frozenset({"error", "nodata"})
 
 
-class Kayenta:
+class Kayenta(OverHttp):
     """The provider `kayenta`."""
-
-    def __init__(self, http: Http, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._http = http
-        self._now = now
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Start an execution, or look how it is doing. The result is its score, a number of 0 to 100."""
@@ -53,7 +48,7 @@ class Kayenta:
             f"{url}?{query}",
             method="POST",
             headers={"Content-Type": "application/json"},
-            body=orjson.dumps({"scopes": dict(_scopes(spec, asker, self._now())), "thresholds": thresholds}),
+            body=orjson.dumps({"scopes": dict(_scopes(spec, asker, datetime.now(UTC))), "thresholds": thresholds}),
         )
         execution = answer.get(EXECUTION) if isinstance(answer, dict) else None
         if not isinstance(execution, str) or not execution:
@@ -97,9 +92,6 @@ class Kayenta:
         if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
             raise talk.fault(url, f"ended execution {execution} without a score")
         return Reading(value=float(score), text=show_number(float(score)), hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 def _address(spec: Mapping[str, Any]) -> str:

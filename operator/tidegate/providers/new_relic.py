@@ -9,9 +9,8 @@ import orjson
 
 from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker, SecretError
+from tidegate.providers.base import NOBODY, Asker, OverHttp, SecretError
 from tidegate.providers.graphql import complaint
-from tidegate.providers.http import Http
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
@@ -30,11 +29,8 @@ _TIMEOUT: Final = 5
 _LONGEST_VALUE: Final = 2000
 
 
-class NewRelic:
+class NewRelic(OverHttp):
     """The provider `newRelic`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask NerdGraph. The result is a map, or a list of maps where there are several."""
@@ -58,9 +54,6 @@ class NewRelic:
         value = results[0] if len(results) == 1 else results
         text = shortened(talk.conceal(show_json(value)), _LONGEST_VALUE)
         return Reading(value=value, text=text, asked={_RESOLVED: str(spec["query"])}, hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 async def _access(name: str, asker: Asker) -> tuple[str, str, int]:
