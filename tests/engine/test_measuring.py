@@ -65,7 +65,7 @@ def measure(metric: str = "m", query: str = "Bearer {{args.token}}", secrets: An
 
 async def test_given_a_secret_then_the_provider_gets_it_and_no_text_shows_it() -> None:
     echo = Echo()
-    taker, cluster = measuring({("shop", "tokens"): {"web": b"hunter2"}}, echo)
+    taker, cluster = measuring({("shop", "tokens"): {"another": b"0ther", "web": b"hunter2"}}, echo)
 
     (taken,) = await taker.take("shop", [measure()])
 
