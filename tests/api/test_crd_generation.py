@@ -94,6 +94,9 @@ def test_given_any_node_then_it_is_structural() -> None:
         if node.get("x-kubernetes-int-or-string"):
             assert node["anyOf"] == [{"type": "integer"}, {"type": "string"}], path
             assert "type" not in node, path
+        elif "type" not in node:
+            assert node["x-kubernetes-preserve-unknown-fields"] is True, "numbers with a fraction, or text"
+            assert set(node) == {"description", "x-kubernetes-preserve-unknown-fields"}, path
         else:
             assert node["type"] in {"object", "array", "string", "integer", "boolean"}, path
             assert "anyOf" not in node, path

@@ -22,7 +22,6 @@ WEB = {**TEMPLATE, "spec": {"metrics": [{"name": "m", "provider": {"web": {"url"
 
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
-    (parse_rollout, CANARY, f"{C}.steps[0].experiment", {"templates": []}),
     (parse_rollout, CANARY, f"{C}.steps[0].plugin", {"name": "argo/step"}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", {"stableIngress": "shop"}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.alb", {"ingress": "shop", "servicePort": 80}),
@@ -42,7 +41,7 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
-    (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
+    (parse_rollout, CANARY, f"{C}.steps[0].plugin", None),
     (parse_rollout, CANARY, f"{C}.trafficRouting.plugins", {}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", None),
     (parse_rollout, CANARY, f"{I}.virtualService", None),

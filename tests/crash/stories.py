@@ -1,4 +1,4 @@
-"""The two stories that are interrupted: a canary by hosts with analyses, and a blue-green release that is undone."""
+"""The stories that are interrupted, such as a canary by hosts with analyses, or a blue-green release that is undone."""
 
 from __future__ import annotations
 
@@ -99,6 +99,39 @@ def canary(*, background: str = "good") -> Theatre:
     return Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app",))
 
 
+def comparing(name: str = "compared", *, judge: Obj | None = None, **metric: Any) -> Obj:
+    """A template whose one metric compares counts every 2 seconds."""
+    selector = 'requests{ns="{{arm.namespace}}",hash="{{arm.podTemplateHash}}"%s}'
+    compare = {"counts": {"total": selector % "", "bad": selector % ',code="500"'}}
+    found = template(name, "", **{"interval": "2s", "compare": compare, **metric})
+    (only,) = found["spec"]["metrics"]
+    del only["successCondition"], only["provider"]["prometheus"]["query"]
+    if judge:
+        found["spec"]["judge"] = judge
+    return found
+
+
+def judged(*, canary: tuple[float, float] = (20, 400)) -> Theatre:
+    """20 → compared with stable → 60 → pause, compared in the background → 100. canary: bad and all in a second."""
+    strategy = {
+        "canary": {
+            "analysis": {"templates": [{"templateName": "long"}], "startingStep": 2},
+            "steps": [
+                {"setWeight": 20},
+                {"analysis": {"templates": [{"templateName": "short"}]}},
+                {"setWeight": 60},
+                {"pause": {"duration": "60s"}},
+                {"setWeight": 100},
+            ],
+        }
+    }
+    advance = {"advanceWhenSafe": True}
+    objects = [service("app"), comparing("short", judge=advance, count=30), comparing("long", judge=advance)]
+    theatre = Theatre(rollout(strategy), objects, services=("app",))
+    theatre.provider.rates = {"canary": canary, "stable": (20, 400)}
+    return theatre
+
+
 def blue_green(*, after: str = "bad") -> Theatre:
     """A preview that passes its analysis, a flip, and an analysis after it that answers `after`."""
     strategy = {
@@ -132,6 +165,34 @@ def roles() -> Theatre:
         }
     }
     return Theatre(rollout(strategy), [service("app")], services=("app",))
+
+
+def trial(*, answer: str = "good") -> Theatre:
+    """A canary whose first step gives two versions of an Experiment users of their own, compared by `answer`."""
+    versions = [{"name": f"try-{ref}", "specRef": ref, "weight": 10} for ref in ("canary", "stable")]
+    asked = {"name": "compare", "templateName": "compare", "requiredForCompletion": True}
+    strategy = {
+        "canary": {
+            "canaryService": "app-canary",
+            "stableService": "app-stable",
+            "trafficRouting": {"istio": {"virtualService": {"name": "app", "routes": ["primary"]}}},
+            "scaleDownDelaySeconds": 2,
+            "abortScaleDownDelaySeconds": 2,
+            "steps": [
+                {"experiment": {"templates": versions, "analyses": [asked], "scaleDownDelaySeconds": 2}},
+                {"setWeight": 50},
+            ],
+        }
+    }
+    objects = [
+        service("app-canary"),
+        service("app-stable"),
+        virtual_service(),
+        template("compare", answer, count=2, interval="1s"),
+    ]
+    given = rollout(strategy)
+    given["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
+    return Theatre(given, objects, services=("app-canary", "app-stable"), virtual_services=("app",))
 
 
 def rolling() -> Theatre:

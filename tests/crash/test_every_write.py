@@ -25,8 +25,11 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "canary undone": (partial(stories.canary, background="bad"), "Degraded"),
     "blue-green promoted": (partial(stories.blue_green, after="good"), "Healthy"),
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
+    "experiment undone": (partial(stories.trial, answer="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
+    "compared and promoted": (stories.judged, "Healthy"),
+    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 

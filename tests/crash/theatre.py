@@ -7,6 +7,7 @@ Prometheus are stand-ins.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -28,18 +29,38 @@ SETTLING = 45.0
 """Seconds after the end of a story in which every delayed scale-down comes."""
 
 
+Rates = Mapping[str, tuple[float, float]]
+"""Bad and all requests in a second, by arm."""
+
+
 class Scripted:
-    """A source of measurements whose answers hang on the query alone, so that they survive a crash."""
+    """A source of measurements whose answers hang on the query alone, so that they survive a crash.
+
+    rates: what metrics that compare are told: so much in each second of their window.
+    """
 
     def __init__(self, answers: Mapping[str, float]) -> None:
         self.answers = answers
         self.asked = 0
+        self.rates: Rates = {"canary": (1, 20), "stable": (1, 20)}
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         self.asked += 1
         await asyncio.sleep(0.01)
+        if spec.get("series"):
+            return self._compared(spec["query"])
         value = self.answers[spec["query"]]
         return Reading(value=(value,), text=f"[{value:g}]")
+
+    def _compared(self, query: str) -> Reading:
+        instants = [int(text) for text in re.findall(r"@ (\d+)", query)]
+        seconds = max(instants) - min(instants)
+        found = [
+            ({"tidegate_arm": arm, "tidegate_part": part, "pod": arm}, rate * seconds)
+            for arm, rates in self.rates.items()
+            for part, rate in zip(("bad", "total"), rates, strict=True)
+        ]
+        return Reading(value=(*found, ({"tidegate_arm": "stable", "tidegate_part": "known"}, 1.0)))
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -161,7 +182,7 @@ class Theatre:
 
     def set_image(self, image: str) -> None:
         """A new version."""
-        containers = [{"name": "app", "image": image}]
+        containers = [{**self.rollout["spec"]["template"]["spec"]["containers"][0], "image": image}]
         self.cluster.patch("Rollout", "app", {"spec": {"template": {"spec": {"containers": containers}}}})
 
     def ask(self, **status: Any) -> None:
@@ -193,7 +214,7 @@ class Theatre:
         routes = [self.cluster.peek("VirtualService", "app")]
         kept = ("phase", "message", "stableRS", "currentPodHash", "currentStepIndex", "abort", "pauseConditions")
         return {
-            "status": {field: status.get(field) for field in kept},
+            "status": {field: _timeless(status.get(field)) for field in kept},
             "weights": (status.get("canary") or {}).get("weights"),
             "blueGreen": {
                 field: (status.get("blueGreen") or {}).get(field) for field in ("activeSelector", "previewSelector")
@@ -201,13 +222,21 @@ class Theatre:
             "sets": {
                 rs["metadata"]["name"]: (
                     rs["spec"]["replicas"],
-                    rs["metadata"]["annotations"][names.REVISION],
+                    rs["metadata"]["annotations"].get(names.REVISION),
                 )
                 for rs in sets
             },
             "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
             "routes": [route["spec"]["http"] for route in routes if route],
+            "experiments": sorted(
+                (each["metadata"]["name"], each["status"].get("phase")) for each in self.cluster.peek_all("Experiment")
+            ),
             "runs": sorted(
                 (run["metadata"]["name"], run["status"].get("phase")) for run in self.cluster.peek_all("AnalysisRun")
             ),
         }
+
+
+def _timeless(value: Any) -> Any:
+    """A comparison's sentence without its figures: an interruption makes one window longer."""
+    return re.sub(r"\d[\d.,]*", "#", value) if isinstance(value, str) and "false-alarm budget" in value else value

@@ -15,6 +15,9 @@ from tests.rollout import generated
 from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
 from tests.rollout.objects import Obj
 from tests.rollout.stage import Stage, Verdict, deployed
+from tests.rollout.trials import experiment_of
+from tidegate.core.plan import Key
+from tidegate.core.rollout.world import ENDED
 
 EXAMPLES = int(os.environ.get("STORIES", "300"))
 """Stories for each property: half a minute in all."""
@@ -24,14 +27,14 @@ FEW = settings(
 )
 
 VERDICTS = st.dictionaries(
-    st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion")),
+    st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion", "Experiment")),
     st.lists(generated.VERDICTS, min_size=1, max_size=3),
 )
 REPLICAS = st.sampled_from((1, 2, 3, 4, 5, 10))
 
 
 def tell(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], **spec: object) -> Stage:
-    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, **spec)
+    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, ports=True, **spec)
     stage.image("v2")
     for move in story:
         move(stage)
@@ -54,8 +57,20 @@ def check_end(stage: Stage) -> None:
         if key.kind == "VirtualService":
             assert stage.weight(key.name) == 0
             assert [http["name"] for http in stage.objects[key]["spec"]["http"]] == ["primary", "testers"]
+            assert [len(http["route"]) for http in stage.objects[key]["spec"]["http"]] == [2, 1]
+        if key.kind == "DestinationRule":
+            assert [each["name"] for each in stage.objects[key]["spec"]["subsets"]] == ["canary", "stable", "gold"]
+        if key.kind == "Experiment":
+            assert stage.objects[key]["status"]["phase"] in ENDED
+        assert not (key.kind in ("Service", "ReplicaSet") and is_left_over(stage, key)), key
         if key.kind == "Service" and key.name != "app":
             assert stage.selects(key.name) == image, key.name
+
+
+def is_left_over(stage: Stage, key: Key) -> bool:
+    """Whether an ended Experiment still has this, a Service or pods."""
+    found = stage.objects[key]
+    return bool(experiment_of(found)) and (key.kind == "Service" or found["spec"]["replicas"] > 0)
 
 
 def check_roles(stage: Stage, image: str) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.api.analysis import Argument, SecretKeyRef, ValueFrom
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutArgument
 from tidegate.core.analysis.fields import FieldError, field_text, split_path
 
 _PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -29,6 +29,7 @@ class Source:
     """The Rollout that an analysis is for: what `valueFrom` of its arguments can stand for.
 
     stable, latest: pod template hashes. rollout: the raw object.
+    arms: by what the canary and stable are known, for metrics that compare.
     foreseen: whether this only tries out what a run would be. Fields that may still change before there is
         one, all but the spec's, then read as any text.
     """
@@ -37,6 +38,7 @@ class Source:
     latest: str
     rollout: Mapping[str, Any] = field(default_factory=dict)
     foreseen: bool = False
+    arms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
         """The text of one field of the Rollout. Raises FieldError, whose text names the path."""
@@ -67,6 +69,8 @@ class Arguments:
 def fill(value: Any, args: Mapping[str, str], later: Collection[str] = ()) -> Any:
     """`value` with every `{{args.name}}` in its strings replaced, but for the names in `later`.
 
+    A placeholder of another sort is named there as a whole, such as arm.service.
+
     Raises UnresolvedError.
     """
     if isinstance(value, str):
@@ -90,6 +94,8 @@ def mentioned(value: Any) -> Iterator[str]:
 
 def _answer(found: re.Match[str], args: Mapping[str, str], later: Collection[str]) -> str:
     name = found[1].strip()
+    if name in later:
+        return found[0]
     if not name.startswith("args."):
         raise UnresolvedError(f"{found[0]} can't be resolved: a placeholder is written {{{{args.name}}}}")
     name = name.removeprefix("args.")
@@ -153,20 +159,23 @@ def _shown(default: str | SecretKeyRef) -> str:
 
 
 def settle_arguments(
-    declared: Sequence[Argument], given: Sequence[RolloutArgument], source: Source, path: str
+    declared: Sequence[Argument], given: Sequence[Argument | RolloutArgument], source: Source, path: str
 ) -> tuple[Arguments, list[Problem]]:
     """A new run's arguments: the Rollout's value where it gives one, else the template's default.
 
-    declared: what the templates declare, names unique. given: what the Rollout gives; what no template
-    declares is left out. path: where the Rollout gives arguments, for problems.
+    declared: what the templates declare, names unique. given: what the Rollout, or an Experiment, gives; what no
+    template declares is left out. path: where that gives arguments, for problems.
     """
     offers = {arg.name: (index, arg) for index, arg in enumerate(given)}
     settled: list[Argument] = []
     problems: list[Problem] = []
     for arg in declared:
         index, offer = offers.get(arg.name, (0, None))
+        if isinstance(offer, Argument) and offer.secret is not None:
+            settled.append(offer)
+            continue
         try:
-            value = _offered(offer, source) if offer is not None else None
+            value = offered(offer, source) if offer is not None else None
         except FieldError as error:
             problems.append(Problem(f"{path}[{index}].valueFrom.fieldRef.fieldPath", str(error)))
             continue
@@ -180,10 +189,11 @@ def settle_arguments(
     return read_arguments(settled, path)[0], problems
 
 
-def _offered(offer: RolloutArgument, source: Source) -> str | None:
+def offered(offer: Argument | RolloutArgument, source: Source) -> str | None:
+    """The value that an argument gives; None where it leaves that to the template. Raises FieldError."""
     if offer.value is not None:
         return offer.value
-    if offer.value_from is None:
+    if isinstance(offer, Argument) or offer.value_from is None:
         return None
     if offer.value_from.field_ref is not None:
         return source.text(offer.value_from.field_ref.field_path)

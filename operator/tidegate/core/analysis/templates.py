@@ -8,29 +8,43 @@ created, so that a typing error holds a Rollout up and doesn't undo it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tidegate.api import names
-from tidegate.api.analysis import AnalysisTemplateSpec
+from tidegate.api.analysis import AnalysisTemplateSpec, Argument, DryRun, MeasurementRetention
 from tidegate.api.common import to_raw
 from tidegate.api.parsing import parse_template
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Arguments, Source, merge_arguments, settle_arguments
-from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.compare.comparison import with_arms
+from tidegate.core.analysis.metrics import read_metrics, read_run
 from tidegate.core.analysis.selection import at, select_dry_run, select_retention
+
+
+class Asking(Protocol):
+    """What an analysis adds to its templates."""
+
+    @property
+    def args(self) -> Sequence[Argument | RolloutArgument]: ...
+
+    @property
+    def dry_run(self) -> Sequence[DryRun]: ...
+
+    @property
+    def measurement_retention(self) -> Sequence[MeasurementRetention]: ...
 
 
 def compose(
     templates: Sequence[Mapping[str, Any]],
-    analysis: RolloutAnalysis,
+    analysis: Asking,
     source: Source,
     path: str = "spec",
 ) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
     """The spec of an AnalysisRun, or what is wrong.
 
     templates: raw AnalysisTemplates and ClusterAnalysisTemplates, unfolded (`nesting`).
-    analysis: what the Rollout adds to them. source: what valueFrom of its arguments stands for.
+    analysis: what the Rollout, or the Experiment, adds to them. source: what valueFrom of its arguments stands for.
     path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
     """
     problems: list[Problem] = []
@@ -42,7 +56,8 @@ def compose(
             specs.append((_called(template), spec))
     declared, clashes = merge_arguments([(called, spec.args) for called, spec in specs])
     settled, unsettled = settle_arguments(declared, analysis.args, source, f"{path}.args")
-    problems += [*clashes, *unsettled, *_same_names(specs)]
+    judge, divided = _judge(specs)
+    problems += [*clashes, *unsettled, *_same_names(specs), *divided]
     if problems:
         return None, tuple(problems)
     metrics: list[Any] = []
@@ -51,6 +66,7 @@ def compose(
         raw = (template.get("spec") or {}).get("metrics")
         if not raw:
             continue  # it contains other templates
+        raw = [with_arms(metric, source.arms) for metric in raw]
         metrics += raw
         read, wrong = read_metrics(raw, settled, f"{_called(template)}: spec.metrics")
         metric_names += [metric.name for metric in read]
@@ -58,14 +74,26 @@ def compose(
     if problems:
         return None, tuple(problems)
     rules, wrong = _rules(specs, analysis, metric_names, path)
-    return (None, wrong) if wrong else (_spec(metrics, settled, rules), ())
+    composed = _spec(metrics, settled, {**rules, **judge})
+    wrong = wrong or (read_run({"spec": composed})[1] if judge else ())
+    return (None, wrong) if wrong else (composed, ())
+
+
+def _judge(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> tuple[dict[str, Any], list[Problem]]:
+    """How metrics that compare decide together, as the one template says that says it; as a field of the run."""
+    said = [(called, spec.judge) for called, spec in specs if spec.judge is not None]
+    for called, judge in said[1:]:
+        if judge != said[0][1]:
+            told = f"differs from that of {said[0][0]}; templates that are used together need one rule"
+            return {}, [Problem(f"{called}: spec.judge", told)]
+    return ({"judge": to_raw(said[0][1])} if said else {}), []
 
 
 def _rules(
-    specs: Sequence[tuple[str, AnalysisTemplateSpec]], analysis: RolloutAnalysis, metric_names: Sequence[str], path: str
+    specs: Sequence[tuple[str, AnalysisTemplateSpec]], analysis: Asking, metric_names: Sequence[str], path: str
 ) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """What is said of several metrics at once, by the Rollout and then by the templates, as fields of the run."""
-    sources: list[tuple[str, RolloutAnalysis | AnalysisTemplateSpec]] = [
+    sources: list[tuple[str, Asking]] = [
         (path, analysis),
         *((f"{called}: spec", spec) for called, spec in specs),
     ]

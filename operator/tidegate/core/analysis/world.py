@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api.analysis import SecretKeyRef
+from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.plan import Action, Event
 
@@ -43,12 +44,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One reading with the metric that it was taken for and the time that it took."""
+    """One reading with the metric that it was taken for and the time that it took.
+
+    window: of a comparison, the one that was asked about.
+    """
 
     metric: str
     started_at: datetime
     finished_at: datetime
     reading: Reading
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Measure:
     timeout: the longest that it may take; the reading is an error after that.
     interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
     resume: the metadata of a measurement that is under way, which is to be gone on with; empty for a new one.
+    window: of a comparison, the one that is asked about.
     """
 
     metric: str
@@ -69,6 +75,7 @@ class Measure:
     interval: timedelta | None = None
     run_started_at: datetime | None = None
     resume: Mapping[str, str] = field(default_factory=dict)
+    window: Window | None = None
 
     @property
     def provider(self) -> str:

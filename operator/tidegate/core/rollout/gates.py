@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api import names
+from tidegate.api.parts import RunMetadata
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis, RunMetadata
+from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses, slots
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
+from tidegate.core.rollout.arms import arms
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.slots import Slot
 from tidegate.core.rollout.world import Run
@@ -97,6 +99,19 @@ def failure(draft: Draft) -> str:
     return ""
 
 
+def background(draft: Draft) -> Run | None:
+    """The background run of this update while it is under way."""
+    entry = draft.canary.get(BACKGROUND.slot.name)
+    run = _find(draft, entry["name"]) if entry else None
+    return run if run is not None and run.ours and not run.ended else None
+
+
+def tell(draft: Draft, gate: Gate, message: str) -> None:
+    """Say in the status what a gate's run holds the rollout for."""
+    part: dict[str, Any] = draft.status[gate.slot.part]
+    part[gate.slot.name] = {**part[gate.slot.name], "message": message}
+
+
 def follow(draft: Draft) -> None:
     """Keep the phases of the named runs up to date where no gate is asked any more."""
     for slot, entry in tuple(slots.entries(draft.status)):
@@ -136,7 +151,9 @@ def forget_old(draft: Draft) -> None:
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
-    source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
+    release, world = draft.release, draft.world
+    known = arms(release.spec, world.rollout, canary=release.hash, stable=release.stable_hash)
+    source = Source(release.stable_hash, release.hash, world.rollout, arms=known)
     spec, problems = analyses.composed(gate.path, analysis, draft.world.templates, source)
     if spec is None:
         raise RefusedError(problems)

@@ -6,7 +6,7 @@ from tidegate.api import names
 from tidegate.core.rollout import pauses
 from tidegate.core.rollout.adoption import same_steps
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.slots import BACKGROUND, SLOTS, STEP
+from tidegate.core.rollout.slots import BACKGROUND, EXPERIMENT, SLOTS, STEP
 from tidegate.core.times import format_time
 
 
@@ -78,6 +78,7 @@ def abort(draft: Draft, why: str) -> None:
     draft.status["abortedAt"] = format_time(draft.world.now)
     draft.status.pop("promoteFull", None)
     pauses.release(draft)
+    draft.canary.pop(EXPERIMENT, None)
     draft.why_aborted = f"{message}: {why}" if why else message
     set_step_index(draft, 0)
     draft.say(names.REASON_ABORTED, draft.why_aborted, "Warning")
@@ -92,8 +93,8 @@ def promote(draft: Draft, why: str) -> None:
     pauses.release(draft)
     set_step_index(draft, step_count(draft))
     draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
-    for slot in (STEP, BACKGROUND):  # What was asked of a blue-green update stays to be read.
-        draft.canary.pop(slot.name, None)
+    for name in (STEP.name, BACKGROUND.name, EXPERIMENT):  # What was asked of a blue-green update stays to be read.
+        draft.canary.pop(name, None)
     draft.say(
         names.REASON_COMPLETED,
         f"Rollout completed update to revision {release.revision} ({release.hash}): {why}",
@@ -112,6 +113,7 @@ def _take_turns(draft: Draft) -> None:
 def _start_over(draft: Draft) -> None:
     for slot in SLOTS:
         draft.status[slot.part].pop(slot.name, None)
+    draft.canary.pop(EXPERIMENT, None)
     draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
     draft.status.pop("abortedAt", None)
     pauses.release(draft)

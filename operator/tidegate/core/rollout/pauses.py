@@ -33,9 +33,9 @@ def lifted(status: Mapping[str, Any]) -> bool:
     return bool(status.get("controllerPause")) and not status.get("pauseConditions")
 
 
-def of_another_step(draft: Draft, index: int) -> bool:
-    """Whether the controller's latest pause was at another step than this one."""
-    return bool(draft.canary.get(_STEP, index) != index)
+def at_step(draft: Draft, index: int) -> bool:
+    """Whether the controller's latest pause was at this step, as far as is known."""
+    return bool(draft.canary.get(_STEP, index) == index)
 
 
 def hold(draft: Draft, reason: str, step: int | None = None) -> None:
@@ -69,6 +69,12 @@ def over(draft: Draft, reason: str, duration: timedelta | None, step: int | None
     if duration is None:
         return False
     return draft.reached(_start(entry) + duration)
+
+
+def since(draft: Draft, reason: str) -> datetime | None:
+    """Since when the pause for `reason` has lasted; None when there is none."""
+    entry = condition(draft, reason)
+    return _start(entry) if entry else None
 
 
 def _start(entry: dict[str, Any]) -> datetime:

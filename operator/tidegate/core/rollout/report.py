@@ -54,6 +54,8 @@ def overdue(draft: Draft) -> bool:
 def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
     """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
     about before the strategy says what it waits for, and a long analysis is no lack of progress."""
+    if (status.get("canary") or {}).get(slots.EXPERIMENT):
+        return True
     not_ended = (names.RUN_PENDING, names.RUN_RUNNING)
     return any(slot.holds_up and entry.get("status") in not_ended for slot, entry in slots.entries(status))
 

@@ -28,6 +28,8 @@ STEP: Final = Slot("canary", "currentStepAnalysisRunStatus", "Step", "Step-based
 BACKGROUND: Final = Slot("canary", "currentBackgroundAnalysisRunStatus", "Background", "Background", holds_up=False)
 PRE_PROMOTION: Final = Slot("blueGreen", "prePromotionAnalysisRunStatus", "PrePromotion", "Pre-promotion")
 POST_PROMOTION: Final = Slot("blueGreen", "postPromotionAnalysisRunStatus", "PostPromotion", "Post-promotion")
+EXPERIMENT: Final = "currentExperiment"
+"""In `status.canary`: the name of the present step's Experiment."""
 SLOTS: Final = (STEP, BACKGROUND, PRE_PROMOTION, POST_PROMOTION)
 
 
