@@ -57,6 +57,16 @@ def go_back(stage: Stage) -> None:
     stage.play(20)
 
 
+def go_back_within_the_window(stage: Stage) -> None:
+    stage.spec(rollbackWindow={"revisions": 1})
+    update(stage)
+    stage.user(promoteFull=True)
+    stage.play(20)
+    stage.told.clear()
+    stage.image("v1")
+    stage.play(20)
+
+
 def never_start(stage: Stage) -> None:
     stage.boot["v2"] = None
     stage.image("v2")
@@ -127,6 +137,18 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         go_back,
         [*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutUpdated", "SkipSteps"],
     ),
+    "the template goes back within the window": (
+        ONE_STEP,
+        "",
+        go_back_within_the_window,
+        ["RolloutUpdated", "SkipSteps", "RolloutCompleted"],
+    ),
+    "blue-green's goes back within the window": (
+        blue_green(autoPromotionEnabled=False, scaleDownDelaySeconds=5),
+        "",
+        go_back_within_the_window,
+        ["RolloutUpdated", "SkipSteps", "RolloutNotCompleted", "RolloutCompleted"],
+    ),
     "a run that passes": (
         WITH_RUN,
         "Successful",
@@ -175,9 +197,9 @@ def play(name: str) -> list[Event]:
     strategy, verdict, story, _ = STORIES[name]
     runs = {kind: [Verdict(verdict or "Successful")] for kind in ("Step", "PrePromotion", "Experiment")}
     stage = deployed(strategy, stage=Stage(verdicts=runs))
-    before = len(stage.told)
+    stage.told.clear()
     story(stage)
-    return stage.told[before:]
+    return stage.told
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -124,6 +124,8 @@ class CanaryStatus:
     """The Experiment of the current step."""
     stable_ping_pong: Str = ""
     """Which of the two Services is the stable one: ping or pong."""
+    paused_step_index: Int | None = None
+    """The step at which the controller has paused, where a pause follows that is not to be skipped with it."""
     step_plugin_statuses: tuple[StepPluginStatus, ...] = ()
     """The state of plugin steps."""
 

@@ -83,7 +83,9 @@ def _advance(draft: Draft) -> None:
             pauses.release(draft)
             draft.blue_green[_CHECKPOINT] = True
         elif release.available >= release.replicas:
-            point_service(draft, strategy.active_service, new)
+            flipped = point_service(draft, strategy.active_service, new)
+            if not flipped and not release.replicas and not active_hash(draft):
+                _confirm(draft)  # Scaled to 0 from the start: no users, and a Service that was never taken over.
 
 
 def _pods_before_the_flip(draft: Draft) -> int:

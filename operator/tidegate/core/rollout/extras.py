@@ -11,6 +11,7 @@ from tidegate.core.rollout.actions import PointSubsets
 from tidegate.core.rollout.lifecycle import step_index
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
+from tidegate.core.rollout.slots import EXPERIMENT
 from tidegate.core.rollout.world import Version
 from tidegate.core.traffic import Extra, Traffic
 
@@ -21,7 +22,7 @@ proxy, and one that hears of the route before it hears of them answers 503."""
 
 def concerned(draft: Draft) -> bool:
     """Whether there may be any such traffic; hardly ever."""
-    return bool(draft.world.experiments or experiments.CURRENT in draft.canary or _listed(draft.before))
+    return bool(draft.world.experiments or EXPERIMENT in draft.canary or _listed(draft.before))
 
 
 def destinations(draft: Draft, canary: int) -> tuple[Extra, ...]:
@@ -140,7 +141,7 @@ def _carried(draft: Draft, version: Version) -> int:
 def _versions(draft: Draft) -> dict[str, Version | None]:
     """Every version that a route may lead to, by its Service; None for one whose Experiment is gone."""
     found: dict[str, Version | None] = dict.fromkeys(_listed(draft.before))
-    name = (draft.before.get("canary") or {}).get(experiments.CURRENT)
+    name = (draft.before.get("canary") or {}).get(EXPERIMENT)
     if name and not any(each.name == name for each in draft.world.experiments):
         for step in draft.release.canary.steps:
             for one in step.experiment.templates if step.experiment else ():
