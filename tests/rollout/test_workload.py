@@ -29,9 +29,11 @@ def workload(kind: str, image: str = "v1", replicas: int = 4, **metadata: Any) -
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
-def referring(kind: str, strategy: Obj, *, scale_down: str | None = None, **spec: Any) -> Stage:
+def referring(
+    kind: str, strategy: Obj, *, stage: Stage | None = None, scale_down: str | None = None, **spec: Any
+) -> Stage:
     """A Rollout that has neither template nor selector of its own; not reconciled yet."""
-    stage = set_up(strategy, **spec)
+    stage = set_up(strategy, stage=stage, **spec)
     ref = {"apiVersion": KINDS[kind], "kind": kind, "name": "shop", **({"scaleDown": scale_down} if scale_down else {})}
     obj = rollout(strategy, **spec)
     del obj["spec"]["template"], obj["spec"]["selector"]

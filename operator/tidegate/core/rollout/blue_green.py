@@ -84,6 +84,8 @@ def _advance(draft: Draft) -> None:
             draft.blue_green[_CHECKPOINT] = True
         elif release.available >= release.replicas:
             point_service(draft, strategy.active_service, new)
+            if not release.replicas:
+                _confirm(draft)  # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
 
 
 def _pods_before_the_flip(draft: Draft) -> int:

@@ -92,7 +92,7 @@ def _restarting(draft: Draft) -> bool:
 
 def _blue_green_waits(draft: Draft) -> str:
     status, hash_ = draft.status, draft.release.hash
-    if (status.get("blueGreen") or {}).get("activeSelector") != hash_:
+    if draft.release.replicas and (status.get("blueGreen") or {}).get("activeSelector") != hash_:
         return "active service cutover pending"
     if status.get("stableRS") != hash_:
         if draft.release.blue_green.post_promotion_analysis:
