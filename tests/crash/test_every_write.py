@@ -27,6 +27,10 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
+    "aborted, retried, promoted in full": (stories.second_thoughts, "Healthy"),
+    "overtaken by a third version": (stories.overtaken, "Healthy"),
+    "previewed and back": (stories.previewed, "Healthy"),
+    "never ready": (stories.never_ready, "Degraded"),
 }
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 

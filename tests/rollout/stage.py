@@ -637,7 +637,7 @@ class Stage:
                 if share <= self._carries(available) + 1e-6:
                     continue
                 if not any(self.available(h) for h, s in was.items() if s > split.get(h, 0.0) + 1e-6) and (
-                    available or hash_ == self.status.get("stableRS")
+                    available or hash_ == self.status.get("stableRS") or hash_ not in self.sets_by_hash()
                 ):
                     continue  # Where the traffic was, nobody answered at all.
                 if blue_green and available and hash_ == self.status.get("stableRS"):

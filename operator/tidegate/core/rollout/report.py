@@ -199,7 +199,7 @@ def _available(draft: Draft) -> bool:
     if release.spec.strategy.blue_green:
         active = (draft.status.get("blueGreen") or {}).get("activeSelector")
         serving = next((rs for rs in (release.new, release.stable) if rs and rs.hash == active), None)
-        return serving is not None and serving.available >= release.replicas
+        return not release.replicas or (serving is not None and serving.available >= release.replicas)
     return bool(draft.status["availableReplicas"] >= release.replicas)
 
 
