@@ -17,7 +17,7 @@ def parse_time(text: str) -> datetime:
 
 def format_time(moment: datetime) -> str:
     """Write a time the way metav1.Time does: UTC, whole seconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_in_utc(moment).isoformat(timespec='seconds')[:19]}Z"
 
 
 def format_micro(moment: datetime) -> str:
@@ -25,7 +25,11 @@ def format_micro(moment: datetime) -> str:
 
     Every client that reads metav1.Time accepts a fraction.
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{_in_utc(moment).isoformat(timespec='microseconds')[:26]}Z"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def parse_duration(text: str | int) -> timedelta:

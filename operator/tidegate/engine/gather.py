@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
@@ -24,7 +24,40 @@ from tidegate.core.rollout.world import ReplicaSet, Run, Service, Workload, Worl
 from tidegate.core.traffic import Traffic
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference, unpacked
+from tidegate.routers.base import Router
 from tidegate.routers.registry import router_for
+
+_replica_set, _service, _run = ReplicaSet.read, Service.read, Run.read
+"""A classmethod is another object each time that it is asked for; what is remembered is found by these."""
+
+_Seen = TypeVar("_Seen")
+
+
+class _Memory:
+    """What was made of objects the last time, by the objects themselves.
+
+    The store never changes an object: a new version is a new one. So whatever was made of the same objects is still
+    true, and most of them are the same from one decision to the next. Only what was asked for in the present round
+    is kept for the next one.
+    """
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[int, ...], tuple[object, Any]] = {}
+        self._now: dict[tuple[int, ...], tuple[object, Any]] = {}
+
+    def turn(self) -> None:
+        """A new round begins."""
+        self._before, self._now = self._now, {}
+
+    def of(self, make: Callable[..., _Seen], *objects: Any) -> _Seen:
+        """make(*objects), or what it returned for these very objects the last time."""
+        address = (id(make), *map(id, objects))
+        # Kept beside their result, the objects can't be replaced by others at the same place in memory.
+        known = self._now[address] = self._before.get(address) or ((make, objects), make(*objects))
+        found: _Seen = known[1]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +74,7 @@ class _Read:
     workload: tuple[str, str] | None
     taken: Mapping[str, Any]
     """What the workload has filled in: template and selector."""
+    router: Router | None
 
 
 class Gatherer:
@@ -53,12 +87,14 @@ class Gatherer:
         self._now = now
         self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
+        self._memories: dict[Key, _Memory] = {}
         self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
         self.strangers: set[Key] = set()
 
     def forget(self, key: Key) -> None:
         """The Rollout is gone."""
         self._specs.pop(key, None)
+        self._memories.pop(key, None)
         self._checked.pop(key, None)
 
     def rollout(self, view: View, key: Key) -> World | None:
@@ -79,6 +115,8 @@ class Gatherer:
             return World(now, raw, None, read.problems)
         uid = raw["metadata"]["uid"]
         spec = read.spec
+        memory = self._memories.get(key) or self._memories.setdefault(key, _Memory())
+        memory.turn()
         templates = _templates(view, key.namespace, spec)
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
@@ -88,11 +126,11 @@ class Gatherer:
             spec=spec,
             template_hash=read.template_hash,
             step_hash=read.step_hash,
-            replica_sets=tuple(ReplicaSet.read(rs) for rs in view.owned("ReplicaSet", uid, key.namespace)),
+            replica_sets=tuple(memory.of(_replica_set, rs) for rs in view.owned("ReplicaSet", uid, key.namespace)),
             name_taken=Key("ReplicaSet", key.namespace, f"{key.name}-{read.template_hash}") in self.strangers,
-            services=_services(view, key.namespace, spec),
-            traffic=_traffic(view, key, spec),
-            runs=_runs(view, key.namespace, uid, raw.get("status") or {}),
+            services=_services(view, memory, key.namespace, spec),
+            traffic=_traffic(view, memory, read.router),
+            runs=_runs(view, memory, key.namespace, uid, raw.get("status") or {}),
             templates=templates,
             workload=workload,
             leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
@@ -127,7 +165,8 @@ class Gatherer:
             )
             spec = _with_ends(spec, present[2]) if spec else None
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
-            read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken)
+            router = _router(key, spec) if spec else None
+            read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken, router)
             self._specs[key] = read
         return read
 
@@ -182,7 +221,7 @@ def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
     return replace(spec, strategy=replace(spec.strategy, canary=canary))
 
 
-def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
+def _services(view: View, memory: _Memory, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
     wanted: list[str] = []
     if canary:
@@ -192,7 +231,7 @@ def _services(view: View, namespace: str, spec: RolloutSpec) -> dict[str, Servic
     found: dict[str, Service | None] = {}
     for name in filter(None, wanted):
         raw = view.get(Key("Service", namespace, name))
-        found[name] = Service.read(raw) if raw else None
+        found[name] = memory.of(_service, raw) if raw else None
     return found
 
 
@@ -202,23 +241,30 @@ def _rule(namespace: str, spec: RolloutSpec) -> Key | None:
     return Key("DestinationRule", namespace, rule.name) if rule else None
 
 
-def _traffic(view: View, key: Key, spec: RolloutSpec) -> Traffic | None:
+def _router(key: Key, spec: RolloutSpec) -> Router | None:
     if spec.strategy.canary is None:
         return None
-    router = router_for(spec.strategy.canary, namespace=key.namespace, rollout=key.name)
+    return router_for(spec.strategy.canary, namespace=key.namespace, rollout=key.name)
+
+
+def _traffic(view: View, memory: _Memory, router: Router | None) -> Traffic | None:
     if router is None:
         return None
-    return router.bind({reference: view.get(reference) for reference in router.references()})
+    return memory.of(_bound, router, *(view.get(reference) for reference in router.references()))
 
 
-def _runs(view: View, namespace: str, uid: str, status: Mapping[str, Any]) -> tuple[Run, ...]:
+def _bound(router: Router, *objects: Mapping[str, Any] | None) -> Traffic:
+    return router.bind(dict(zip(router.references(), objects, strict=True)))
+
+
+def _runs(view: View, memory: _Memory, namespace: str, uid: str, status: Mapping[str, Any]) -> tuple[Run, ...]:
     raws = {raw["metadata"]["name"]: raw for raw in view.owned("AnalysisRun", uid, namespace)}
     for part in ("canary", "blueGreen"):
         for slot in (status.get(part) or {}).values():
             name = slot.get("name") if isinstance(slot, dict) else None
             if name and name not in raws and (raw := view.get(Key("AnalysisRun", namespace, name))):
                 raws[name] = raw
-    return tuple(Run.read(raw, uid) for raw in raws.values())
+    return tuple(memory.of(_run, raw, uid) for raw in raws.values())
 
 
 def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[TemplateName, Mapping[str, Any] | None]:

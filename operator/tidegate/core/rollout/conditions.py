@@ -19,12 +19,17 @@ _ORDER: Final = (
     "InvalidSpec",
 )
 
+_PLACES: Final = {type_: place for place, type_ in enumerate(_ORDER)}
+
 Conditions = Sequence[Mapping[str, Any]]
 
 
 def find(conditions: Conditions, type_: str) -> Mapping[str, Any] | None:
     """The condition of this type, if it is there."""
-    return next((c for c in conditions if c.get("type") == type_), None)
+    for condition in conditions:
+        if condition.get("type") == type_:
+            return condition
+    return None
 
 
 def holds(conditions: Conditions, type_: str) -> bool:
@@ -87,5 +92,4 @@ def updated_at(condition: Mapping[str, Any]) -> datetime | None:
 
 
 def _sorted(conditions: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    known = {type_: place for place, type_ in enumerate(_ORDER)}
-    return sorted(conditions, key=lambda c: known.get(c.get("type", ""), len(known)))
+    return sorted(conditions, key=lambda c: _PLACES.get(c.get("type", ""), len(_PLACES)))

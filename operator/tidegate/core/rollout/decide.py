@@ -85,7 +85,8 @@ def _decide(draft: Draft) -> None:
     gates.end_unneeded(draft)
     gates.forget_old(draft)
     revisions.forget_old(draft)
-    report(draft)
+    if not draft.actions:
+        report(draft)
 
 
 def _plan(draft: Draft) -> Plan:

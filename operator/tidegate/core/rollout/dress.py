@@ -23,8 +23,10 @@ def borne(annotations: Mapping[str, str]) -> Metadata:
 
 def read(text: str | None) -> Metadata:
     """What an annotation notes. One that can't be read counts as none: what nobody knows to be ours stays."""
+    if not text:
+        return {}
     try:
-        given = orjson.loads(text) if text else {}
+        given = orjson.loads(text)
     except orjson.JSONDecodeError:
         return {}
     if not isinstance(given, dict):

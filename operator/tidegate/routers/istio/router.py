@@ -27,6 +27,7 @@ class IstioTraffic:
     services: tuple[BoundVirtualService, ...]
     rule: BoundDestinationRule | None
     namespace: str
+    seen: Observed
 
     def problems(self) -> tuple[Problem, ...]:
         found = [problem for service in self.services for problem in service.problems]
@@ -40,10 +41,7 @@ class IstioTraffic:
             yield Problem(managed.AT, f"are HTTP routes, and no HTTP route of {there} is split; leave them out")
 
     def observe(self) -> Observed:
-        seen = [split for service in self.services for split in service.observe()]
-        return Observed(
-            max((split.canary for split in seen), default=0), min((split.stable for split in seen), default=0)
-        )
+        return self.seen
 
     def split(
         self, canary: int, routes: Sequence[ManagedRoute] | None = None, extras: Sequence[Extra] = ()
@@ -110,7 +108,7 @@ class IstioRouter:
         rule = bind_destination_rule(self.rule, objects.get(self.rule.key), self.rollout) if self.rule else None
         ends = self._ends(rule)
         services = tuple(bind_virtual_service(target, objects.get(target.key), ends) for target in self.targets)
-        return IstioTraffic(services, rule, self.namespace)
+        return IstioTraffic(services, rule, self.namespace, _observed(services))
 
     def _ends(self, rule: BoundDestinationRule | None) -> Ends:
         """By subset where there is a DestinationRule, even beside two Services; as Argo Rollouts decides."""
@@ -126,6 +124,11 @@ class IstioRouter:
             stable=End(f"Stable DestinationRule subset '{target.stable}'", host, target.stable),
             whole=self.whole,
         )
+
+
+def _observed(services: Sequence[BoundVirtualService]) -> Observed:
+    seen = [split for service in services for split in service.observe()]
+    return Observed(max((split.canary for split in seen), default=0), min((split.stable for split in seen), default=0))
 
 
 def istio_router(strategy: CanaryStrategy, namespace: str, rollout: str) -> IstioRouter | None:
