@@ -181,6 +181,7 @@ def test_argo_1292_an_abort_with_nothing_under_way_changes_nothing(strategy: Obj
     stage.user(abort=True)
     stage.settle()
 
+    assert stage.phase() == ("Healthy", "") and not stage.status.get("abort")
     assert stage.sizes() == {"v1": 4}
     assert {write.key.kind for write in stage.writes} <= {"Rollout"} and len(stage.writes) <= 1
 
