@@ -205,7 +205,15 @@ def _hashes(
 
 
 def _stable_end(raw: Mapping[str, Any]) -> str:
-    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later."""
+    """Which of two Services that take turns is the stable one: ping at first, pong where the turns begin later.
+
+    Empty where none take turns, so that the spec need not be read again when there is a stable revision.
+    """
+    found: Any = raw
+    for name in ("spec", "strategy", "canary", "pingPong"):  # not read yet: anything may stand there
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if not found:
+        return ""
     status = raw.get("status") or {}
     told: str = (status.get("canary") or {}).get("stablePingPong") or ""
     return told or (names.PONG if status.get("stableRS") else names.PING)
