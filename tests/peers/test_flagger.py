@@ -126,7 +126,10 @@ def test_flagger_1573_labels_of_others_do_not_move_weights() -> None:
     assert stage.writes == []
 
 
-@pytest.mark.parametrize("strategy", [canary({"setWeight": 50}), canary(how="pods"), blue_green()])
+ASKED = blue_green(autoPromotionSeconds=10, prePromotionAnalysis=ANALYSIS, postPromotionAnalysis=ANALYSIS)
+
+
+@pytest.mark.parametrize("strategy", [canary({"setWeight": 50}), canary(how="pods"), blue_green(), ASKED])
 def test_flagger_2_a_rollout_scaled_to_nothing_is_scaled_to_nothing(strategy: Obj) -> None:
     """deployment_ready.go compares pointers, so the guard for a primary without pods never holds."""
     stage = deployed(strategy)

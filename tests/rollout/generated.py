@@ -231,8 +231,10 @@ def _skip_steps(stage: Stage, count: int) -> None:
 
 def _edit_steps(stage: Stage, steps: list[Obj]) -> None:
     """Somebody changes the plan in the middle of it."""
-    if "canary" in stage.rollout["spec"]["strategy"]:
-        stage.spec(strategy={"canary": {"steps": steps}})
+    canary = stage.rollout["spec"]["strategy"].get("canary")
+    if canary is not None:
+        background = {"analysis": {"startingStep": 0}} if "analysis" in canary else {}
+        stage.spec(strategy={"canary": {"steps": steps, **background}})
 
 
 def _end_runs(stage: Stage, _: object) -> None:

@@ -85,7 +85,9 @@ def _advance(draft: Draft) -> None:
         elif release.available >= release.replicas:
             point_service(draft, strategy.active_service, new)
             if not release.replicas:
-                _confirm(draft)  # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
+                # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
+                draft.blue_green[_CHECKPOINT] = True
+                _confirm(draft)
 
 
 def _pods_before_the_flip(draft: Draft) -> int:
