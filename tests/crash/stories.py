@@ -163,7 +163,9 @@ def second_thoughts() -> Theatre:
         "metadata": {"name": "app", "namespace": "default"},
         "spec": {"host": "app", "subsets": [{"name": "old"}, {"name": "new", "labels": {"app": "app"}}]},
     }
-    theatre = Theatre(rollout(strategy), [service("app"), virtual_service_, rule], services=(), virtual_services=("app",))
+    theatre = Theatre(
+        rollout(strategy), [service("app"), virtual_service_, rule], services=(), virtual_services=("app",)
+    )
     theatre.people(
         (held, lambda: theatre.ask(abort=True), 0.1),
         (given_up, lambda: theatre.ask(abort=False), 8),
@@ -178,7 +180,9 @@ def overtaken() -> Theatre:
         "canary": {
             "canaryService": "app-canary",
             "stableService": "app-stable",
-            "trafficRouting": {"istio": {"virtualServices": [{"name": n, "routes": ["primary"]} for n in ("app", "b")]}},
+            "trafficRouting": {
+                "istio": {"virtualServices": [{"name": n, "routes": ["primary"]} for n in ("app", "b")]}
+            },
             "scaleDownDelaySeconds": 3,
             "steps": [{"setWeight": 50}, {"pause": {}}],
         }
@@ -186,9 +190,7 @@ def overtaken() -> Theatre:
     second = virtual_service()
     second["metadata"]["name"] = "b"
     objects = [service("app-canary"), service("app-stable"), virtual_service(), second]
-    theatre = Theatre(
-        rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app", "b")
-    )
+    theatre = Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app", "b"))
 
     def overtake() -> None:
         theatre.cluster.patch("Rollout", "app", {"spec": {"replicas": 6}})

@@ -32,7 +32,12 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "previewed and back": (stories.previewed, "Healthy"),
     "never ready": (stories.never_ready, "Degraded"),
 }
-WITH_PEOPLE = ("aborted, retried, promoted in full", "overtaken by a third version", "previewed and back", "never ready")
+WITH_PEOPLE = (
+    "aborted, retried, promoted in full",
+    "overtaken by a third version",
+    "previewed and back",
+    "never ready",
+)
 """Long stories, interrupted in one way alone: after the write took effect and before its answer arrived."""
 POINTS: tuple[CrashPoint, ...] = ("before", "unseen", "after")
 
