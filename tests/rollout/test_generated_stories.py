@@ -36,7 +36,7 @@ REFERENCES = st.sampled_from((None, None, "never", "onsuccess", "progressively")
 
 
 def tell(
-    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None = None
 ) -> Stage:
     stage = Stage(verdicts=verdicts, twice=True)
     if reference is None:
