@@ -171,12 +171,15 @@ def _drop_runs(stage: Stage, _: object) -> None:
 
 
 def _weigh(stage: Stage, canary_weight: int) -> None:
+    routing = (stage.rollout["spec"]["strategy"].get("canary") or {}).get("trafficRouting") or {}
+    whole = routing.get("maxTrafficWeight", 100)
     for key in [key for key in stage.objects if key.kind == "VirtualService"]:
         http = stage.objects[key]["spec"]["http"]
         place = next(i for i, each in enumerate(http) if each["name"] == "primary")
         first = http[place]["route"][0]["destination"]
         canary_first = stage.canary_end() in (first.get("subset"), first["host"])
-        weights = (canary_weight, 100 - canary_weight) if canary_first else (100 - canary_weight, canary_weight)
+        part = canary_weight * whole // 100
+        weights = (part, whole - part) if canary_first else (whole - part, part)
         edits = [
             {"op": "add", "path": f"/spec/http/{place}/route/{at}/weight", "value": w} for at, w in enumerate(weights)
         ]
