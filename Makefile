@@ -9,7 +9,7 @@ LAB := $(RUN) -m lab
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install build lab test demo bench crds lint lock
+.PHONY: help venv install build lab test demo bench judge crds lint lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 
 bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='command line'
 	@$(LAB) enter -- env OUT="$(OUT)" CONTROLLER="$(CONTROLLER)" $(VENV)/bin/python -m benchmarks
+
+judge: venv ## simulations of the judge (about 10 minutes); QUICK=1, OUT=file.json, PICTURES=folder
+	@QUICK="$(QUICK)" OUT="$(OUT)" PICTURES="$(PICTURES)" $(RUN) -m benchmarks.judge
 
 crds: venv ## the CRDs from the models
 	@$(RUN) -m tidegate.api.crds crds charts/tidegate/crds

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.objects import NAMESPACE, experiments_crd
+from benchmarks.objects import NAMESPACE
 from lab import operator as tidegate
 from lab.cluster import Lab
 from lab.processes import Process
@@ -64,7 +64,6 @@ def ours(lab: Lab, kubeconfig: Path) -> Iterator[ProcessTree]:
 @contextmanager
 def theirs(lab: Lab, command: str) -> Iterator[ProcessTree]:
     """Another controller of the same API. KUBECONFIG leads it to the cluster as an administrator of its own name."""
-    lab.client.apply(experiments_crd())
     account = {"apiVersion": "v1", "kind": "ServiceAccount"}
     lab.client.apply({**account, "metadata": {"name": THEIR_ACCOUNT, "namespace": NAMESPACE}})
     lab.client.apply(

@@ -92,19 +92,3 @@ def _template(name: str, prometheus: str, query: str, **more: Any) -> Object:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"args": [{"name": "app"}], "metrics": [metric]},
     }
-
-
-def experiments_crd() -> Object:
-    """Argo Rollouts does not start without this kind; Tidegate does not have it yet."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "experiments.argoproj.io"},
-        "spec": {
-            "group": "argoproj.io",
-            "names": {"kind": "Experiment", "plural": "experiments", "singular": "experiment"},
-            "scope": "Namespaced",
-            "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }

@@ -93,7 +93,7 @@ def install(lab: Lab, *values: str) -> Path:
     """Install the chart without its pods; the kubeconfig of its service account. `values`: as for helm --set."""
     sets = [part for value in ("replicas=0", *values) for part in ("--set", value)]
     lab.helm("upgrade", "--install", "tidegate", str(_CHART), "--namespace", NAMESPACE, "--create-namespace", *sets)
-    for crd in ("rollouts", "analysisruns", "analysistemplates", "clusteranalysistemplates"):
+    for crd in ("rollouts", "analysisruns", "analysistemplates", "clusteranalysistemplates", "experiments"):
         lab.kubectl("wait", "--for=condition=Established", f"crd/{crd}.argoproj.io", "--timeout=30s")
     return lab.kubeconfig_for(NAMESPACE, SERVICE_ACCOUNT)
 

@@ -11,7 +11,8 @@ from tests.analysis.simulation import metric
 from tests.analysis.test_templates import template
 from tidegate.api.analysis import TemplateRef
 from tidegate.api.parsing import parse_template
-from tidegate.api.rollout import RolloutAnalysis, RolloutArgument
+from tidegate.api.parts import RolloutArgument
+from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.nesting import DEEPEST, TemplateName, contained, unfold
 from tidegate.core.rollout.analyses import composed

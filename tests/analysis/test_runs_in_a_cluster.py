@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -334,3 +335,28 @@ async def test_a_person_ends_a_run_at_any_moment(moment: float) -> None:
         status = only(theatre)["status"]
         assert (status["phase"], status["message"]) == ("Successful", "Run Terminated")
         assert sum(result.get("count", 0) for result in status.get("metricResults", [])) <= 4 < 9
+
+
+async def test_a_new_template_that_lacks_the_field_of_an_argument_is_refused_though_the_strategy_is_the_same() -> None:
+    """What is wrong with analyses is not looked for again where only an image changes, unless they read fields."""
+    where = "spec.template.metadata.annotations['example.com/team']"
+    argument = {"name": "team", "valueFrom": {"fieldRef": {"fieldPath": where}}}
+    template = stories.template("rate", "good")
+    template["spec"]["args"] = [{"name": "team"}]
+    analysis = {"analysis": {"templates": [{"templateName": "rate"}], "args": [argument]}}
+    async with canary(analysis, templates=[template]) as theatre:
+        theatre.rollout["spec"]["template"]["metadata"]["annotations"] = {"example.com/team": "shop"}
+        theatre.deploy()
+
+        def in_one_process() -> Iterator[None]:
+            while not theatre.is_at("Healthy"):
+                yield
+            bare = {"spec": {"template": {"metadata": {"annotations": None}}}}
+            theatre.cluster.patch("Rollout", "app", bare)
+            while not theatre.is_at("Degraded"):
+                yield
+
+        story = in_one_process()
+        await theatre.play(lambda: next(story, story) is story)
+        assert where in theatre.status["message"]
+        assert len(theatre.cluster.peek_all("ReplicaSet")) == 1, "the update has begun"

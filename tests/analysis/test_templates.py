@@ -8,7 +8,8 @@ import pytest
 
 from tests.analysis.simulation import metric
 from tidegate.api.analysis import DryRun, FieldRef, MeasurementRetention, ValueFromHash
-from tidegate.api.rollout import RolloutAnalysis, RolloutArgument
+from tidegate.api.parts import RolloutArgument
+from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.templates import compose, run_body

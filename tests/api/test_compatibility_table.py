@@ -19,6 +19,8 @@ import pytest
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec
 from tidegate.api.analysis_status import AnalysisRunStatus
+from tidegate.api.experiment import ExperimentSpec
+from tidegate.api.experiment_status import ExperimentStatus
 from tidegate.api.rollout import RolloutSpec
 from tidegate.api.rollout_status import RolloutStatus
 from tidegate.api.unsupported import known_fields, not_built
@@ -31,6 +33,7 @@ KINDS: Final[dict[str, dict[str, type]]] = {
     "AnalysisTemplate": {"spec": AnalysisTemplateSpec},
     "ClusterAnalysisTemplate": {"spec": AnalysisTemplateSpec},
     "AnalysisRun": {"spec": AnalysisRunSpec, "status": AnalysisRunStatus},
+    "Experiment": {"spec": ExperimentSpec, "status": ExperimentStatus},
 }
 REFUSED: Final = ", refused"
 TEST_ID: Final = re.compile(r"tests/\w+/\w+\.py(?:::\w+)+")

@@ -20,7 +20,6 @@ Parse = Callable[[Any], tuple[Any, Any]]
 
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
-    (parse_rollout, CANARY, f"{C}.steps[0].experiment", {"templates": []}),
     (parse_rollout, CANARY, f"{C}.steps[0].plugin", {"name": "argo/step"}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", {"stableIngress": "shop"}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.alb", {"ingress": "shop", "servicePort": 80}),
@@ -39,7 +38,7 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value of it that asks for nothing
     (parse_rollout, CANARY, "spec.revisionHistoryLimit", None),
-    (parse_rollout, CANARY, f"{C}.steps[0].experiment", None),
+    (parse_rollout, CANARY, f"{C}.steps[0].plugin", None),
     (parse_rollout, CANARY, f"{C}.trafficRouting.plugins", {}),
     (parse_rollout, CANARY, f"{C}.trafficRouting.nginx", None),
     (parse_rollout, CANARY, f"{I}.virtualService", None),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.objects import ANALYSIS, BLUE_GREEN, CANARY, REMOVED, Json, spoilt
 from tidegate.api.parsing import parse_rollout
-from tidegate.api.rollout import LabelSelector, SelectorRequirement
+from tidegate.api.parts import LabelSelector, SelectorRequirement
 
 C = "spec.strategy.canary"
 B = "spec.strategy.blueGreen"

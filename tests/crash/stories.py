@@ -137,6 +137,34 @@ def roles() -> Theatre:
     return Theatre(rollout(strategy), [service("app")], services=("app",))
 
 
+def trial(*, answer: str = "good") -> Theatre:
+    """A canary whose first step gives two versions of an Experiment users of their own, compared by `answer`."""
+    versions = [{"name": f"try-{ref}", "specRef": ref, "weight": 10} for ref in ("canary", "stable")]
+    asked = {"name": "compare", "templateName": "compare", "requiredForCompletion": True}
+    strategy = {
+        "canary": {
+            "canaryService": "app-canary",
+            "stableService": "app-stable",
+            "trafficRouting": {"istio": {"virtualService": {"name": "app", "routes": ["primary"]}}},
+            "scaleDownDelaySeconds": 2,
+            "abortScaleDownDelaySeconds": 2,
+            "steps": [
+                {"experiment": {"templates": versions, "analyses": [asked], "scaleDownDelaySeconds": 2}},
+                {"setWeight": 50},
+            ],
+        }
+    }
+    objects = [
+        service("app-canary"),
+        service("app-stable"),
+        virtual_service(),
+        template("compare", answer, count=2, interval="1s"),
+    ]
+    given = rollout(strategy)
+    given["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
+    return Theatre(given, objects, services=("app-canary", "app-stable"), virtual_services=("app",))
+
+
 def second_thoughts() -> Theatre:
     """By subsets, stable as small as its traffic: a person gives the update up, tries again and promotes in full."""
     strategy = {

@@ -25,6 +25,7 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "canary undone": (partial(stories.canary, background="bad"), "Degraded"),
     "blue-green promoted": (partial(stories.blue_green, after="good"), "Healthy"),
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
+    "experiment undone": (partial(stories.trial, answer="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
     "aborted, retried, promoted in full": (stories.second_thoughts, "Healthy"),

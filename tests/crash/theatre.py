@@ -161,7 +161,7 @@ class Theatre:
 
     def set_image(self, image: str) -> None:
         """A new version."""
-        containers = [{"name": "app", "image": image}]
+        containers = [{**self.rollout["spec"]["template"]["spec"]["containers"][0], "image": image}]
         self.cluster.patch("Rollout", "app", {"spec": {"template": {"spec": {"containers": containers}}}})
 
     def ask(self, **status: Any) -> None:
@@ -220,13 +220,16 @@ class Theatre:
             "sets": {
                 rs["metadata"]["name"]: (
                     rs["spec"]["replicas"],
-                    rs["metadata"]["annotations"][names.REVISION],
+                    rs["metadata"]["annotations"].get(names.REVISION),
                 )
                 for rs in sets
             },
             "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
             "routes": [route["spec"]["http"] for route in routes if route],
             "rules": [rule["spec"] for rule in self.cluster.peek_all("DestinationRule")],
+            "experiments": sorted(
+                (each["metadata"]["name"], each["status"].get("phase")) for each in self.cluster.peek_all("Experiment")
+            ),
             "runs": sorted(
                 (run["metadata"]["name"], run["status"].get("phase")) for run in self.cluster.peek_all("AnalysisRun")
             ),

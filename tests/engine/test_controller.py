@@ -297,3 +297,28 @@ async def test_given_a_reconcile_when_it_logs_then_the_key_is_bound() -> None:
     async with running(reconcile, "shop/web"):
         await asyncio.sleep(1)
     assert bound == [{"controller": "rollout", "key": "shop/web"}]
+
+
+async def test_when_a_worker_dies_then_another_takes_its_place_and_its_key_is_not_lost() -> None:
+    """A defect below the controller must not leave all rollouts standing still, a worker at a time."""
+    script = Script(a=[Outcome(1.0)])
+    queue = WorkQueue[str]()
+    broken, add_after = [True], queue.add_after
+
+    def add_after_once_broken(key: str, delay: float) -> None:
+        if broken.pop() if broken else False:
+            raise AttributeError("a timer of another loop")
+        add_after(key, delay)
+
+    queue.add_after = add_after_once_broken  # type: ignore[method-assign]
+    controller = Controller[str]("rollout", queue, script, workers=1)
+    queue.add("a")
+    with capture_logs() as logs:
+        await controller.start()
+        await asyncio.sleep(1)
+        queue.add("b")
+        await asyncio.sleep(1)
+        await controller.stop()
+
+    assert (len(script.calls["a"]), len(script.calls["b"])) == (2, 1)
+    assert [line["event"] for line in logs if line["log_level"] == "critical"] == ["a worker of the controller died"]

@@ -192,7 +192,7 @@ def real(lab: Any) -> Iterator[Real]:
     for path in sorted(CRDS.glob("*.yaml")):
         lab.apply(path.read_text())
     server = Real(lab.api_url, lab.kubeconfig)
-    for plural in ("rollouts", "analysisruns", "analysistemplates"):
+    for plural in ("rollouts", "analysisruns", "analysistemplates", "experiments"):
         wait_until_served(server, plural)
     controllers = lab.processes["kube-controller-manager"].pid
     os.kill(controllers, signal.SIGSTOP)

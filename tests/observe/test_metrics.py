@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,20 @@ def of(found: Samples, name: str) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def played() -> tuple[Metrics, Store]:
     """A canary with analyses, promoted by the whole operator over the cluster in memory, in virtual time."""
+    return play(stories.canary)
+
+
+@pytest.fixture(scope="module")
+def tried() -> tuple[Metrics, Store]:
+    """The same with an Experiment."""
+    return play(stories.trial)
+
+
+def play(make: Callable[[], Theatre]) -> tuple[Metrics, Store]:
     metrics = Metrics()
 
     async def story() -> Theatre:
-        async with stories.canary() as theatre:
+        async with make() as theatre:
             theatre.deploy()
             await theatre.play(lambda: theatre.is_at("Healthy"), watching=metrics)
             theatre.set_image("app:v2")
@@ -89,7 +99,7 @@ def played() -> tuple[Metrics, Store]:
         theatre = loop.run_until_complete(story())
     finally:
         loop.close()
-    kinds = ("Rollout", "AnalysisRun")
+    kinds = ("Rollout", "AnalysisRun", "Experiment")
     return metrics, Store(**{kind: theatre.cluster.peek_all(kind) for kind in kinds})
 
 
@@ -126,6 +136,19 @@ async def test_given_an_update_when_scraped_then_its_runs_are_told(played: tuple
     told = {labels for labels, number in of(found, "analysis_run_metric_phase").items() if number}
     assert told == {f"false success {name} default Successful Prometheus" for name in runs}
     assert {labels.split()[0] for labels in of(found, "analysis_run_reconcile_count")} == set(runs)
+
+
+async def test_given_an_update_when_scraped_then_its_experiment_is_told(tried: tuple[Metrics, Store]) -> None:
+    metrics, store = tried
+    found = samples(await scrape(metrics, store))
+    (name,) = (each["metadata"]["name"] for each in store.objects("Experiment"))
+    assert of(found, "experiment_info") == {f"{name} default Successful": 1}
+    phases = of(found, "experiment_phase")
+    assert [labels for labels, number in phases.items() if number] == [f"{name} default Successful"]
+    assert len(phases) == 6
+    assert of(found, "experiment_reconcile_count")[f"{name} default"] > 3
+    metrics.reconciled("experiment", Key("Experiment", "default", name), "error", 0.1)
+    assert of(samples(await scrape(metrics, store)), "experiment_reconcile_error") == {f"{name} default": 1}
 
 
 async def test_given_an_update_when_scraped_then_queues_and_requests_are_told(played: tuple[Metrics, Store]) -> None:
@@ -200,10 +223,10 @@ def test_given_a_reason_of_progressing_when_told_then_in_the_words_of_argos_metr
 
 
 async def test_given_the_list_of_metrics_when_read_then_it_has_what_is_served_and_nothing_else(
-    played: tuple[Metrics, Store],
+    tried: tuple[Metrics, Store],
 ) -> None:
-    metrics, store = played
-    for kind in ("Rollout", "AnalysisRun"):
+    metrics, store = tried
+    for kind in ("Rollout", "AnalysisRun", "Experiment"):
         obj = next(iter(store.objects(kind)))["metadata"]
         metrics.reconciled(kind.lower(), Key(kind, obj["namespace"], obj["name"]), "error", 0.1)
     metrics.queried("prometheus", "ok", 0.1)

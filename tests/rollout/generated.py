@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.rollout.objects import ANALYSIS, GUESTS, SERVICES, Obj, blue_green, canary, service
+from tests.rollout.objects import ANALYSIS, GUESTS, SERVICES, Obj, blue_green, canary, service, trial
 from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.core.plan import Key
 from tidegate.core.times import format_time
@@ -49,6 +49,43 @@ LEAD = {"setHeaderRoute": {"name": "lead", "match": [{"headerName": "b", "header
 COPY = {"setMirrorRoute": {"name": "copy", "match": [{"method": {"exact": "GET"}}], "percentage": 50}}
 ROUTES = st.sampled_from((LEAD, COPY, {"setHeaderRoute": {"name": "lead"}}, {"setMirrorRoute": {"name": "copy"}}))
 DELAYS = st.sampled_from((None, 0, 5, 30))
+ASKED: tuple[tuple[Obj, ...], ...] = (
+    (),
+    ({"name": "up", "templateName": "ok"},),
+    ({"name": "up", "templateName": "ok", "requiredForCompletion": True},),
+)
+
+
+@st.composite
+def trials(draw: st.DrawFn) -> Obj:
+    """An experiment step: with weights or without, of a time, an analysis or both."""
+    weights = draw(st.lists(st.sampled_from((None, 1, 5, 20)), min_size=1, max_size=2))
+    asked = draw(st.sampled_from(ASKED))
+    endless = bool(asked) and "requiredForCompletion" in asked[0] and draw(st.booleans())
+    return trial(
+        *weights,
+        replicas=draw(st.sampled_from((0, 1, 2))),
+        analyses=list(asked),
+        **_some(
+            duration=None if endless else draw(st.sampled_from(("0s", "3s", "20s"))),
+            scaleDownDelaySeconds=draw(DELAYS),
+        ),
+    )
+
+
+def fitting(steps: list[Obj], *, routed: bool) -> list[Obj]:
+    """Steps whose experiments have no more weight than there is to have."""
+    weight, found = 0, []
+    for step in steps:
+        weight = step.get("setWeight", weight)
+        templates = (step.get("experiment") or {}).get("templates", ())
+        too_much = not routed or sum(each.get("weight", 0) for each in templates) > 100 - weight
+        if templates and too_much:
+            bare = [{field: value for field, value in each.items() if field != "weight"} for each in templates]
+            found.append({"experiment": {**step["experiment"], "templates": bare}})
+        else:
+            found.append(step)
+    return found
 
 
 def _some(**fields: Any) -> Obj:
@@ -59,7 +96,7 @@ def _some(**fields: Any) -> Obj:
 def canaries(draw: st.DrawFn) -> Obj:
     """A canary with a router."""
     metadata = draw(METADATA)
-    steps = draw(st.lists(st.one_of(STEPS, STEPS, SCALES, ROUTES), max_size=6))
+    steps = fitting(draw(st.lists(st.one_of(STEPS, STEPS, SCALES, ROUTES, trials()), max_size=6)), routed=True)
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     dynamic = draw(st.sampled_from((None, None, True)))
     whole = draw(st.sampled_from((None, None, 1000)))
@@ -104,7 +141,7 @@ def ratios(draw: st.DrawFn) -> Obj:
         )
     )
     return canary(
-        *draw(st.lists(STEPS, max_size=5)),
+        *fitting(draw(st.lists(st.one_of(STEPS, STEPS, trials()), max_size=5)), routed=False),
         how="pods",
         maxSurge=surge,
         maxUnavailable=unavailable,
@@ -170,16 +207,34 @@ def _drop_runs(stage: Stage, _: object) -> None:
         stage.remove(key)
 
 
+def _drop_experiments(stage: Stage, _: object) -> None:
+    for key in [key for key in stage.objects if key.kind == "Experiment"]:
+        stage.remove(key)
+
+
+def _end_experiments(stage: Stage, _: object) -> None:
+    for key in [key for key in stage.objects if key.kind == "Experiment"]:
+        stage.edit(key, {"spec": {"terminate": True}})
+
+
+def _retry_experiments(stage: Stage, _: object) -> None:
+    for key in [key for key in stage.objects if key.kind == "Experiment"]:
+        stage.edit(key, {"status": None})
+
+
 def _weigh(stage: Stage, canary_weight: int) -> None:
     routing = (stage.rollout["spec"]["strategy"].get("canary") or {}).get("trafficRouting") or {}
     whole = routing.get("maxTrafficWeight", 100)
     for key in [key for key in stage.objects if key.kind == "VirtualService"]:
         http = stage.objects[key]["spec"]["http"]
         place = next(i for i, each in enumerate(http) if each["name"] == "primary")
-        first = http[place]["route"][0]["destination"]
-        canary_first = stage.canary_end() in (first.get("subset"), first["host"])
+        route = http[place]["route"]
+        others = [each["weight"] for each in route[2:]]
         part = canary_weight * whole // 100
-        weights = (part, whole - part) if canary_first else (whole - part, part)
+        rest = max(0, whole - part - sum(others))
+        first = route[0]["destination"]
+        ours = (part, rest) if stage.canary_end() in (first.get("subset"), first["host"]) else (rest, part)
+        weights = [*ours, *others]
         edits = [
             {"op": "add", "path": f"/spec/http/{place}/route/{at}/weight", "value": w} for at, w in enumerate(weights)
         ]
@@ -274,6 +329,7 @@ PEOPLE = st.one_of(
     _moves("status.abort {}", (True, False), lambda stage, gone: stage.user(abort=gone)),
     _moves("promote{}", ("",), _promote),
     _moves("promote in full{}", ("",), _promote_in_full),
+    _moves("end the experiments{}", ("",), _end_experiments),
     _moves("restart the pods in {} s", (0, 20), _restart),
     _moves("rollbackWindow {}", (0, 1, 3), lambda s, n: s.spec(rollbackWindow={"revisions": n})),
     _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
@@ -301,6 +357,8 @@ STRANGERS = st.one_of(
     _moves("somebody adds a route of their own{}", ("",), _invite),
     _moves("the ReplicaSet of {} is deleted", IMAGES, _drop_set),
     _moves("the analysis runs are deleted{}", ("",), _drop_runs),
+    _moves("the experiments are deleted{}", ("",), _drop_experiments),
+    _moves("the experiments are retried{}", ("",), _retry_experiments),
     _moves("the clock jumps by {} s", (30, 3600), _settle_clock),
 )
 

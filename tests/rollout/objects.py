@@ -9,6 +9,8 @@ Obj = dict[str, Any]
 
 MANAGED: Final = ("lead", "copy")
 """The names of managed routes: of a header route and of a mirror."""
+TRIED: Final = ("one", "two")
+"""The names of the versions in Experiments, with which the names of their Services end."""
 
 
 GUESTS: Final = "guests"
@@ -92,7 +94,10 @@ def template(name: str = "ok", **metric: Any) -> Obj:
     }
 
 
-def rollout(strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | None = 4, **spec: Any) -> Obj:
+def rollout(
+    strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | None = 4, ports: bool = False, **spec: Any
+) -> Obj:
+    """ports: whether the pods have one, as they need for a Service of their own."""
     size = {} if replicas is None else {"replicas": replicas}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -103,7 +108,11 @@ def rollout(strategy: Mapping[str, Any], *, image: str = "v1", replicas: int | N
             "selector": {"matchLabels": {"app": "app"}},
             "template": {
                 "metadata": {"labels": {"app": "app"}},
-                "spec": {"containers": [{"name": "main", "image": image}]},
+                "spec": {
+                    "containers": [
+                        {"name": "main", "image": image, **({"ports": [{"containerPort": 80}]} if ports else {})}
+                    ]
+                },
             },
             "strategy": dict(strategy),
             **spec,
@@ -131,6 +140,16 @@ def canary(*steps: Mapping[str, Any], how: str = "hosts", **fields: Any) -> Obj:
     if how == "turns":
         ends = {"pingPong": {"pingService": "app-ping", "pongService": "app-pong"}}
     return {"canary": {**ends, **given, "trafficRouting": {"istio": istio, **managed}}}
+
+
+def trial(*weights: int | None, replicas: int = 1, **fields: Any) -> Obj:
+    """An experiment step with the canary and, with two weights, stable. None gives a version no traffic."""
+    versions = zip(TRIED, ("canary", "stable"), weights, strict=False)
+    templates = [
+        {"name": name, "specRef": ref, "replicas": replicas, **({} if weight is None else {"weight": weight})}
+        for name, ref, weight in versions
+    ]
+    return {"experiment": {"templates": templates, **fields}}
 
 
 def blue_green(**fields: Any) -> Obj:

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from tests.rollout.objects import MANAGED, Obj
+from tests.rollout.objects import MANAGED, TRIED, Obj
 from tidegate.api import names
 from tidegate.core.plan import Key
 
@@ -33,6 +33,7 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         spec["selector"].pop(HASH, None)
     elif kind == "DestinationRule":
         annotations.pop(names.MANAGED_BY, None)
+        spec["subsets"] = [subset for subset in spec["subsets"] if subset["name"].rpartition("-")[2] not in TRIED]
         for subset in spec["subsets"]:
             if subset["name"] in ("canary", "stable"):
                 subset.setdefault("labels", {}).pop(HASH, None)
@@ -40,6 +41,7 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         spec["http"] = [http for http in spec["http"] if http.get("name") not in MANAGED]
         for http in spec["http"]:
             if http.get("name") not in ("testers",):
+                http["route"] = [each for each in http["route"] if not _is_tried(each["destination"])]
                 for each in http["route"]:
                     destination = each["destination"]
                     host = destination["host"].partition(".")[0]
@@ -70,8 +72,13 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
         if not metadata.get("labels"):
             metadata.pop("labels", None)
         spec.pop("replicas", None)
-    elif kind == "AnalysisRun":
+    elif kind in ("AnalysisRun", "Experiment"):
         spec.pop("terminate", None)
     if not annotations:
         metadata.pop("annotations", None)
     return obj
+
+
+def _is_tried(destination: Obj) -> bool:
+    name: str = destination.get("subset") or destination["host"].partition(".")[0]
+    return name.rpartition("-")[2] in TRIED

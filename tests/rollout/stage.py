@@ -20,6 +20,7 @@ from tests.rollout.objects import (
     GUESTS,
     MANAGED,
     SERVICES,
+    TRIED,
     destination_rule,
     rollout,
     service,
@@ -27,6 +28,7 @@ from tests.rollout.objects import (
     virtual_service,
 )
 from tests.rollout.ours import check_only_our_fields
+from tests.rollout.trials import Trials, experiment_of
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
 from tidegate.cluster.store import Store
@@ -121,6 +123,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._gatherer = Gatherer(lambda: self.now, Signatures(Store(), lambda _: None))
+        self.trials = Trials(self)
+        self.broken = Broken
 
     # -- objects
 
@@ -152,6 +156,8 @@ class Stage:
         gone = self.objects.pop(key, None)
         if gone is not None:
             self.pods.pop(gone["metadata"]["uid"], None)
+            for owned in [k for k, o in self.objects.items() if _owned(o, gone)]:
+                self.remove(owned)
             self._note_use()
 
     @property
@@ -327,10 +333,16 @@ class Stage:
         return plan
 
     def reconcile(self, crash_after: int | None = None) -> bool:
-        """One reconcile, as the engine does it; True if it did anything.
+        """One reconcile of the Rollout and of its Experiments, as the engine does it; True if it did anything.
 
-        crash_after: stop after so many writes, as a killed process does.
+        crash_after: stop after so many writes of the Rollout's, as a killed process does.
         """
+        did = self._reconcile(crash_after)
+        return self.trials.reconcile() or did
+
+    def _reconcile(self, crash_after: int | None) -> bool:
+        if ROLLOUT not in self.objects:
+            return False
         begun, done_since_status = len(self.writes), True
         for _ in range(_ROUNDS):
             self.plan = plan = self.decide()
@@ -350,7 +362,7 @@ class Stage:
                         continue
                     if self._taken(write):
                         break
-                    self._carry_out(write)
+                    self.carry_out(write)
                     if crash_after is not None and len(self.writes) - begun >= crash_after:
                         return True
                     if action.event:
@@ -386,12 +398,13 @@ class Stage:
         self._stepped = any(plain.get(f) != self.status.get(f) for f in ("currentStepIndex", "currentPodHash"))
         self.writes.append(Write("patch", ROLLOUT, {"status": plain}, subresource="status"))
         self.statuses.append(plain)
-        self._store({**self.rollout, "status": plain})
+        self.store({**self.rollout, "status": plain})
         self._check_status()
 
-    def _carry_out(self, write: Write) -> None:
+    def carry_out(self, write: Write) -> None:
+        """Carry out one write, and check what must hold after it."""
         self.writes.append(write)
-        before_shares = self.shares()
+        before_shares = self.shares() if self.strict else {}
         old = self.objects.get(write.key)
         if write.verb == "create":
             assert isinstance(write.body, Mapping)
@@ -415,9 +428,11 @@ class Stage:
         if self.strict:
             self._check_shift(write, before_shares)
             self._check_scale(write, old)
+            self.trials.check_hosts(write)
         self._replicaset_controller()
 
-    def _store(self, obj: Obj) -> None:
+    def store(self, obj: Obj) -> None:
+        """Take in an object whose spec has not changed."""
         self._serial += 1
         key = _key(obj)
         self.objects[key] = freeze({**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._serial)}})
@@ -451,11 +466,11 @@ class Stage:
             if "observedGeneration" in (rs.get("status") or {}):
                 status["observedGeneration"] = rs["status"]["observedGeneration"]
             if status != rs.get("status"):
-                self._store({**rs, "status": status})
+                self.store({**rs, "status": status})
 
     def _begin_run(self, key: Key) -> None:
         run = self.objects[key]
-        kind = run["metadata"]["labels"][names.RUN_TYPE]
+        kind = run["metadata"]["labels"].get(names.RUN_TYPE, "Experiment")
         number = self._run_numbers.get(kind, 0)
         self._run_numbers[kind] = number + 1
         script = self.verdicts.get(kind) or [Verdict()]
@@ -476,11 +491,11 @@ class Stage:
                 continue
             due, phase = self._runs.get(run["metadata"]["uid"], (None, ""))
             if run["spec"].get("terminate"):
-                self._store({**run, "status": {"phase": "Successful", "message": "Run Terminated"}})
+                self.store({**run, "status": {"phase": "Successful", "message": "Run Terminated"}})
             elif due is not None and due <= self._seconds() + 1e-6:
-                self._store({**run, "status": {"phase": phase, "message": f"scripted {phase}"}})
+                self.store({**run, "status": {"phase": phase, "message": f"scripted {phase}"}})
             elif not run.get("status"):
-                self._store({**run, "status": {"phase": "Running"}})
+                self.store({**run, "status": {"phase": "Running"}})
 
     def crash_pods(self, image: str, count: int = 1, for_seconds: float = math.inf) -> None:
         """Make ready pods of an image unready, for a time or for good."""
@@ -528,6 +543,7 @@ class Stage:
             wakes = [START + timedelta(seconds=change)] if change is not None else []
             if self.plan.again_at is not None:
                 wakes.append(max(self.plan.again_at, self.now))
+            wakes += [max(at, self.now) for at in self.trials.again.values()]
             upcoming = min((wake for wake in wakes if wake > self.now), default=None)
             if any(wake <= self.now for wake in wakes):
                 raise Broken(f"Restless: wants to look again at {self.plan.again_at}, which has come, and does nothing")
@@ -601,6 +617,7 @@ class Stage:
             if "'app-active'" in str(self.objects.get(ROLLOUT))
             else self._pointed_at()
         )
+        self.trials.note_use(self.shares() if ROLLOUT in self.objects else {})
         for rs in self.sets_by_hash():
             if rs in used:
                 self._used.add(rs)
@@ -614,7 +631,7 @@ class Stage:
         return {rs["metadata"]["labels"][HASH]: rs for rs in self.sets().values()}
 
     def available(self, hash_: str) -> int:
-        rs = self.sets_by_hash().get(hash_)
+        rs = self.sets_by_hash().get(hash_) or self.trials.sets().get(hash_)
         if rs is None or "deletionTimestamp" in rs["metadata"]:
             return 0
         return min((rs.get("status") or {}).get("availableReplicas", 0), rs["spec"]["replicas"])
@@ -655,6 +672,9 @@ class Stage:
         self._note_promise(old, new)
         was, now = old["spec"]["replicas"], new["spec"]["replicas"] if new else 0
         if now >= was:
+            return
+        if experiment_of(old):
+            self.trials.check_scale(old, now)
             return
         hash_, spec = old["metadata"]["labels"][HASH], self.rollout["spec"]
         desired = spec.get("replicas", 1)
@@ -723,6 +743,20 @@ class Stage:
         shown = max(self.weight(k.name) for k in self.objects if k.kind == "VirtualService")
         if weights["canary"]["weight"] != shown:
             raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {shown}")
+        more = self.more_weights()
+        if {each["serviceName"]: each["weight"] for each in weights.get("additional", ())} != more:
+            raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {more}")
+
+    def more_weights(self) -> dict[str, int]:
+        """The weights of Experiments' versions in the routes, by Service or subset."""
+        found: dict[str, int] = {}
+        for key, route in self.objects.items():
+            for http in route["spec"]["http"] if key.kind == "VirtualService" else ():
+                for each in http["route"]:
+                    name = each["destination"].get("subset") or each["destination"]["host"].partition(".")[0]
+                    if name.rpartition("-")[2] in TRIED and each.get("weight"):
+                        found[name] = max(found.get(name, 0), each["weight"])
+        return found
 
 
 def set_up(strategy: Mapping[str, Any], *, others: int = 0, stage: Stage | None = None, **spec: Any) -> Stage:

@@ -96,8 +96,8 @@ class Watched(Stage):
         self._look()
         return done
 
-    def _store(self, obj: Obj) -> None:
-        super()._store(obj)
+    def store(self, obj: Obj) -> None:
+        super().store(obj)
         self._look()
 
     def _look(self) -> None:

@@ -28,9 +28,9 @@ class Observed(Stage):
         super().__post_init__()
         self.durations = Durations(self.registry)
 
-    def _store(self, obj: Obj) -> None:
+    def store(self, obj: Obj) -> None:
         before = self.objects.get(ROLLOUT)
-        super()._store(obj)
+        super().store(obj)
         if obj["kind"] == "Rollout" and before is not None:
             self.durations.changed(before, self.rollout)
 

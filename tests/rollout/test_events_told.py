@@ -13,7 +13,7 @@ from hypothesis import given
 
 from tests.rollout import generated
 from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
-from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary
+from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, trial
 from tests.rollout.stage import NAMESPACE, Stage, Verdict, deployed
 from tests.rollout.test_generated_stories import FEW, REPLICAS, VERDICTS, tell
 from tidegate.core.plan import Event, Key
@@ -69,6 +69,7 @@ def lose_rule(stage: Stage) -> None:
 
 
 BEGUN = ["NewReplicaSetCreated", "RolloutUpdated", "RolloutNotCompleted"]
+TRIED = canary(trial(None, analyses=[{"name": "look", "templateName": "ok"}], duration="1h"))
 WITH_RUN = canary({"setWeight": 50}, {"analysis": ANALYSIS})
 STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
     "a pause": (ONE_STEP, "", update, [*BEGUN, "RolloutStepCompleted", "RolloutPaused"]),
@@ -77,6 +78,12 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         "",
         resume,
         [*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutResumed", "RolloutStepCompleted", "RolloutCompleted"],
+    ),
+    "an experiment that fails": (
+        TRIED,
+        "Failed",
+        update,
+        [*BEGUN, "ExperimentCreated", "ExperimentFailed", "RolloutAborted"],
     ),
     "a pause of some seconds": (
         canary({"pause": {"duration": 2}}),
@@ -138,6 +145,7 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
     "a rule that is gone": (canary(how="subsets"), "", lose_rule, ["InvalidSpec", "DestinationRuleNotFound"]),
 }
 WARNINGS = {
+    "ExperimentFailed",
     "AnalysisRunError",
     "AnalysisRunFailed",
     "DestinationRuleNotFound",
@@ -150,7 +158,7 @@ WARNINGS = {
 
 def play(name: str) -> list[Event]:
     strategy, verdict, story, _ = STORIES[name]
-    runs = {kind: [Verdict(verdict or "Successful")] for kind in ("Step", "PrePromotion")}
+    runs = {kind: [Verdict(verdict or "Successful")] for kind in ("Step", "PrePromotion", "Experiment")}
     stage = deployed(strategy, stage=Stage(verdicts=runs))
     before = len(stage.told)
     story(stage)

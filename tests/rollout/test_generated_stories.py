@@ -16,6 +16,9 @@ from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
 from tests.rollout.objects import GUESTS, Obj
 from tests.rollout.stage import Stage, Verdict, deployed
 from tests.rollout.test_workload import referring, size, workload
+from tests.rollout.trials import experiment_of
+from tidegate.core.plan import Key
+from tidegate.core.rollout.world import ENDED
 
 EXAMPLES = int(os.environ.get("STORIES", "300"))
 """Stories for each property: half a minute in all."""
@@ -25,7 +28,7 @@ FEW = settings(
 )
 
 VERDICTS = st.dictionaries(
-    st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion")),
+    st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion", "Experiment")),
     st.lists(generated.VERDICTS, min_size=1, max_size=3),
 )
 REPLICAS = st.sampled_from((1, 2, 3, 4, 5, 10))
@@ -40,10 +43,10 @@ def tell(
 ) -> Stage:
     stage = Stage(verdicts=verdicts, twice=True)
     if reference is None:
-        deployed(strategy, stage=stage, replicas=replicas)
+        deployed(strategy, stage=stage, replicas=replicas, ports=True)
     else:
         referring("Deployment", strategy, stage=stage, scale_down=reference, replicas=replicas)
-        stage.put(workload("Deployment"))
+        stage.put(workload("Deployment", ports=True))
         stage.settle()
     stage.image("v2")
     for move in story:
@@ -66,12 +69,24 @@ def check_end(stage: Stage) -> None:
     for key in stage.objects:
         if key.kind == "VirtualService":
             assert stage.weight(key.name) == 0
-            routes = [http["name"] for http in stage.objects[key]["spec"]["http"]]
-            assert [name for name in routes if name != GUESTS] == ["primary", "testers"]
+            https = [http for http in stage.objects[key]["spec"]["http"] if http["name"] != GUESTS]
+            assert [http["name"] for http in https] == ["primary", "testers"]
+            assert [len(http["route"]) for http in https] == [2, 1]
+        if key.kind == "DestinationRule":
+            assert [each["name"] for each in stage.objects[key]["spec"]["subsets"]] == ["canary", "stable", "gold"]
+        if key.kind == "Experiment":
+            assert stage.objects[key]["status"]["phase"] in ENDED
+        assert not (key.kind in ("Service", "ReplicaSet") and is_left_over(stage, key)), key
         if key.kind == "Service" and key.name != "app":
             assert stage.selects(key.name) == image, key.name
     if ref := stage.rollout["spec"].get("workloadRef"):
         assert size(stage) == (4 if ref["scaleDown"] == "never" else 0)
+
+
+def is_left_over(stage: Stage, key: Key) -> bool:
+    """Whether an ended Experiment still has this, a Service or pods."""
+    found = stage.objects[key]
+    return bool(experiment_of(found)) and (key.kind == "Service" or found["spec"]["replicas"] > 0)
 
 
 def check_roles(stage: Stage, image: str) -> None:

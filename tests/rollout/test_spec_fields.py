@@ -344,7 +344,7 @@ def test_what_others_wrote_into_the_status_stays() -> None:
     theirs: Obj = {
         "alb": {"ingress": "shop"},
         "albs": [{"ingress": "shop"}],
-        "canary": {"currentExperiment": "x", "stepPluginStatuses": [{"index": 0, "name": "p", "operation": "Run"}]},
+        "canary": {"stepPluginStatuses": [{"index": 0, "name": "p", "operation": "Run"}]},
     }
     stage = deployed(canary({"setWeight": 50}, PAUSE))
     stage.user(**theirs)

@@ -30,6 +30,7 @@ ARGO: Final = "argoproj.io/v1alpha1"
 KINDS: Final = {
     "Rollout": ARGO,
     "AnalysisRun": ARGO,
+    "Experiment": ARGO,
     "ReplicaSet": "apps/v1",
     "Service": "v1",
     "VirtualService": ISTIO,

@@ -61,10 +61,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, create, patch, delete]
-# ReplicaSets and AnalysisRuns name their Rollout as an owner whose deletion they block. Clusters that enforce owner
+# Experiments are created by canary steps, ended by a patch of their spec, and deleted beyond the history limits.
+- apiGroups: [argoproj.io]
+  resources: [experiments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [argoproj.io]
+  resources: [experiments/status]
+  verbs: [patch]
+# What a Rollout or an Experiment owns names it as an owner whose deletion it blocks. Clusters that enforce owner
 # references ask for this right then; no finalizer is ever written.
 - apiGroups: [argoproj.io]
-  resources: [rollouts/finalizers]
+  resources: [rollouts/finalizers, experiments/finalizers]
   verbs: [update]
 - apiGroups: [apps]
   resources: [replicasets]
@@ -83,9 +90,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
+# Services are patched; created and deleted are only the own ones of Experiments.
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.istio.io]
   resources: [virtualservices, destinationrules]
   verbs: [get, list, watch, patch]

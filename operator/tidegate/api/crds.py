@@ -24,9 +24,30 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter
 
-from tidegate.api import analysis, analysis_status, jobs, names, providers, rollout, rollout_status
+from tidegate.api import (
+    analysis,
+    analysis_status,
+    experiment,
+    experiment_status,
+    jobs,
+    names,
+    parts,
+    providers,
+    rollout,
+    rollout_status,
+)
 
-_MODULES: Final[Sequence[ModuleType]] = (analysis, analysis_status, jobs, providers, rollout, rollout_status)
+_MODULES: Final[Sequence[ModuleType]] = (
+    analysis,
+    analysis_status,
+    experiment,
+    experiment_status,
+    jobs,
+    parts,
+    providers,
+    rollout,
+    rollout_status,
+)
 _HEADER: Final = "# Generated from tidegate.api by `python -m tidegate.api.crds`; do not edit.\n"
 
 _KEPT: Final = ("type", "format", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
@@ -121,6 +142,15 @@ KINDS: Final[Sequence[Kind]] = (
         spec=analysis.AnalysisRunSpec,
         status=analysis_status.AnalysisRunStatus,
         columns=(Column("Status", "string", ".status.phase", "The phase of the run"), _AGE),
+    ),
+    Kind(
+        name=names.EXPERIMENT,
+        short_name="exp",
+        description="Versions that run beside each other for a time, and the analyses that compare them.",
+        spec=experiment.ExperimentSpec,
+        status=experiment_status.ExperimentStatus,
+        columns=(Column("Status", "string", ".status.phase", "The phase of the Experiment"), _AGE),
+        subresources={"status": {}},
     ),
 )
 

@@ -16,6 +16,7 @@ ROLLOUT: Final = "Rollout"
 ANALYSIS_RUN: Final = "AnalysisRun"
 ANALYSIS_TEMPLATE: Final = "AnalysisTemplate"
 CLUSTER_ANALYSIS_TEMPLATE: Final = "ClusterAnalysisTemplate"
+EXPERIMENT: Final = "Experiment"
 
 # Labels
 POD_TEMPLATE_HASH: Final = "rollouts-pod-template-hash"
@@ -63,6 +64,10 @@ NOTIFIED: Final = "notified.notifications.argoproj.io"
 JOB_RUN_UID: Final = "analysisrun.argoproj.io/uid"
 JOB_RUN_NAME: Final = "analysisrun.argoproj.io/name"
 JOB_METRIC_NAME: Final = "analysisrun.argoproj.io/metric-name"
+EXPERIMENT_NAME: Final = "experiment.argoproj.io/name"
+"""On the ReplicaSets and Services of an Experiment: its name."""
+EXPERIMENT_TEMPLATE: Final = "experiment.argoproj.io/template-name"
+"""On the same: which of its templates they are for."""
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Which Service of a pair is the stable one (status.canary.stablePingPong)
@@ -108,6 +113,7 @@ REASON_RESUMED: Final = "RolloutResumed"
 REASON_TIMED_OUT: Final = "ProgressDeadlineExceeded"
 REASON_ANALYSIS_RUN_FAILED: Final = "AnalysisRunFailed"
 REASON_EXPERIMENT_FAILED: Final = "ExperimentFailed"
+REASON_EXPERIMENT_COMPLETED: Final = "ExperimentCompleted"
 REASON_RECONCILIATION_ERROR: Final = "ReconciliationError"
 REASON_ARGO_AT_WORK: Final = "ArgoRolloutsAtWork"
 REASON_SERVICE_REFERENCE: Final = "ServiceReferenceError"
@@ -117,6 +123,7 @@ REASON_STEP_COMPLETED: Final = "RolloutStepCompleted"
 REASON_SKIP_STEPS: Final = "SkipSteps"
 REASON_WEIGHT_UPDATED: Final = "TrafficWeightUpdated"
 REASON_SCALING_REPLICA_SET: Final = "ScalingReplicaSet"
+REASON_EXPERIMENT_CREATED: Final = "ExperimentCreated"
 REASON_SWITCH_SERVICE: Final = "SwitchService"
 REASON_UPDATED_DESTINATION_RULE: Final = "UpdatedDestinationRule"
 REASON_UPDATED_VIRTUAL_SERVICE: Final = "Updated VirtualService"
@@ -141,3 +148,10 @@ RUN_INCONCLUSIVE: Final = "Inconclusive"
 
 # How an update ended (status.duration.completionStatus)
 CompletionStatus = Literal["Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack", "FastRolledBack"]
+
+# How a version of an Experiment is doing (status.templateStatuses[].status)
+TEMPLATE_PROGRESSING: Final = "Progressing"
+TEMPLATE_RUNNING: Final = "Running"
+TEMPLATE_SUCCESSFUL: Final = "Successful"
+TEMPLATE_FAILED: Final = "Failed"
+TEMPLATE_ERROR: Final = "Error"

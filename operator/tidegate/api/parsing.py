@@ -17,6 +17,8 @@ from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Metric
 from tidegate.api.analysis_checks import check_metrics, check_template
 from tidegate.api.analysis_status import AnalysisRunStatus
 from tidegate.api.common import MAX_INT32
+from tidegate.api.experiment import ExperimentSpec
+from tidegate.api.experiment_checks import check_experiment
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec, WorkloadRef
 from tidegate.api.rollout_checks import check_rollout, check_workload
@@ -58,6 +60,11 @@ def parse_template(raw: Mapping[str, Any]) -> tuple[AnalysisTemplateSpec | None,
 def parse_run(raw: Mapping[str, Any]) -> tuple[AnalysisRunSpec | None, tuple[Problem, ...]]:
     """Read the spec of an AnalysisRun. There is a spec exactly if there are no problems."""
     return _parse(AnalysisRunSpec, raw, check_template)
+
+
+def parse_experiment(raw: Mapping[str, Any]) -> tuple[ExperimentSpec | None, tuple[Problem, ...]]:
+    """Read the spec of an Experiment. There is a spec exactly if there are no problems."""
+    return _parse(ExperimentSpec, raw, check_experiment)
 
 
 def parse_metrics(raw: Sequence[Any], path: str = "spec.metrics") -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.api.names import POD_TEMPLATE_HASH
+from tidegate.api.parts import LabelSelector, PodMetadata
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import LabelSelector, PodMetadata
 
 _LABEL_VALUE: Final = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY: Final = re.compile(
@@ -22,15 +22,15 @@ _LABEL_KEY: Final = re.compile(
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def check_pods(selector: LabelSelector, template: Mapping[str, Any]) -> Iterator[Problem]:
-    """Every problem of spec.selector and the common ones of spec.template.
+def check_pods(selector: LabelSelector, template: Mapping[str, Any], at: str = "spec") -> Iterator[Problem]:
+    """Every problem of a selector and the common ones of a template; both stand in what has the path `at`.
 
     Whether the two match is only asked of a selector that is sound, so that one mistake is told once.
     """
-    problems = list(_check_selector(selector))
+    problems = list(check_selector(selector, f"{at}.selector"))
     yield from problems
-    yield from _check_metadata(template.get("metadata"), None if problems else selector)
-    yield from _check_pod(template.get("spec"))
+    yield from _check_metadata(template.get("metadata"), None if problems else selector, at)
+    yield from _check_pod(template.get("spec"), f"{at}.template.spec")
 
 
 def check_pod_metadata(at: str, metadata: PodMetadata | None, selector: LabelSelector) -> Iterator[Problem]:
@@ -49,13 +49,14 @@ def check_pod_metadata(at: str, metadata: PodMetadata | None, selector: LabelSel
             yield Problem(f"{at}.annotations[{key}]", f"{key!r} is not an annotation's key such as example.com/note")
 
 
-def _check_selector(selector: LabelSelector) -> Iterator[Problem]:
+def check_selector(selector: LabelSelector, path: str) -> Iterator[Problem]:
+    """Every problem of a selector of pods."""
     if not selector.match_labels and not selector.match_expressions:
-        yield Problem("spec.selector", "is empty and would take every pod: give it matchLabels")
+        yield Problem(path, "is empty and would take every pod: give it matchLabels")
     for key, value in (selector.match_labels or {}).items():
-        yield from check_label(f"spec.selector.matchLabels[{key}]", key, value)
+        yield from check_label(f"{path}.matchLabels[{key}]", key, value)
     for index, requirement in enumerate(selector.match_expressions):
-        at = f"spec.selector.matchExpressions[{index}]"
+        at = f"{path}.matchExpressions[{index}]"
         yield from check_label(f"{at}.key", requirement.key, "")
         if requirement.operator in {"In", "NotIn"}:
             if not requirement.values:
@@ -79,22 +80,22 @@ def check_label(at: str, key: str, value: str) -> Iterator[Problem]:
         yield Problem(at, f"{value!r} is not a label's value: up to 63 letters, digits, '-', '_' and '.'")
 
 
-def _check_pod(pod: Any) -> Iterator[Problem]:
+def _check_pod(pod: Any, at: str) -> Iterator[Problem]:
     if not isinstance(pod, Mapping):
-        yield Problem("spec.template.spec", "is required: the pod to run, with its containers")
+        yield Problem(at, "is required: the pod to run, with its containers")
         return
     policy = pod.get("restartPolicy")
     if policy is not None and policy not in ("", "Always"):
-        yield Problem("spec.template.spec.restartPolicy", f"is {policy!r}, must be Always or left out")
+        yield Problem(f"{at}.restartPolicy", f"is {policy!r}, must be Always or left out")
     containers = pod.get("containers")
     if not isinstance(containers, list) or not containers:
-        yield Problem("spec.template.spec.containers", "is required: a list of at least one container")
+        yield Problem(f"{at}.containers", "is required: a list of at least one container")
         return
-    yield from _check_containers(containers)
+    yield from _check_containers(containers, f"{at}.containers")
 
 
-def _check_metadata(metadata: Any, selector: LabelSelector | None) -> Iterator[Problem]:
-    at = "spec.template.metadata"
+def _check_metadata(metadata: Any, selector: LabelSelector | None, within: str) -> Iterator[Problem]:
+    at = f"{within}.template.metadata"
     if metadata is not None and not isinstance(metadata, Mapping):
         yield Problem(at, "must be an object")
         return
@@ -107,13 +108,14 @@ def _check_metadata(metadata: Any, selector: LabelSelector | None) -> Iterator[P
     for key, value in labels.items():
         yield from check_label(f"{at}.labels[{key}]", key, value)
     if selector is not None and not selector.matches(labels):
-        yield Problem(f"{at}.labels", "must match spec.selector, or the pods would not be the Rollout's")
+        owner = "the Rollout's" if within == "spec" else "the Experiment's"
+        yield Problem(f"{at}.labels", f"must match {within}.selector, or the pods would not be {owner}")
 
 
-def _check_containers(containers: list[Any]) -> Iterator[Problem]:
+def _check_containers(containers: list[Any], path: str) -> Iterator[Problem]:
     names: set[str] = set()
     for index, container in enumerate(containers):
-        at = f"spec.template.spec.containers[{index}]"
+        at = f"{path}[{index}]"
         if not isinstance(container, Mapping):
             yield Problem(at, "must be an object with name and image")
             continue

@@ -6,15 +6,16 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tidegate.api import names
-from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef, ValueFromHash
-from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap, Time
+from tidegate.api.analysis import DryRun, MeasurementRetention, TemplateRef
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, Time
+from tidegate.api.experiment import ExperimentStep
+from tidegate.api.parts import LabelSelector, PodMetadata, RolloutArgument, RunMetadata
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that routes and kube-proxies get to forget pods before these are stopped."""
@@ -22,70 +23,7 @@ DEFAULT_SCALE_DOWN_DELAY: Final = 30
 WORKLOAD_KINDS: Final = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
 """What a Rollout may take its template from, and the API version of each."""
 
-StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis", "setHeaderRoute", "setMirrorRoute"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class SelectorRequirement:
-    """One expression of a label selector."""
-
-    key: Str
-    """The label's key."""
-    operator: Str
-    """In, NotIn, Exists or DoesNotExist."""
-    values: tuple[Str, ...] = ()
-    """The values for In and NotIn; none for Exists and DoesNotExist."""
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a pod with these labels satisfies the expression. A pod without the key satisfies NotIn."""
-        match self.operator:
-            case "In":
-                return labels.get(self.key) in self.values
-            case "NotIn":
-                return labels.get(self.key) not in self.values
-            case "Exists":
-                return self.key in labels
-            case _:
-                return self.key not in labels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class LabelSelector:
-    """Which pods belong to a Rollout: all that match every label and every expression."""
-
-    match_labels: StringMap | None = None
-    """Labels that a pod must have, with exactly these values."""
-    match_expressions: tuple[SelectorRequirement, ...] = ()
-    """Expressions that a pod's labels must satisfy."""
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a pod with these labels is selected."""
-        for key, value in (self.match_labels or {}).items():
-            if labels.get(key) != value:
-                return False
-        return all(requirement.matches(labels) for requirement in self.match_expressions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class RolloutArgument:
-    """A value that a Rollout hands to the templates it names."""
-
-    name: Str
-    """The argument's name, as the template declares it."""
-    value: Str | None = None
-    """The argument's value."""
-    value_from: ValueFromHash | None = None
-    """Where the value comes from instead."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class RunMetadata:
-    """Labels and annotations for something that the Rollout creates."""
-
-    labels: StringMap | None = None
-    """Labels, beside those that it has anyway."""
-    annotations: StringMap | None = None
-    """Annotations, beside those that it has anyway."""
+StepKind = Literal["setWeight", "setCanaryScale", "pause", "analysis", "experiment", "setHeaderRoute", "setMirrorRoute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -211,6 +149,8 @@ class CanaryStep:
     """Hold here, for a time or until the Rollout is promoted."""
     analysis: RolloutAnalysis | None = None
     """Run an analysis and go on only when it was successful."""
+    experiment: ExperimentStep | None = None
+    """Run an Experiment of the Rollout's versions and go on only when it was successful."""
     set_header_route: SetHeaderRoute | None = None
     """Lead requests with certain headers to the canary, until the update ends. Only with trafficRouting."""
     set_mirror_route: SetMirrorRoute | None = None
@@ -227,6 +167,8 @@ class CanaryStep:
             return "setHeaderRoute"
         if self.set_mirror_route is not None:
             return "setMirrorRoute"
+        if self.experiment is not None:
+            return "experiment"
         return "pause" if self.pause is not None else "analysis"
 
 
@@ -325,16 +267,6 @@ class PingPong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
-class PodMetadata:
-    """Labels and annotations for pods while they have a role. They are patched in; nothing restarts."""
-
-    labels: StringMap | None = None
-    """Labels for the pods."""
-    annotations: StringMap | None = None
-    """Annotations for the pods."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class PreferredApart:
     """Keep apart where that is possible."""
 
@@ -422,6 +354,11 @@ class CanaryStrategy:
     with trafficRouting."""
 
     @property
+    def experiments(self) -> bool:
+        """Whether any step makes an Experiment."""
+        return any(step.experiment is not None for step in self.steps)
+
+    @property
     def whole(self) -> int:
         """The weight that stands for all of the traffic."""
         return self.traffic_routing.max_traffic_weight if self.traffic_routing else 100
@@ -503,7 +440,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class RunHistory:
-    """How many finished AnalysisRuns are kept."""
+    """How many finished AnalysisRuns, and how many finished Experiments, are kept."""
 
     successful_run_history_limit: Natural = 5
     """Successful runs to keep. Default: 5."""
@@ -568,7 +505,7 @@ class RolloutSpec:
     paused: Bool = False
     """Hold the update where it is. Scaling still works."""
     analysis: RunHistory = RunHistory()
-    """How many finished AnalysisRuns are kept."""
+    """How many finished AnalysisRuns, and how many finished Experiments, are kept."""
 
     @property
     def desired_replicas(self) -> int:

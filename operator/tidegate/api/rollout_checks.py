@@ -7,12 +7,14 @@ pods that would otherwise surface only when a ReplicaSet is created, long after 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.api.common import MAX_INT32, is_duration, is_time, percent_of
+from tidegate.api.experiment_checks import check_step
 from tidegate.api.managed_route_checks import check_managed_routes
+from tidegate.api.parts import LabelSelector, RunMetadata
 from tidegate.api.pod_checks import check_key, check_label, check_pod_metadata, check_pods
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import (
@@ -24,11 +26,9 @@ from tidegate.api.rollout import (
     IstioDestinationRule,
     IstioRouting,
     IstioVirtualService,
-    LabelSelector,
     PingPong,
     RolloutAnalysis,
     RolloutSpec,
-    RunMetadata,
     SetCanaryScale,
     WorkloadRef,
 )
@@ -37,7 +37,7 @@ _CANARY: Final = "spec.strategy.canary"
 _BLUE_GREEN: Final = "spec.strategy.blueGreen"
 _MAX_PORT: Final = 65535
 _MAX_WEIGHT: Final = 1_000_000
-_STEP_KINDS: Final = "setWeight, setCanaryScale, pause, analysis, setHeaderRoute, setMirrorRoute"
+_STEP_KINDS: Final = "setWeight, setCanaryScale, pause, analysis, experiment, setHeaderRoute, setMirrorRoute"
 
 _RUN_LABELS: Final = (names.POD_TEMPLATE_HASH, names.RUN_TYPE, names.RUN_STEP_INDEX, names.INSTANCE_ID)
 
@@ -57,6 +57,7 @@ def check_rollout(spec: RolloutSpec) -> Iterator[Problem]:
         yield Problem("spec.strategy", "has both canary and blueGreen; keep one of them")
     elif canary is not None:
         yield from _check_canary(canary, spec.selector)
+        yield from _check_experiments(canary, spec.template)
     elif blue_green is not None:
         yield from check_pod_metadata(f"{_BLUE_GREEN}.previewMetadata", blue_green.preview_metadata, spec.selector)
         yield from check_pod_metadata(f"{_BLUE_GREEN}.activeMetadata", blue_green.active_metadata, spec.selector)
@@ -122,6 +123,15 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
                 f"{_CANARY}.analysis.startingStep",
                 f"is {start}, but the last step has index {last}: the analysis would never start",
             )
+
+
+def _check_experiments(canary: CanaryStrategy, template: Mapping[str, Any]) -> Iterator[Problem]:
+    weight, whole = 0, canary.whole
+    for index, step in enumerate(canary.steps):
+        weight = weight if step.set_weight is None else step.set_weight
+        if step.experiment is not None:
+            at, routed = f"{_CANARY}.steps[{index}].experiment", canary.traffic_routing is not None
+            yield from check_step(step.experiment, at, template=template, routed=routed, left=whole - weight)
 
 
 def _check_dynamic_scale(canary: CanaryStrategy, at: str) -> Iterator[Problem]:
@@ -273,6 +283,7 @@ def _check_step(step: CanaryStep, at: str, whole: int) -> Iterator[Problem]:
         step.set_canary_scale,
         step.pause,
         step.analysis,
+        step.experiment,
         step.set_header_route,
         step.set_mirror_route,
     )

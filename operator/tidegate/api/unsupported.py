@@ -1,7 +1,7 @@
 """Fields of the contract that this version of Tidegate does not act on, so that they are refused and not
 ignored.
 
-A field that is silently passed over is the worst answer: a header route that never comes up, an experiment
+A field that is silently passed over is the worst answer: a router that nobody asks, a plugin
 that never runs, and a Rollout that looks healthy. A value that asks for nothing (Go writes many of those, and
 people write out defaults) is harmless and is accepted.
 """
@@ -62,7 +62,6 @@ _ONLY_ISTIO: Final = NotBuilt(never, "the only router is istio")
 
 NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     CanaryStep: {
-        "experiment": _REFUSED,
         "plugin": _REFUSED,
     },
     TrafficRouting: {

@@ -34,12 +34,14 @@ class Extra:
     """A version beside canary and stable that gets a part of the traffic, such as one of an experiment.
 
     name: of its Service, and of its subset where the split is by subsets. weight: its part of the whole; 0 takes it
-    out again. All extras and foreign weights together stay below the whole. hash: its pod template hash.
+    out again. All extras and foreign weights together stay below the whole. hash: its pod template hash. port: of its
+    Service; 0 for the canary's.
     """
 
     name: str
     weight: int
     hash: str = ""
+    port: int = 0
 
     def __post_init__(self) -> None:
         if not self.name:

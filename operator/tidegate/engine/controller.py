@@ -90,9 +90,7 @@ class Controller(Generic[K]):
         if self._workers:
             return
         for number in range(self._count):
-            worker = asyncio.create_task(self._work(), name=f"{self.name}-{number}")
-            worker.add_done_callback(self._ended)
-            self._workers.add(worker)
+            self._hire(f"{self.name}-{number}")
         log.info("controller started", controller=self.name, workers=self._count, waiting=self.queue.depth)
 
     async def stop(self, within: float = 10.0) -> None:
@@ -210,10 +208,19 @@ class Controller(Generic[K]):
         except Exception as error:  # noqa: BLE001
             log.error("a hook of the controller failed", error=_safe(str(error)), at=_frames(error))
 
+    def _hire(self, name: str) -> None:
+        worker = asyncio.create_task(self._work(), name=name)
+        worker.add_done_callback(self._ended)
+        self._workers.add(worker)
+
     def _ended(self, worker: asyncio.Task[None]) -> None:
-        """Only what ends the whole process gets out of a worker, and then it should at least be seen."""
+        """Only what ends the process gets out of a worker, or a defect of the queue. Then another takes its place:
+        with one worker less after each, all rollouts would stand still in the end."""
         if not worker.cancelled() and (error := worker.exception()) is not None:
             log.critical("a worker of the controller died", controller=self.name, error=repr(error))
+            if isinstance(error, Exception) and worker in self._workers:
+                self._workers.remove(worker)
+                self._hire(worker.get_name())
 
 
 def _is_cancelled() -> bool:

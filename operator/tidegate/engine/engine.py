@@ -1,4 +1,4 @@
-"""The engine: one store, two controllers, one lease, wired together.
+"""The engine: one store, three controllers, one lease, wired together.
 
 Every replica keeps its store warm; only the one that holds the lease works on keys. What feeds the store from outside
 (the shell's watches) and what tells time are given, so that the whole engine runs against an API server in memory.
@@ -29,6 +29,7 @@ from tidegate.core.plan import Event, Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.aside import Reconcile, StandingAside
 from tidegate.engine.controller import Controller, Outcome, Result
+from tidegate.engine.experiments import Experiments
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
@@ -60,8 +61,8 @@ class Watching(Protocol):
 class EngineSettings:
     """How one process of the operator runs.
 
-    namespace: the one to work in; empty for all. instance_id: of the Rollouts and AnalysisRuns to look after; empty for
-    those that bear none. lease: where leaders are elected; None works without election.
+    namespace: the one to work in; empty for all. instance_id: of the Rollouts, Experiments and AnalysisRuns to look
+    after; empty for those that bear none. lease: where leaders are elected; None works without election.
     home: the namespace of the operator itself, where providers look for the Secrets that they are set up with.
     argo_lease: the name of the lease of Argo Rollouts' controller: nothing is done while that is renewed; empty for not
     looking. argo_namespace: where it lies; empty for anywhere.
@@ -78,6 +79,7 @@ class EngineSettings:
     argo_namespace: str = ""
     rollout_workers: int = 16
     run_workers: int = 64
+    experiment_workers: int = 10
     rate: float = 1000.0
     burst: int = 2000
     shell_watches: bool = True
@@ -121,7 +123,9 @@ class Engine:
         self._rollouts = rollouts
         measuring = Measuring(providers, self.client, settings.home, now)
         runs = Runs(self.store, self._writer, self.recorder, measuring, now)
+        experiments = Experiments(self.store, self._writer, self.recorder, now)
         reconcile_rollout: Reconcile = rollouts.reconcile
+        reconcile_experiment: Reconcile = experiments.reconcile
         reconcile_run: Reconcile = runs.reconcile
         self.neighbour: Neighbour | None = None
         self.aside: StandingAside | None = None
@@ -131,11 +135,15 @@ class Engine:
             self.aside = StandingAside(self.neighbour, teller, self.store, now)
             reconcile_rollout = self.aside.before(rollouts.reconcile, tell=True)
             reconcile_run = self.aside.before(runs.reconcile, tell=False)
+            reconcile_experiment = self.aside.before(experiments.reconcile, tell=False)
         self.rollouts = _controller("rollout", reconcile_rollout, settings.rollout_workers, watching)
         self.runs = _controller("analysisrun", reconcile_run, settings.run_workers, watching)
+        self.experiments = _controller("experiment", reconcile_experiment, settings.experiment_workers, watching)
         self._providers = providers
         self._on_overrun = on_overrun
-        self._queues = {"Rollout": self.rollouts.queue, "AnalysisRun": self.runs.queue}
+        self._controllers = (self.rollouts, self.runs, self.experiments)
+        kinds = (names.ROLLOUT, names.ANALYSIS_RUN, names.EXPERIMENT)
+        self._queues = {kind: controller.queue for kind, controller in zip(kinds, self._controllers, strict=True)}
         for kind in self._queues:
             self.store.on_change(kind, self._changed)
         if watching is not None:
@@ -207,7 +215,7 @@ class Engine:
 
     def queue_depths(self) -> list[tuple[str, int]]:
         """Keys that are ready, by controller."""
-        return [(controller.name, controller.queue.depth) for controller in (self.rollouts, self.runs)]
+        return [(controller.name, controller.queue.depth) for controller in self._controllers]
 
     def objects(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Every object of a kind, as it is when it is reached: the store may change on the way."""
@@ -255,8 +263,8 @@ class Engine:
         if self.settings.shell_watches:
             await self._listed.wait()
         self._look_at_everything()
-        await self.rollouts.start()
-        await self.runs.start()
+        for controller in self._controllers:
+            await controller.start()
         await self._give_back_orphans()
 
     def _look_at_everything(self) -> None:
@@ -289,7 +297,7 @@ class Engine:
         if self._working is not None:
             self._working.cancel()
             await asyncio.wait([self._working])
-        await asyncio.gather(self.rollouts.stop(), self.runs.stop())
+        await asyncio.gather(*(controller.stop() for controller in self._controllers))
 
     def _make_elector(self, clock: Callable[[], float]) -> Elector | None:
         if self.settings.lease is None:

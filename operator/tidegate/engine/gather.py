@@ -6,7 +6,7 @@ and appears, a template that is mended, a route that somebody changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,11 +16,11 @@ from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.store import View
-from tidegate.core.analysis.nesting import TemplateName, Templates, contained, named
+from tidegate.core.analysis.nesting import TemplateName, Templates, contained
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
-from tidegate.core.rollout.analyses import analyses, check_analyses
-from tidegate.core.rollout.world import ReplicaSet, Run, Service, Workload, World
+from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
+from tidegate.core.rollout.world import Experiment, ReplicaSet, Run, Service, Workload, World
 from tidegate.core.traffic import Traffic
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference, unpacked
@@ -77,6 +77,16 @@ class _Read:
     router: Router | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was found wrong with the analyses of a spec, and what that depends on."""
+
+    read: _Read
+    strategy: Mapping[str, Any]
+    versions: tuple[str | None, ...]
+    problems: tuple[Problem, ...]
+
+
 class Gatherer:
     """Builds worlds. Keeps nothing but what can be read again: specs by generation.
 
@@ -88,7 +98,7 @@ class Gatherer:
         self._signatures = signatures
         self._specs: dict[Key, _Read] = {}
         self._memories: dict[Key, _Memory] = {}
-        self._checked: dict[Key, tuple[_Read, tuple[str | None, ...], tuple[Problem, ...]]] = {}
+        self._checked: dict[Key, _Checked] = {}
         self.strangers: set[Key] = set()
 
     def forget(self, key: Key) -> None:
@@ -117,7 +127,7 @@ class Gatherer:
         spec = read.spec
         memory = self._memories.get(key) or self._memories.setdefault(key, _Memory())
         memory.turn()
-        templates = _templates(view, key.namespace, spec)
+        templates = gather_templates(view, key.namespace, named_templates(spec))
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         return World(
@@ -131,6 +141,7 @@ class Gatherer:
             services=_services(view, memory, key.namespace, spec),
             traffic=_traffic(view, memory, read.router),
             runs=_runs(view, memory, key.namespace, uid, raw.get("status") or {}),
+            experiments=_experiments(view, key.namespace, uid, spec, raw.get("status") or {}),
             templates=templates,
             workload=workload,
             leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
@@ -139,15 +150,20 @@ class Gatherer:
     def _check_analyses(
         self, key: Key, rollout: Mapping[str, Any], read: _Read, templates: Templates
     ) -> tuple[Problem, ...]:
-        """Problems of the analyses, found anew only when the spec or a template has changed."""
+        """Problems of the analyses, found anew only when what they depend on has changed: mostly not the image."""
         assert read.spec is not None
         if not templates:
             return ()
         versions = tuple(raw["metadata"]["resourceVersion"] if raw else None for raw in templates.values())
         known = self._checked.get(key)
-        if known is None or known[0] is not read or known[1] != versions:
-            known = self._checked[key] = (read, versions, check_analyses(rollout, read.spec, templates))
-        return known[2]
+        if known is None or known.read is not read or known.versions != versions:
+            strategy = rollout["spec"]["strategy"]
+            if known and known.versions == versions and known.strategy == strategy and not _asks_for_fields(read.spec):
+                problems = known.problems
+            else:
+                problems = check_analyses(rollout, read.spec, templates)
+            known = self._checked[key] = _Checked(read, strategy, versions, problems)
+        return known.problems
 
     def _spec(self, key: Key, raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> _Read:
         generation = raw["metadata"].get("generation", 0)
@@ -169,6 +185,11 @@ class Gatherer:
             read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken, router)
             self._specs[key] = read
         return read
+
+
+def _asks_for_fields(spec: RolloutSpec) -> bool:
+    """Whether an argument of an analysis is a field of the Rollout, which may stand anywhere in its spec."""
+    return any(arg.value_from and arg.value_from.field_ref for arg in arguments(spec))
 
 
 def _taken(raw: Mapping[str, Any], workload: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
@@ -275,10 +296,36 @@ def _runs(view: View, memory: _Memory, namespace: str, uid: str, status: Mapping
     return tuple(memory.of(_run, raw, uid) for raw in raws.values())
 
 
-def _templates(view: View, namespace: str, spec: RolloutSpec) -> dict[TemplateName, Mapping[str, Any] | None]:
-    """The templates that the spec names and, level by level, those that they contain."""
+def _experiments(
+    view: View, namespace: str, uid: str, spec: RolloutSpec, status: Mapping[str, Any]
+) -> tuple[Experiment, ...]:
+    strategy, canary = spec.strategy.canary, status.get("canary") or {}
+    current: str = canary.get("currentExperiment") or ""
+    if not (current or (strategy and strategy.experiments) or (canary.get("weights") or {}).get("additional")):
+        return ()
+    raws = {raw["metadata"]["name"]: raw for raw in view.owned(names.EXPERIMENT, uid, namespace)}
+    if current and current not in raws and (raw := view.get(Key(names.EXPERIMENT, namespace, current))):
+        raws[current] = raw
+    return tuple(_experiment(view, namespace, uid, raw) for raw in raws.values())
+
+
+def _experiment(view: View, namespace: str, uid: str, raw: Mapping[str, Any]) -> Experiment:
+    own = raw["metadata"]["uid"]
+    sets = map(ReplicaSet.read, view.owned("ReplicaSet", own, namespace))
+    services = map(Service.read, view.owned("Service", own, namespace))
+    return Experiment.read(
+        raw,
+        uid,
+        {rs.annotations.get(names.EXPERIMENT_TEMPLATE, ""): rs for rs in sets},
+        {service.name: service for service in services},
+    )
+
+
+def gather_templates(
+    view: View, namespace: str, wanted: Sequence[TemplateName]
+) -> dict[TemplateName, Mapping[str, Any] | None]:
+    """These templates and, level by level, those that they contain."""
     found: dict[TemplateName, Mapping[str, Any] | None] = {}
-    wanted = [name for _, analysis in analyses(spec) for name in named(analysis.templates)]
     while wanted:
         for name in wanted:
             kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE

@@ -12,7 +12,7 @@ from tidegate.engine import workloads
 WATCHED_BY_SHELL: Final = ("AnalysisTemplate", "ClusterAnalysisTemplate")
 """The kinds that only people change; kopf watches these."""
 
-BY_INSTANCE: Final = frozenset({"Rollout", "AnalysisRun"})
+BY_INSTANCE: Final = frozenset({"Rollout", "AnalysisRun", "Experiment"})
 """The kinds that belong to one of several controllers in a cluster, by a label; of these only ours are watched. What
 they own and what they name is theirs."""
 
@@ -20,6 +20,7 @@ WATCHED_BY_INFORMERS: Final[Mapping[str, str]] = {
     "Rollout": "",
     "ReplicaSet": names.POD_TEMPLATE_HASH,
     "AnalysisRun": "",
+    "Experiment": "",
     "Service": "",
     "VirtualService": "",
     "DestinationRule": "",

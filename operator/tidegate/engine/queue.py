@@ -55,6 +55,7 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at: float | None = None
         self._failures: dict[K, int] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._picks = 0
@@ -221,16 +222,15 @@ class WorkQueue(Generic[K]):
 
     def _set_timer(self) -> None:
         at = self._heap[0][0] if self._heap else None
+        if at == self._rings_at:
+            return
         if self._timer is not None:
-            if self._timer.when() == at:
-                return
             self._timer.cancel()
-            self._timer = None
-        if at is not None:
-            self._timer = asyncio.get_running_loop().call_at(at, self._ring)
+        self._rings_at = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._ring) if at is not None else None
 
     def _ring(self) -> None:
-        self._timer = None
+        self._timer = self._rings_at = None
         # The loop may ring a clock's resolution early; what it rang for is due.
         now = max(_now(), self._heap[0][0])
         while self._heap and self._heap[0][0] <= now:

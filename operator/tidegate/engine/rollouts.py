@@ -22,6 +22,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.world import Workload, World
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
+from tidegate.engine.holding import Held, earlier, until
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference
 from tidegate.engine.writing import Writer, status_write
@@ -56,7 +57,7 @@ class Rollouts:
         self._workloads: dict[Key, Key] = {}
         self._signatures = signatures
         self._gatherer = Gatherer(now, signatures)
-        self._held: dict[Key, datetime] = {}
+        self._held = Held(now)
         # Until when disruption budgets are not asked again. Lost with the process, which then asks once more.
         self._refused: dict[Key, datetime] = {}
 
@@ -76,11 +77,11 @@ class Rollouts:
             if plan.actions:
                 await self._carry_out(key, world, plan.actions)
             elif plan.status is not None:
-                if wait := self._hold_back(key, plan):
-                    return Outcome(_earlier(wait, self._until(plan)))
+                if wait := self._held.wait(key, plan):
+                    return Outcome(earlier(wait, until(plan, self._now())))
                 await self._write_status(key, world, plan)
             else:
-                return Outcome(self._until(plan))
+                return Outcome(until(plan, self._now()))
         raise Restless(f"{key} did not come to rest in {_ROUNDS} decisions")
 
     async def _know_workload(self, key: Key) -> None:
@@ -153,28 +154,13 @@ class Rollouts:
     async def _write_status(self, key: Key, world: World, plan: Plan) -> None:
         assert plan.status is not None
         await self._writer.send(status_write(world.rollout, plan.status), key)
-        self._held.pop(key, None)
+        self._held.release(key)
         for event in plan.events:
             self._recorder.record(world.rollout, event)
-
-    def _hold_back(self, key: Key, plan: Plan) -> float:
-        """Seconds that a status still waits. Only when it is written depends on this, never what."""
-        if not plan.may_wait:
-            return 0.0
-        now = self._now()
-        since = self._held.setdefault(key, now)
-        return max(0.0, plan.may_wait - (now - since).total_seconds())
-
-    def _until(self, plan: Plan) -> float | None:
-        return None if plan.again_at is None else max(0.0, (plan.again_at - self._now()).total_seconds())
 
     def _forget(self, key: Key) -> None:
         self._store.forget(key)
         self._gatherer.forget(key)
-        self._held.pop(key, None)
+        self._held.release(key)
         self._refused.pop(key, None)
         self._workloads.pop(key, None)
-
-
-def _earlier(first: float, second: float | None) -> float:
-    return first if second is None else min(first, second)

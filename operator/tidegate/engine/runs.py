@@ -17,13 +17,14 @@ from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.analysis.world import Reading, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Key
 from tidegate.core.rollout.gates import named_in
+from tidegate.core.rollout.world import ENDED
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.measuring import Measuring
 from tidegate.engine.writing import Writer, status_write
 
 _ATTEMPTS: Final = 6
-_SERVER_ERRORS: Final = 500
-_PASSING: Final = frozenset({401, 409, 429})
+SERVER_ERRORS: Final = 500
+PASSING: Final = frozenset({401, 409, 429})
 """Refusals that have nothing to do with what was asked."""
 
 
@@ -100,7 +101,7 @@ class Runs:
                     continue  # An earlier answer was lost.
                 said = str(error)
             except ApiError as error:
-                if error.status >= _SERVER_ERRORS or error.status in _PASSING:
+                if error.status >= SERVER_ERRORS or error.status in PASSING:
                     raise
                 said = str(error)
             now = self._now()
@@ -133,7 +134,22 @@ def _belongs(job: Mapping[str, Any] | None, run: Mapping[str, Any]) -> bool:
 
 
 def _is_named(view: View, key: Key, run: Mapping[str, Any]) -> bool:
-    """Whether the status of a Rollout that owns the run names it."""
-    owners = [owner for owner in run["metadata"].get("ownerReferences") or () if owner.get("kind") == names.ROLLOUT]
-    rollouts = [view.get(Key(names.ROLLOUT, key.namespace, owner["name"])) for owner in owners]
-    return any(key.name in named_in(rollout.get("status") or {}) for rollout in rollouts if rollout)
+    """Whether the status of a Rollout or an Experiment that owns the run names it."""
+    for owner in run["metadata"].get("ownerReferences") or ():
+        named = _NAMED_IN.get(owner.get("kind"))
+        found = view.get(Key(owner["kind"], key.namespace, owner["name"])) if named else None
+        if named and found and key.name in named(found.get("status") or {}):
+            return True
+    return False
+
+
+def _named_in_experiment(status: Mapping[str, Any]) -> set[str]:
+    """The names of the runs that an Experiment's status holds on to: it has taken note of one that has ended."""
+    return {
+        entry.get("analysisRun", "")
+        for entry in status.get("analysisRuns") or ()
+        if entry.get("phase") not in ENDED and status.get("phase") not in ENDED
+    }
+
+
+_NAMED_IN: Final = {names.ROLLOUT: named_in, names.EXPERIMENT: _named_in_experiment}

@@ -13,20 +13,22 @@ from tidegate.api import names
 from tidegate.core.plan import Event, Key
 from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
-from tidegate.observe.objects import rollout_families, run_families
+from tidegate.observe.objects import experiment_families, rollout_families, run_families
 
 _NAMED: Final = ("namespace", "name")
 _EVENTS: Final = Family("rollout_events_total", "counter", "Events about Rollouts", (*_NAMED, "type", "reason"))
 _RECONCILE: Final = {
     "Rollout": Family("rollout_reconcile", "histogram", "Seconds of one reconcile of a Rollout", _NAMED),
     "AnalysisRun": Family("analysis_run_reconcile", "histogram", "Seconds of one reconcile of an AnalysisRun", _NAMED),
+    "Experiment": Family("experiment_reconcile", "histogram", "Seconds of one reconcile of an Experiment", _NAMED),
 }
 _ERRORS: Final = {
     "Rollout": Family("rollout_reconcile_error", "counter", "Reconciles of a Rollout that failed", _NAMED),
     "AnalysisRun": Family("analysis_run_reconcile_error", "counter", "Reconciles of a run that failed", _NAMED),
+    "Experiment": Family("experiment_reconcile_error", "counter", "Reconciles of an Experiment that failed", _NAMED),
 }
 _BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
-_QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns"}
+_QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns", "experiment": "Experiments"}
 """What Argo Rollouts calls the queues."""
 _AGAIN: Final = frozenset({"error", "conflict", "not_leading"})
 _FAILED: Final = frozenset({"error", "terminal"})
@@ -139,6 +141,7 @@ class Metrics:
     def _families(self, engine: Engine) -> Iterator[tuple[Family, Iterable[str]]]:
         yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
         yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
+        yield from experiment_families(lambda: engine.objects(names.EXPERIMENT))
         for kind, family in _RECONCILE.items():
             yield (
                 family,

@@ -1,4 +1,4 @@
-"""What Prometheus learns of Rollouts and AnalysisRuns, read from the objects as they are when it asks.
+"""What Prometheus learns of Rollouts, Experiments and AnalysisRuns, read from the objects as they are when it asks.
 
 Names and labels are those of Argo Rollouts (`controller/metrics`), so its dashboards and alerts go on working.
 """
@@ -51,6 +51,9 @@ PHASE = Family(
 RUN_INFO = Family("analysis_run_info", "gauge", "One for each AnalysisRun", (*_NAMED, "phase"))
 RUN_PHASE = Family("analysis_run_phase", "gauge", "1 for the present phase; better use analysis_run_info",
                    (*_NAMED, "phase"))  # fmt: skip
+EXPERIMENT_INFO = Family("experiment_info", "gauge", "One for each Experiment", (*_NAMED, "phase"))
+EXPERIMENT_PHASE = Family("experiment_phase", "gauge", "1 for the present phase; better use experiment_info",
+                          (*_NAMED, "phase"))  # fmt: skip
 METRIC_TYPE = Family("analysis_run_metric_type", "gauge", "The provider of a run's metric", (*_NAMED, "metric", "type"))
 METRIC_PHASE = Family(
     "analysis_run_metric_phase",
@@ -81,22 +84,32 @@ def rollout_families(rollouts: Objects) -> Iterator[tuple[Family, Iterator[str]]
     )
 
 
+def experiment_families(experiments: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
+    """Everything about Experiments."""
+    yield from _phase_families(EXPERIMENT_INFO, EXPERIMENT_PHASE, experiments)
+
+
 def run_families(runs: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
     """Everything about AnalysisRuns."""
-    yield RUN_INFO, (RUN_INFO.line((*_name(run), _part(run, "status").get("phase") or ""), 1) for run in runs())
-    yield (
-        RUN_PHASE,
-        (
-            RUN_PHASE.line((*_name(run), phase), phase == (_part(run, "status").get("phase") or "Pending"))
-            for run in runs()
-            for phase in _RUN_PHASES
-        ),
-    )
+    yield from _phase_families(RUN_INFO, RUN_PHASE, runs)
     yield (
         METRIC_TYPE,
         (METRIC_TYPE.line((*_name(run), name, type_), 1) for run in runs() for name, type_ in _metrics(run)),
     )
     yield METRIC_PHASE, (line for run in runs() for line in _metric_phases(run))
+
+
+def _phase_families(info: Family, phases: Family, objects: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
+    """The phases of AnalysisRuns or Experiments, which have the same."""
+    yield info, (info.line((*_name(obj), _part(obj, "status").get("phase") or ""), 1) for obj in objects())
+    yield (
+        phases,
+        (
+            phases.line((*_name(obj), phase), phase == (_part(obj, "status").get("phase") or "Pending"))
+            for obj in objects()
+            for phase in _RUN_PHASES
+        ),
+    )
 
 
 def rollout_phase(rollout: Obj) -> str:

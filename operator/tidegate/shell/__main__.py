@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
+
+import uvloop
 
 from tidegate.shell.logs import configure_logs
 from tidegate.shell.settings import read_settings
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from tidegate.shell.operator import run  # noqa: PLC0415
 
     try:
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))  # TLS and timers in C: less memory and CPU than asyncio's own loop
     except NoCredentials as error:
         sys.stderr.write(f"tidegate: {error}\n")
         return 2

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegate.api.analysis import Argument, SecretKeyRef, ValueFrom
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutArgument
 from tidegate.core.analysis.fields import FieldError, field_text, split_path
 
 _PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -153,20 +153,23 @@ def _shown(default: str | SecretKeyRef) -> str:
 
 
 def settle_arguments(
-    declared: Sequence[Argument], given: Sequence[RolloutArgument], source: Source, path: str
+    declared: Sequence[Argument], given: Sequence[Argument | RolloutArgument], source: Source, path: str
 ) -> tuple[Arguments, list[Problem]]:
     """A new run's arguments: the Rollout's value where it gives one, else the template's default.
 
-    declared: what the templates declare, names unique. given: what the Rollout gives; what no template
-    declares is left out. path: where the Rollout gives arguments, for problems.
+    declared: what the templates declare, names unique. given: what the Rollout, or an Experiment, gives; what no
+    template declares is left out. path: where that gives arguments, for problems.
     """
     offers = {arg.name: (index, arg) for index, arg in enumerate(given)}
     settled: list[Argument] = []
     problems: list[Problem] = []
     for arg in declared:
         index, offer = offers.get(arg.name, (0, None))
+        if isinstance(offer, Argument) and offer.secret is not None:
+            settled.append(offer)
+            continue
         try:
-            value = _offered(offer, source) if offer is not None else None
+            value = offered(offer, source) if offer is not None else None
         except FieldError as error:
             problems.append(Problem(f"{path}[{index}].valueFrom.fieldRef.fieldPath", str(error)))
             continue
@@ -180,10 +183,11 @@ def settle_arguments(
     return read_arguments(settled, path)[0], problems
 
 
-def _offered(offer: RolloutArgument, source: Source) -> str | None:
+def offered(offer: Argument | RolloutArgument, source: Source) -> str | None:
+    """The value that an argument gives; None where it leaves that to the template. Raises FieldError."""
     if offer.value is not None:
         return offer.value
-    if offer.value_from is None:
+    if isinstance(offer, Argument) or offer.value_from is None:
         return None
     if offer.value_from.field_ref is not None:
         return source.text(offer.value_from.field_ref.field_path)

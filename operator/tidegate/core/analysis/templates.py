@@ -8,29 +8,42 @@ created, so that a typing error holds a Rollout up and doesn't undo it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tidegate.api import names
-from tidegate.api.analysis import AnalysisTemplateSpec
+from tidegate.api.analysis import AnalysisTemplateSpec, Argument, DryRun, MeasurementRetention
 from tidegate.api.common import to_raw
 from tidegate.api.parsing import parse_template
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Arguments, Source, merge_arguments, settle_arguments
 from tidegate.core.analysis.metrics import read_metrics
 from tidegate.core.analysis.selection import at, select_dry_run, select_retention
 
 
+class Asking(Protocol):
+    """What an analysis adds to its templates."""
+
+    @property
+    def args(self) -> Sequence[Argument | RolloutArgument]: ...
+
+    @property
+    def dry_run(self) -> Sequence[DryRun]: ...
+
+    @property
+    def measurement_retention(self) -> Sequence[MeasurementRetention]: ...
+
+
 def compose(
     templates: Sequence[Mapping[str, Any]],
-    analysis: RolloutAnalysis,
+    analysis: Asking,
     source: Source,
     path: str = "spec",
 ) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
     """The spec of an AnalysisRun, or what is wrong.
 
     templates: raw AnalysisTemplates and ClusterAnalysisTemplates, unfolded (`nesting`).
-    analysis: what the Rollout adds to them. source: what valueFrom of its arguments stands for.
+    analysis: what the Rollout, or the Experiment, adds to them. source: what valueFrom of its arguments stands for.
     path: the analysis in the Rollout, such as `spec.strategy.canary.steps[1].analysis`, for problems.
     """
     problems: list[Problem] = []
@@ -62,10 +75,10 @@ def compose(
 
 
 def _rules(
-    specs: Sequence[tuple[str, AnalysisTemplateSpec]], analysis: RolloutAnalysis, metric_names: Sequence[str], path: str
+    specs: Sequence[tuple[str, AnalysisTemplateSpec]], analysis: Asking, metric_names: Sequence[str], path: str
 ) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """What is said of several metrics at once, by the Rollout and then by the templates, as fields of the run."""
-    sources: list[tuple[str, RolloutAnalysis | AnalysisTemplateSpec]] = [
+    sources: list[tuple[str, Asking]] = [
         (path, analysis),
         *((f"{called}: spec", spec) for called, spec in specs),
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.core.plan import Event, Key, Write
-from tidegate.core.rollout.world import Pod, ReplicaSet, Run, Service, Workload
+from tidegate.core.rollout.world import Experiment, Pod, ReplicaSet, Run, Service, Workload
 from tidegate.core.times import format_time
 
 
@@ -326,6 +326,51 @@ class DeleteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateExperiment:
+    """Start the Experiment of a step."""
+
+    namespace: str
+    body: Mapping[str, Any]
+
+    @property
+    def event(self) -> Event:
+        return Event(names.REASON_EXPERIMENT_CREATED, f"Created Experiment '{self.body['metadata']['name']}'")
+
+    def write(self) -> Write:
+        return Write("create", Key("Experiment", self.namespace, self.body["metadata"]["name"]), self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class EndExperiment:
+    """Tell an Experiment that its verdict is no longer wanted."""
+
+    namespace: str
+    experiment: Experiment
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return _patch("Experiment", self.namespace, self.experiment, {"spec": {"terminate": True}})
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteExperiment:
+    """Forget an Experiment beyond its history limit."""
+
+    namespace: str
+    experiment: Experiment
+
+    @property
+    def event(self) -> None:
+        return None
+
+    def write(self) -> Write:
+        return Write("delete", Key("Experiment", self.namespace, self.experiment.name), uid=self.experiment.uid)
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleWorkload:
     """Give the Deployment that a Rollout stands in for fewer pods, or some of them back; note what it had."""
 
@@ -407,6 +452,8 @@ def _off_the_list(replica_set: ReplicaSet) -> dict[str, str | None]:
     return {name: None for name in present if name in replica_set.annotations}
 
 
-def _patch(kind: str, namespace: str, target: ReplicaSet | Service | Run | Pod, body: dict[str, Any]) -> Write:
+def _patch(
+    kind: str, namespace: str, target: ReplicaSet | Service | Run | Experiment | Pod, body: dict[str, Any]
+) -> Write:
     body.setdefault("metadata", {})["uid"] = target.uid
     return Write("patch", Key(kind, namespace, target.name), body)

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tidegate.api.analysis import TemplateRef
+from tidegate.api.experiment import ExperimentStep
+from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.metrics import read_run
-from tidegate.core.analysis.nesting import Templates, unfold
+from tidegate.core.analysis.nesting import TemplateName, Templates, named, unfold
+from tidegate.core.analysis.selection import at
 from tidegate.core.analysis.templates import compose
+from tidegate.core.experiment.asking import Question, Rules, Version, check
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
 POST_PROMOTION: Final = "spec.strategy.blueGreen.postPromotionAnalysis"
 
 _ANY_HASH: Final = "0"
+
+
+def experiment_path(index: int) -> str:
+    """Where the experiment of a step stands in the spec."""
+    return f"spec.strategy.canary.steps[{index}].experiment"
 
 
 def step_path(index: int) -> str:
@@ -50,7 +60,50 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
         problems += _problems(path, analysis, templates, source)
+    for path, step in experiments(spec):
+        versions = {template.name: Version() for template in step.templates}
+        problems += check(step_questions(step, path), step_rules(step, path), templates, versions, source)
     return tuple(problems)
+
+
+def experiments(spec: RolloutSpec) -> Iterator[tuple[str, ExperimentStep]]:
+    """Every experiment of the spec, with its path."""
+    for index, step in enumerate(spec.strategy.canary.steps if spec.strategy.canary else ()):
+        if step.experiment:
+            yield experiment_path(index), step.experiment
+
+
+def arguments(spec: RolloutSpec) -> Iterator[RolloutArgument]:
+    """Every argument that the spec gives to an analysis."""
+    for _, analysis in analyses(spec):
+        yield from analysis.args
+    for _, step in experiments(spec):
+        for asked in step.analyses:
+            yield from asked.args
+
+
+def named_templates(spec: RolloutSpec) -> list[TemplateName]:
+    """The analysis templates that the spec names."""
+    found = [name for _, analysis in analyses(spec) for name in named(analysis.templates)]
+    return found + [question.template for path, step in experiments(spec) for question in step_questions(step, path)]
+
+
+def step_questions(step: ExperimentStep, path: str) -> list[Question]:
+    """The analyses of a step's experiment."""
+    return [
+        Question(
+            f"{path}.analyses[{index}]",
+            TemplateRef(template_name=one.template_name, cluster_scope=one.cluster_scope),
+            one.args,
+            endless=not one.required_for_completion,
+        )
+        for index, one in enumerate(step.analyses)
+    ]
+
+
+def step_rules(step: ExperimentStep, path: str) -> Rules:
+    """What a step says of the metrics of its analyses."""
+    return Rules(at(f"{path}.dryRun", step.dry_run))
 
 
 def composed(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.api import names
-from tidegate.core.rollout import gates, pauses
+from tidegate.core.rollout import experiments, extras, gates, pauses
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
@@ -38,6 +38,8 @@ _EVIDENCE: Final[Mapping[str, Callable[[Aim], object]]] = {
 }
 """By which part of an aim a step of this kind is found done."""
 
+_IN_DOUBT: Final = (names.PAUSE_INCONCLUSIVE_ANALYSIS, names.PAUSE_INCONCLUSIVE_EXPERIMENT)
+
 
 def decide_canary(draft: Draft) -> None:
     """Decide for a Rollout with the canary strategy."""
@@ -45,6 +47,9 @@ def decide_canary(draft: Draft) -> None:
         _settle(draft)
         return
     if not draft.aborted and (why := gates.failure(draft)):
+        abort(draft, why)
+    elif not draft.aborted and (why := experiments.failure(draft)):
+        draft.say(names.REASON_EXPERIMENT_FAILED, why, "Warning")
         abort(draft, why)
     if draft.aborted:
         _undo(draft)
@@ -105,23 +110,26 @@ def _walk(draft: Draft) -> int:
     index = step_index(draft)
     if draft.status.get("promoteFull"):
         set_step_index(draft, len(steps))
+        experiments.let_go(draft, len(steps))
         return len(steps)
-    if pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
+    if any(pauses.condition(draft, reason) for reason in _IN_DOUBT):
         draft.waiting = True
         return index
-    if index < len(steps) and steps[index].kind != "pause" and pauses.resumed(draft):
+    if index < len(steps) and steps[index].kind not in ("pause", "experiment") and pauses.resumed(draft):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.
         pauses.release(draft)
     while index < len(steps):
         step = steps[index]
-        draft.waiting = step.kind in ("pause", "analysis")
+        draft.waiting = step.kind in ("pause", "analysis", "experiment")
         if not KINDS[step.kind](draft, step, index):
             break
         index += 1
         draft.waiting = False
         draft.canary.pop("currentStepAnalysisRunStatus", None)
+        draft.canary.pop(experiments.CURRENT, None)
         draft.say(names.REASON_STEP_COMPLETED, f"Rollout step {index}/{len(steps)} completed ({step.kind})")
     set_step_index(draft, index)
+    experiments.let_go(draft, index)
     return index
 
 
@@ -190,6 +198,8 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
     elif draft.world.traffic is None:
         # Or a superseded version would keep its last pod for this Service, where the new one may need the room.
         point_ends(draft, canary=release.stable)
+    if extras.concerned(draft) and not canary_stands_for(draft, new) and not led(draft):
+        shift(draft, now)
 
 
 def _undo(draft: Draft) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tidegate.api import names
+from tidegate.core.rollout import extras
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.world import ReplicaSet
 
@@ -91,6 +92,8 @@ def _weigh(draft: Draft) -> None:
         # This very status hands the turn over: what was the canary's end is stable's from here on.
         canary, stable = stable, canary
     draft.canary["weights"] = {"canary": canary, "stable": stable}
+    if additional := extras.shown(draft):
+        draft.canary["weights"]["additional"] = additional
 
 
 def _selector(draft: Draft, hash_: str = "") -> str:

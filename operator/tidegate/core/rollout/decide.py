@@ -8,7 +8,17 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Event, Plan
-from tidegate.core.rollout import affinity, conditions, gates, metadata, restarts, revisions, rollback_window, workload
+from tidegate.core.rollout import (
+    affinity,
+    conditions,
+    experiments,
+    gates,
+    metadata,
+    restarts,
+    revisions,
+    rollback_window,
+    workload,
+)
 from tidegate.core.rollout.actions import PointSubsets
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
@@ -84,6 +94,7 @@ def _decide(draft: Draft) -> None:
     gates.follow(draft)
     gates.end_unneeded(draft)
     gates.forget_old(draft)
+    experiments.follow(draft)
     revisions.forget_old(draft)
     if not draft.actions:
         report(draft)

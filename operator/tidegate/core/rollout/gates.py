@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.api import names
+from tidegate.api.parts import RunMetadata
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis, RunMetadata
+from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses

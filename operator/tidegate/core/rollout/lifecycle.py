@@ -8,7 +8,7 @@ from tidegate.core.rollout.adoption import same_steps
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import format_time
 
-_CANARY_SLOTS = ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus")
+_CANARY_SLOTS = ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus", "currentExperiment")
 _BLUE_GREEN_SLOTS = ("prePromotionAnalysisRunStatus", "postPromotionAnalysisRunStatus")
 
 
@@ -81,6 +81,7 @@ def abort(draft: Draft, why: str) -> None:
     draft.status.pop("promoteFull", None)
     draft.status.pop("pauseConditions", None)
     draft.status.pop("controllerPause", None)
+    draft.canary.pop("currentExperiment", None)
     draft.why_aborted = f"{message}: {why}" if why else message
     set_step_index(draft, 0)
     draft.say(names.REASON_ABORTED, draft.why_aborted, "Warning")
@@ -96,8 +97,8 @@ def promote(draft: Draft, why: str) -> None:
     draft.status.pop("controllerPause", None)
     set_step_index(draft, step_count(draft))
     draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
-    draft.canary.pop("currentStepAnalysisRunStatus", None)
-    draft.canary.pop("currentBackgroundAnalysisRunStatus", None)
+    for slot in _CANARY_SLOTS:
+        draft.canary.pop(slot, None)
     draft.say(
         names.REASON_COMPLETED,
         f"Rollout completed update to revision {release.revision} ({release.hash}): {why}",

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from tidegate.api import names
-from tidegate.api.rollout import PodMetadata
+from tidegate.api.parts import PodMetadata
 from tidegate.core.rollout.actions import DressPod, DressReplicaSet, Forget
 from tidegate.core.rollout.dress import PARTS, Metadata, borne, read, written
 from tidegate.core.rollout.release import Draft, Release

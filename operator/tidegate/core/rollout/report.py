@@ -60,6 +60,8 @@ def overdue(draft: Draft) -> bool:
 def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
     """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
     about before the strategy says what it waits for, and a long analysis is no lack of progress."""
+    if (status.get("canary") or {}).get("currentExperiment"):
+        return True
     entries = ((status.get(part) or {}).get(slot) for part, slot in _HOLDING_UP)
     return any(entry and entry.get("status") in (names.RUN_PENDING, names.RUN_RUNNING) for entry in entries)
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from tidegate.api import names
 from tidegate.core.plan import Event
+from tidegate.core.rollout import extras
 from tidegate.core.rollout.actions import Shift
 from tidegate.core.rollout.release import Draft
-from tidegate.core.traffic import ManagedRoute, Traffic
+from tidegate.core.traffic import Extra, ManagedRoute, Traffic
 
 
 def reachable(want: int, now: int, canary_carries: int, stable_carries: int, whole: int = 100) -> int:
@@ -33,14 +34,19 @@ def shift(draft: Draft, weight: int, routes: Sequence[ManagedRoute] | None = Non
     traffic = draft.world.traffic
     if traffic is None:
         return True
-    requests = traffic.split(weight, routes)
+    more = extras.destinations(draft, weight)
+    requests = traffic.split(weight, routes, more)
+    if requests:
+        extras.point(draft, more)
+    else:
+        extras.clear(draft)
     for number, request in enumerate(requests):
-        draft.do(Shift(request, _told(traffic, weight, routes) if number == 0 else None))
+        draft.do(Shift(request, _told(traffic, weight, routes, more) if number == 0 else None))
     return not requests
 
 
-def _told(traffic: Traffic, weight: int, routes: Sequence[ManagedRoute] | None) -> Event:
-    """What to say of a shift: of the weight where it changes, and of managed routes that come or go.
+def _told(traffic: Traffic, weight: int, routes: Sequence[ManagedRoute] | None, more: Sequence[Extra]) -> Event:
+    """What to say of a shift: of the weights where they change, and of managed routes that come or go.
 
     Nothing is removed without a word, for the name of a managed route may be one that somebody else uses.
     """
@@ -51,8 +57,14 @@ def _told(traffic: Traffic, weight: int, routes: Sequence[ManagedRoute] | None) 
         told.append(f"added {', '.join(added)}")
     if removed := [name for name in there if name not in wanted]:
         told.append(f"removed {', '.join(removed)}")
-    if before != weight or not told:
+    shown = traffic.shares([extra.name for extra in more]) if more else {}
+    changed = [f"{extra.name} {extra.weight}" for extra in more if shown.get(extra.name, 0) != extra.weight]
+    if before != weight or changed or not told:
         message = f"Traffic weight updated from {before} to {weight}"
+        if changed and before == weight:
+            message = f"Traffic weight of experiments updated to {', '.join(changed)}"
+        elif changed:
+            message += f"; of experiments to {', '.join(changed)}"
         return Event(names.REASON_WEIGHT_UPDATED, f"{message}; managed routes: {', '.join(told)}" if told else message)
     return Event(names.REASON_UPDATED_VIRTUAL_SERVICE, f"Managed routes: {', '.join(told)}")
 

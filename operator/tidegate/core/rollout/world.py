@@ -212,6 +212,93 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an Experiment.
+
+    service: the name that its Service has or would have. ready: whether that is there and selects the version's pods.
+    available: of these pods; 0 where they can't be reached. port: of the Service; of several the first.
+    """
+
+    template: str
+    service: str
+    hash: str
+    available: int
+    ready: bool
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An Experiment of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
+
+    begun: whether all its versions have been available. pods: those that its versions should have now.
+    """
+
+    name: str
+    uid: str
+    phase: str
+    message: str
+    ours: bool
+    terminating: bool
+    begun: bool
+    created: str
+    hash: str
+    pods: int
+    versions: tuple[Version, ...]
+
+    @property
+    def ended(self) -> bool:
+        """Whether its verdict is in."""
+        return self.phase in ENDED
+
+    @classmethod
+    def read(
+        cls,
+        raw: Mapping[str, Any],
+        owner_uid: str,
+        sets: Mapping[str, ReplicaSet],
+        services: Mapping[str, Service],
+    ) -> Experiment:
+        """Read an Experiment. sets: its ReplicaSets by template. services: its Services by name."""
+        meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        return cls(
+            name=meta["name"],
+            uid=meta["uid"],
+            phase=status.get("phase") or "",
+            message=status.get("message") or "",
+            ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
+            terminating=bool(spec.get("terminate")) or "deletionTimestamp" in meta,
+            begun=bool(status.get("availableAt")),
+            created=meta.get("creationTimestamp", ""),
+            hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+            pods=sum(rs.replicas for rs in sets.values()),
+            versions=tuple(
+                _version(meta["name"], template, sets, services)
+                for template in spec.get("templates") or ()
+                if template.get("service") is not None
+            ),
+        )
+
+
+def _version(
+    experiment: str, template: Mapping[str, Any], sets: Mapping[str, ReplicaSet], services: Mapping[str, Service]
+) -> Version:
+    name = template["name"]
+    rs = sets.get(name)
+    service = template["service"].get("name") or (rs.name if rs else f"{experiment}-{name}")
+    found = services.get(service)
+    ready = rs is not None and not rs.deleting and found is not None and found.hash == rs.hash
+    if rs is None:
+        return Version(name, service, "", 0, ready=False)
+    return Version(name, service, rs.hash, rs.available if ready else 0, ready, _first_port(rs.template))
+
+
+def _first_port(template: Mapping[str, Any]) -> int:
+    containers = (template.get("spec") or {}).get("containers") or ()
+    return next((port["containerPort"] for one in containers for port in one.get("ports") or ()), 0)
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that one decision about a Rollout reads.
 
@@ -222,6 +309,8 @@ class World:
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
+    experiments: the Experiments that this Rollout owns, and any that bears a name in its status; read only where its
+        steps, or its status, have to do with any.
     templates: every analysis template that the spec names, or one of these contains; None where there is none.
     leftovers: writes that take this Rollout's marks off objects that its spec names no more.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
@@ -241,6 +330,7 @@ class World:
     services: Mapping[str, Service | None] = field(default_factory=dict)
     traffic: Traffic | None = None
     runs: tuple[Run, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
     templates: Templates = field(default_factory=dict)
     leftovers: tuple[Write, ...] = ()
     pods: tuple[Pod, ...] = ()

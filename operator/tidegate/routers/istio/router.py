@@ -82,7 +82,8 @@ class IstioTraffic:
             return Place(End(f"Subset '{extra.name}'", host, extra.name), {"subset": extra.name}, extra.weight)
         full = fqdn(extra.name, self.namespace)
         host = extra.name if namespace == self.namespace else full
-        return Place(End(f"Service '{extra.name}'", full), {"host": host}, extra.weight)
+        differs = {"host": host, **({"port": {"number": extra.port}} if extra.port else {})}
+        return Place(End(f"Service '{extra.name}'", full), differs, extra.weight)
 
     def selected(self) -> Selected | None:
         return self.rule.selected() if self.rule else None

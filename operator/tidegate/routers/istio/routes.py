@@ -54,7 +54,7 @@ class Place:
     """A further destination: how it is known, what of it differs from the canary's destination, the wanted weight."""
 
     end: End
-    differs: Mapping[str, str]
+    differs: Mapping[str, Any]
     weight: int
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from tidegate.api.rollout import CanaryStep
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.steps import analysis, managed_route, pause, set_canary_scale, set_weight
+from tidegate.core.rollout.steps import analysis, experiment, managed_route, pause, set_canary_scale, set_weight
 
 KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], bool]]] = {
     # Each says whether its step, the one at this index, is done.
@@ -15,6 +15,7 @@ KINDS: Final[Mapping[str, Callable[[Draft, CanaryStep, int], bool]]] = {
     "setCanaryScale": set_canary_scale.ask,
     "pause": pause.ask,
     "analysis": analysis.ask,
+    "experiment": experiment.ask,
     "setHeaderRoute": managed_route.ask,
     "setMirrorRoute": managed_route.ask,
 }

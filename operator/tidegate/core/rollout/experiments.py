@@ -1,0 +1,128 @@
+"""The Experiments of a rollout: which one a step has made, what its verdict means, and when they go.
+
+As with analyses, an Experiment is named in the status before it is created, so a crash between the two leaves a name
+without an Experiment, which is created then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tidegate.api import names
+from tidegate.api.experiment import ExperimentStep
+from tidegate.core.rollout import pauses
+from tidegate.core.rollout.actions import CreateExperiment, DeleteExperiment, EndExperiment
+from tidegate.core.rollout.experiment_bodies import experiment
+from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.world import Experiment, Service
+
+CURRENT: Final = "currentExperiment"
+
+
+def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
+    """Whether a step's Experiment was successful; makes it if need be.
+
+    One without a verdict either way pauses the rollout. Once the pause has been lifted, a new one is made. What one
+    that failed means is not for here: see `failure`.
+    """
+    base = _base_name(draft, index)
+    found = current(draft)
+    resumed = pauses.resumed(draft)
+    if found is not None and found.phase == names.RUN_INCONCLUSIVE and _belongs(found.name, base) and not resumed:
+        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_EXPERIMENT)
+        return False
+    if resumed:
+        pauses.release(draft)
+    again = found is not None and (not found.ours or found.phase == names.RUN_INCONCLUSIVE)
+    if again or not _belongs(draft.canary.get(CURRENT, ""), base):
+        draft.canary[CURRENT] = _free_name(draft, base)
+        return False
+    if found is None:
+        _create(draft, step, index)
+        return False
+    return found.phase == names.RUN_SUCCESSFUL
+
+
+def current(draft: Draft) -> Experiment | None:
+    """The Experiment that the status names."""
+    name = draft.canary.get(CURRENT)
+    return next((each for each in draft.world.experiments if each.name == name), None) if name else None
+
+
+def failure(draft: Draft) -> str:
+    """Why the Experiment that this update named has ended it, or nothing."""
+    found = current(draft)
+    if found is None or not found.ours or found.phase not in (names.RUN_FAILED, names.RUN_ERROR):
+        return ""
+    told = f"Experiment {found.name} has ended as {found.phase}"
+    return f"{told}: {found.message}" if found.message else told
+
+
+def let_go(draft: Draft, index: int) -> None:
+    """Name no Experiment that is not of the step at this index: a person may have gone on to the next one."""
+    if CURRENT in draft.canary:
+        steps = draft.release.canary.steps
+        at_step = index < len(steps) and steps[index].experiment is not None
+        if not at_step or not _belongs(draft.canary[CURRENT], _base_name(draft, index)):
+            del draft.canary[CURRENT]
+
+
+def holds(status: Mapping[str, Any], name: str, services: Sequence[Service]) -> bool:
+    """Whether a Rollout's status says that users may be led to an Experiment's pods: it names the Experiment, from
+    before it is created on, or a route still leads to one of its Services."""
+    canary = status.get("canary") or {}
+    if canary.get(CURRENT) == name:
+        return True
+    shown = {each.get("serviceName") for each in (canary.get("weights") or {}).get("additional") or ()}
+    return any(service.name in shown for service in services)
+
+
+def follow(draft: Draft) -> None:
+    """End Experiments that the status does not name, and delete old ones: beyond the history limits, oldest first, or
+    of a revision that is gone. One that still has pods is left to take them down in its time."""
+    if not draft.world.experiments:
+        return
+    wanted = "" if draft.aborted or draft.release.promoted else draft.canary.get(CURRENT)
+    mine = [each for each in draft.world.experiments if each.ours and each.name != wanted]
+    for each in mine:
+        if not each.ended and not each.terminating:
+            draft.do(EndExperiment(draft.world.namespace, each))
+    limits = draft.release.spec.analysis
+    alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
+    ended = sorted((e for e in mine if e.ended), key=lambda e: (e.created, e.name), reverse=True)
+    past = [each for each in ended if each.hash in alive]
+    good = [each for each in past if each.phase == names.RUN_SUCCESSFUL]
+    bad = [each for each in past if each.phase != names.RUN_SUCCESSFUL]
+    orphans = [each for each in ended if each.hash not in alive]
+    beyond = [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]
+    for each in (*orphans, *beyond):
+        if not each.pods and not holds(draft.status, each.name, ()):
+            draft.do(DeleteExperiment(draft.world.namespace, each))
+
+
+def _create(draft: Draft, step: ExperimentStep, index: int) -> None:
+    """Create the Experiment that the status names, once both versions are there to be copied."""
+    release = draft.release
+    if release.new is not None and release.stable is not None:
+        body = experiment(draft, step, index, draft.canary[CURRENT])
+        draft.do(CreateExperiment(draft.world.namespace, body))
+
+
+def _base_name(draft: Draft, index: int) -> str:
+    release = draft.release
+    return f"{draft.world.name}-{release.hash}-{release.revision}-{index}"
+
+
+def _belongs(name: str, base: str) -> bool:
+    rest = name.removeprefix(base)
+    return rest != name and (not rest or (rest[0] == "-" and rest[1:].isdigit()))
+
+
+def _free_name(draft: Draft, base: str) -> str:
+    taken = {each.name for each in draft.world.experiments}
+    name, number = base, 0
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    return name
