@@ -704,7 +704,7 @@ class Stage:
         deadlines = [((rs or {}).get("metadata") or {}).get("annotations", {}).get(DEADLINE) for rs in (old, new)]
         if deadlines[1] is None:
             self._promised.pop(hash_, None)
-        elif deadlines[0] is None:
+        elif deadlines[0] is None and hash_ in self.sets_by_hash():
             self._promised[hash_] = self._delay(hash_)
 
     def _carries(self, pods: int) -> float:
