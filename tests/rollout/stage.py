@@ -574,8 +574,8 @@ class Stage:
         for key, vs in self.objects.items():
             if key.kind != "VirtualService":
                 continue
-            for at, http in enumerate(vs["spec"]["http"]):
-                weights = [float(d.get("weight") or 0) for d in http["route"]]
+            for at, http in enumerate(vs["spec"].get("http") or ()):
+                weights = [float(d.get("weight") or 0) for d in http.get("route") or ()]
                 if len(weights) < 2:
                     continue
                 total = sum(weights) or 1.0

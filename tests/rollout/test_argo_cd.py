@@ -214,7 +214,7 @@ def test_given_any_canary_when_watched_then_healthy_is_never_seen_in_the_middle_
     strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
 ) -> None:
     stage = Watched(verdicts=verdicts)
-    deployed(strategy, stage=stage, replicas=replicas)
+    deployed(strategy, stage=stage, replicas=replicas, ports=True)
     stage.image("v2")
     for move in story:
         move(stage)
