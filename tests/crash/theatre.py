@@ -195,6 +195,25 @@ class Theatre:
         """Patch the status, as the kubectl plugin does."""
         self.cluster.patch("Rollout", "app", {"status": status}, subresource="status")
 
+    def people(self, *acts: tuple[Callable[[Mapping[str, Any]], object], Callable[[], object], float]) -> None:
+        """What people do, one after the other: each thing so many seconds after the status has been seen so, whichever
+        process of the operator runs then, or none."""
+        left = list(acts)
+        asked = False
+
+        def look(written: Written) -> None:
+            nonlocal asked
+            if left and not asked and written.kind == "Rollout" and left[0][0](self.status):
+                asked = True
+                asyncio.get_running_loop().call_later(left[0][2], act)
+
+        def act() -> None:
+            nonlocal asked
+            asked = False
+            left.pop(0)[1]()
+
+        self.cluster.observers.append(look)
+
     # -- what is seen
 
     @property
@@ -234,6 +253,7 @@ class Theatre:
             },
             "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
             "routes": [route["spec"]["http"] for route in routes if route],
+            "rules": [rule["spec"] for rule in self.cluster.peek_all("DestinationRule")],
             "experiments": sorted(
                 (each["metadata"]["name"], each["status"].get("phase")) for each in self.cluster.peek_all("Experiment")
             ),

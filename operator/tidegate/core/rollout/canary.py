@@ -143,7 +143,8 @@ def _outruns(draft: Draft, start: int, index: int) -> bool:
     canary = draft.release.canary
     if draft.status.get("promoteFull"):
         return False
-    now = aim_at(canary, index)
+    over = index >= len(canary.steps) and canary.ping_pong is not None  # The turn is handed over without their routes.
+    now = everything(canary) if over else aim_at(canary, index)
     return any(
         shows(aim_at(canary, passed)) != shows(now)
         for passed, step in enumerate(canary.steps[start:index], start)
@@ -164,6 +165,10 @@ def _advance(draft: Draft, index: int) -> None:
     routed = draft.world.traffic is not None and release.replicas
     if not all_done or (routed and not at_weight(draft, everything(release.canary))):
         _move(draft, new, aim)
+        return
+    # With the turn a managed route would lead to stable all at once, and be taken for somebody else's.
+    weight = release.canary.whole if routed else observed(draft)
+    if release.canary.ping_pong and not shift(draft, weight, routes=()):
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
     # Of Services that take turns the canary's becomes stable's by being called so, and nothing has to move.
