@@ -125,6 +125,23 @@ def history(where: Where, rollout: RolloutArgument, output: OutputOption = None)
     looking.history(where, rollout_name(rollout), output)
 
 
+@app.command(rich_help_panel=_LOOK)
+@cluster_verb
+def dora(
+    where: Where,
+    everywhere: bool,
+    *,
+    since: Annotated[str, typer.Option(help="How far back: 12h, 30d or 8w.")] = "30d",
+    by_team: Annotated[bool, typer.Option("--by-team", help="One line for each team.")] = False,
+    team_label: Annotated[str, typer.Option(help="The label of a Rollout that names its team.")] = "team",
+    output: OutputOption = None,
+) -> None:
+    """Show the four DORA figures: deployments, lead time, failed changes, time to recover."""
+    from tidegate.cli.dora import dora as show
+
+    show(where, since, by_team, team_label, output)
+
+
 # -- ask ---------------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     assert step.pause is not None
     given = step.pause.duration
     duration = None if given is None else parse_duration(given)
-    over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration)
+    over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration, index)
     if duration is not None and not pauses.resumed(draft):
         over = _may_end(draft) if over else _is_safe(draft)
     if not over:
