@@ -109,7 +109,7 @@ def background(draft: Draft) -> Run | None:
 def lacks_traffic(draft: Draft) -> str:
     """Why the background analysis, which compares, could not have come to a verdict yet; nothing if it could, or if it
     compares nothing."""
-    entry = draft.canary.get(BACKGROUND.slot)
+    entry = draft.canary.get(BACKGROUND.slot.name)
     if not entry:
         return ""
     run = _find(draft, entry["name"])
