@@ -418,3 +418,14 @@ def test_given_a_version_that_came_back_and_goes_again_then_its_delay_begins_ane
     assert stage.sizes()["v1"] == 1
     stage.play(5)
     assert "v1" not in stage.sizes()
+
+
+def test_given_a_weight_that_somebody_set_while_both_ends_are_stables_then_stable_does_not_shrink() -> None:
+    stage = deployed(canary({"setWeight": 50}, dynamicStableScale=True))
+    stage.spec(paused=True)
+    stage.image("v2")
+    edits = [{"op": "add", "path": f"/spec/http/0/route/{at}/weight", "value": w} for at, w in enumerate((70, 30))]
+    stage.edit(Key("VirtualService", NAMESPACE, "app"), edits)
+    stage.play(60)
+
+    assert stage.sizes() == {"v1": 4}
