@@ -102,6 +102,39 @@ def canary(*, background: str = "good") -> Theatre:
     return Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app",))
 
 
+def comparing(name: str = "compared", *, judge: Obj | None = None, **metric: Any) -> Obj:
+    """A template whose one metric compares counts every 2 seconds."""
+    selector = 'requests{ns="{{arm.namespace}}",hash="{{arm.podTemplateHash}}"%s}'
+    compare = {"counts": {"total": selector % "", "bad": selector % ',code="500"'}}
+    found = template(name, "", **{"interval": "2s", "compare": compare, **metric})
+    (only,) = found["spec"]["metrics"]
+    del only["successCondition"], only["provider"]["prometheus"]["query"]
+    if judge:
+        found["spec"]["judge"] = judge
+    return found
+
+
+def judged(*, canary: tuple[float, float] = (20, 400)) -> Theatre:
+    """20 → compared with stable → 60 → pause, compared in the background → 100. canary: bad and all in a second."""
+    strategy = {
+        "canary": {
+            "analysis": {"templates": [{"templateName": "long"}], "startingStep": 2},
+            "steps": [
+                {"setWeight": 20},
+                {"analysis": {"templates": [{"templateName": "short"}]}},
+                {"setWeight": 60},
+                {"pause": {"duration": "60s"}},
+                {"setWeight": 100},
+            ],
+        }
+    }
+    advance = {"advanceWhenSafe": True}
+    objects = [service("app"), comparing("short", judge=advance, count=30), comparing("long", judge=advance)]
+    theatre = Theatre(rollout(strategy), objects, services=("app",))
+    theatre.provider.rates = {"canary": canary, "stable": (20, 400)}
+    return theatre
+
+
 def blue_green(*, after: str = "bad") -> Theatre:
     """A preview that passes its analysis, a flip, and an analysis after it that answers `after`."""
     strategy = {

@@ -32,6 +32,8 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "overtaken by a third version": (stories.overtaken, "Healthy"),
     "previewed and back": (stories.previewed, "Healthy"),
     "never ready": (stories.never_ready, "Degraded"),
+    "compared and promoted": (stories.judged, "Healthy"),
+    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
 }
 WITH_PEOPLE = (
     "aborted, retried, promoted in full",

@@ -398,7 +398,9 @@ class Stage:
         self._stepped = any(plain.get(f) != self.status.get(f) for f in ("currentStepIndex", "currentPodHash"))
         self.writes.append(Write("patch", ROLLOUT, {"status": plain}, subresource="status"))
         self.statuses.append(plain)
+        before = self.status
         self.store({**self.rollout, "status": plain})
+        self._check_together(before)
         self._check_status()
 
     def carry_out(self, write: Write) -> None:
@@ -425,6 +427,8 @@ class Stage:
             if self.strict:
                 check_only_our_fields(write.key, old, changed)
             self.put(changed)
+        if (after := self.objects.get(write.key)) and "finalizers" in after["metadata"]:
+            raise Broken(f"No finalizers that block deletion: {write}")
         if self.strict:
             self._check_shift(write, before_shares)
             self._check_scale(write, old)
@@ -733,6 +737,19 @@ class Stage:
         if self.status.get("abort") and _image(self.sets_by_hash()[hash_]) == self.asked():
             return float(part.get("abortScaleDownDelaySeconds", 30)) or math.inf
         return float(part.get("scaleDownDelaySeconds", 30))
+
+    def _check_together(self, before: Mapping[str, Any]) -> None:
+        """11: one status write, with everything that belongs together. Scripts read it within milliseconds."""
+        status = self.status
+        reasons = [pause["reason"] for pause in status.get("pauseConditions") or ()]
+        waits = status["phase"] == "Paused" and status["message"] != "manually paused"
+        if waits and (status["message"] not in reasons or not status.get("controllerPause")):
+            raise Broken(f"Half a step: {status['message']} without its pause: {reasons}")
+        if reasons and status["phase"] not in ("Paused", "Degraded"):
+            raise Broken(f"Half a step: {reasons} with the phase {status['phase']}")
+        seen, present = status["observedGeneration"], str(self.rollout["metadata"].get("generation", 0))
+        if seen != present and status.get("collisionCount") == before.get("collisionCount"):
+            raise Broken(f"Half a step: a phase of generation {present} that says it is of {seen}")
 
     def _check_status(self) -> None:
         """5: status tells what is."""

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.rollout.objects import canary, rollout
-from tests.rollout.stage import Stage, deployed
+from tests.rollout.stage import NAMESPACE, Stage, deployed
 from tidegate.api.parsing import parse_rollout
+from tidegate.core.plan import Key
 
 HOLD = {"pause": {}}
 

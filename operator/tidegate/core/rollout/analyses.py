@@ -16,6 +16,7 @@ from tidegate.core.analysis.nesting import TemplateName, Templates, named, unfol
 from tidegate.core.analysis.selection import at
 from tidegate.core.analysis.templates import compose
 from tidegate.core.experiment.asking import Question, Rules, Version, check
+from tidegate.core.rollout.arms import arms
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
@@ -56,7 +57,8 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
     on nothing of the raw Rollout but its spec.
     """
-    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True)
+    known = arms(spec, rollout, canary=_ANY_HASH, stable=_ANY_HASH)
+    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True, arms=known)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
         problems += _problems(path, analysis, templates, source)

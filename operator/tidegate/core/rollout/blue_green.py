@@ -83,9 +83,10 @@ def _advance(draft: Draft) -> None:
             pauses.release(draft)
             draft.blue_green[_CHECKPOINT] = True
         elif release.available >= release.replicas:
-            point_service(draft, strategy.active_service, new)
-            if not release.replicas:
-                # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
+            flipped = point_service(draft, strategy.active_service, new)
+            if not flipped and not release.replicas and not active_hash(draft):
+                # Scaled to 0 from the start: no users, and a Service that was never taken over. What is behind is not
+                # asked again.
                 draft.blue_green[_CHECKPOINT] = True
                 _confirm(draft)
 
