@@ -28,12 +28,12 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "experiment undone": (partial(stories.trial, answer="bad"), "Degraded"),
     "rolling": (stories.rolling, "Healthy"),
     "metadata of a role": (stories.roles, "Healthy"),
+    "compared and promoted": (stories.judged, "Healthy"),
+    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
     "aborted, retried, promoted in full": (stories.second_thoughts, "Healthy"),
     "overtaken by a third version": (stories.overtaken, "Healthy"),
     "previewed and back": (stories.previewed, "Healthy"),
     "never ready": (stories.never_ready, "Degraded"),
-    "compared and promoted": (stories.judged, "Healthy"),
-    "compared and undone": (partial(stories.judged, canary=(120, 400)), "Degraded"),
 }
 WITH_PEOPLE = (
     "aborted, retried, promoted in full",

@@ -31,7 +31,7 @@ def workload(kind: str, image: str = "v1", replicas: int = 4, *, ports: bool = F
 
 
 def referring(
-    kind: str, strategy: Obj, *, scale_down: str | None = None, stage: Stage | None = None, **spec: Any
+    kind: str, strategy: Obj, *, stage: Stage | None = None, scale_down: str | None = None, **spec: Any
 ) -> Stage:
     """A Rollout that has neither template nor selector of its own; not reconciled yet."""
     stage = set_up(strategy, stage=stage, **spec)

@@ -83,10 +83,9 @@ def _advance(draft: Draft) -> None:
             pauses.release(draft)
             draft.blue_green[_CHECKPOINT] = True
         elif release.available >= release.replicas:
-            flipped = point_service(draft, strategy.active_service, new)
-            if not flipped and not release.replicas and not active_hash(draft):
-                # Scaled to 0 from the start: no users, and a Service that was never taken over. What is behind is not
-                # asked again.
+            point_service(draft, strategy.active_service, new)
+            if not release.replicas:
+                # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
                 draft.blue_green[_CHECKPOINT] = True
                 _confirm(draft)
 

@@ -88,8 +88,7 @@ def _restarting(draft: Draft) -> bool:
 
 def _blue_green_waits(draft: Draft) -> str:
     status, hash_ = draft.status, draft.release.hash
-    active = (status.get("blueGreen") or {}).get("activeSelector")
-    if active != hash_ and (active or draft.release.replicas):
+    if draft.release.replicas and (status.get("blueGreen") or {}).get("activeSelector") != hash_:
         return "active service cutover pending"
     if status.get("stableRS") != hash_:
         if draft.release.blue_green.post_promotion_analysis:
@@ -196,7 +195,7 @@ def _available(draft: Draft) -> bool:
     if release.spec.strategy.blue_green:
         active = (draft.status.get("blueGreen") or {}).get("activeSelector")
         serving = next((rs for rs in (release.new, release.stable) if rs and rs.hash == active), None)
-        return (serving.available if serving else 0) >= release.replicas
+        return not release.replicas or (serving is not None and serving.available >= release.replicas)
     return bool(draft.status["availableReplicas"] >= release.replicas)
 
 
