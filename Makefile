@@ -46,7 +46,7 @@ demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='command line'
 	@$(LAB) enter -- env OUT="$(OUT)" CONTROLLER="$(CONTROLLER)" $(VENV)/bin/python -m benchmarks
 
-judge: venv ## simulations of the judge (about 10 minutes); QUICK=1, OUT=file.json, PICTURES=folder
+judge: venv ## simulations of the judge (about 6 minutes of one core); QUICK=1, OUT=file.json, PICTURES=folder
 	@QUICK="$(QUICK)" OUT="$(OUT)" PICTURES="$(PICTURES)" $(RUN) -m benchmarks.judge
 
 crds: venv ## the CRDs from the models

@@ -106,6 +106,20 @@ def background(draft: Draft) -> Run | None:
     return run if run is not None and run.ours and not run.ended else None
 
 
+def lacks_traffic(draft: Draft) -> str:
+    """Why the background analysis, which compares, could not have come to a verdict yet; nothing if it could, or if it
+    compares nothing."""
+    entry = draft.canary.get(BACKGROUND.slot.name)
+    if not entry:
+        return ""
+    run = _find(draft, entry["name"])
+    if run is not None and (run.phase or not run.ours):
+        return "" if run.ended else run.hold
+    analysis = draft.release.canary.analysis
+    begun = analysis is None or not analyses.compares(analysis, draft.world.templates)
+    return "" if begun else f"AnalysisRun {entry['name']} has not looked yet"
+
+
 def tell(draft: Draft, gate: Gate, message: str) -> None:
     """Say in the status what a gate's run holds the rollout for."""
     part: dict[str, Any] = draft.status[gate.slot.part]
