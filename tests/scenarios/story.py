@@ -361,6 +361,11 @@ def _owner(obj: Obj) -> str:
     return name
 
 
+def _owned(replica_set: Obj, rollout: Obj) -> bool:
+    """Whether it is the Rollout's, and not a Deployment's of the same name."""
+    return _owner(replica_set) == rollout["metadata"]["name"] and HASH in replica_set["metadata"].get("labels", {})
+
+
 def _gist(obj: Obj) -> object:
     match obj["kind"]:
         case "ReplicaSet":
@@ -430,10 +435,10 @@ def _check_capacity(rollout: Obj, state: Mapping[tuple[str, str], Obj], kind: st
     sets = {
         obj["metadata"]["labels"][HASH]: obj
         for (sort, _), obj in state.items()
-        if sort == "ReplicaSet" and _owner(obj) == rollout["metadata"]["name"]
+        if sort == "ReplicaSet" and _owned(obj, rollout)
     }
     told = f"{kind} {key[1]} at version {after['metadata']['resourceVersion']}"
-    if kind == "ReplicaSet" and _owner(after) == rollout["metadata"]["name"]:
+    if kind == "ReplicaSet" and _owned(after, rollout):
         hash_ = after["metadata"]["labels"][HASH]
         less = after["spec"]["replicas"] < before["spec"]["replicas"]
         need = -(-size * now.get(hash_, 0) // 100)

@@ -1,18 +1,307 @@
-"""The `tidegate` command."""
+"""The `tidegate` command, which is also `kubectl tidegate`.
+
+Only declarations: what a verb needs is imported when it runs, so that the answer to `--help` and to the shell's
+completion does not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from tidegate import __version__
+from tidegate.cli.options import (
+    ContextOption,
+    KubeconfigOption,
+    NamespaceOption,
+    OutputOption,
+    RolloutArgument,
+    cluster_verb,
+    rollout_name,
+    run_named,
+    seconds,
+    telling,
+)
+from tidegate.cli.printing import Output
+from tidegate.cli.told import FAILED
+from tidegate.cli.words import ROLLOUT_WORDS, Where, named
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Progressive delivery for Kubernetes.")
+_LOOK, _ASK, _FILES, _REST = "Look", "Ask of a Rollout", "Files and other tools", "More"
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Progressive delivery for Kubernetes: look at Rollouts, promote or undo them, check their manifests.",
+    epilog="Exit codes: 0 done or yes, 1 no (undone, findings, changes), 2 waits for a person, 3 time limit, 4 failed.",
+)
+set_app = typer.Typer(no_args_is_help=True, help="Change a field of a Rollout: its images.")
+app.add_typer(set_app, name="set", rich_help_panel=_ASK)
+
+
+@app.callback()
+def _before(
+    context: typer.Context,
+    namespace: NamespaceOption = "",
+    in_context: ContextOption = "",
+    kubeconfig: KubeconfigOption = "",
+) -> None:
+    context.obj = {"namespace": namespace, "context": in_context, "kubeconfig": kubeconfig}
+
+
+# -- look --------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_LOOK)
+@cluster_verb
+def get(
+    where: Where,
+    rollout: RolloutArgument,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep it up to date, until Ctrl-C.")] = False,
+    output: OutputOption = None,
+) -> None:
+    """Show a Rollout as a tree: revisions, ReplicaSets, pods, analysis runs, weights.
+
+    `tidegate get experiment NAME` shows an Experiment.
+    """
+    from tidegate.cli import looking
+
+    words = {**ROLLOUT_WORDS, "experiment": "Experiment", "experiments": "Experiment", "exp": "Experiment"}
+    kind, name = named(rollout, kinds=words)
+    looking.get(where, kind, name, output, watch)
+
+
+@app.command("list", rich_help_panel=_LOOK)
+@cluster_verb
+def list_(
+    where: Where,
+    everywhere: bool,
+    kind: Annotated[str, typer.Argument(metavar="[rollouts|experiments]", help="What to list.")] = "rollouts",
+    selector: Annotated[str, typer.Option("--selector", "-l", help="Label selector.", show_default=False)] = "",
+    output: OutputOption = None,
+) -> None:
+    """List the Rollouts of a namespace, or of all (-A)."""
+    from tidegate.cli import looking
+
+    words = {**ROLLOUT_WORDS, "experiments": "Experiment", "experiment": "Experiment", "exp": "Experiment"}
+    chosen, _ = named([kind, "any"], kinds=words)
+    looking.list_rollouts(where, output, selector, experiments=chosen == "Experiment")
+
+
+@app.command(rich_help_panel=_LOOK)
+@cluster_verb
+def status(
+    where: Where,
+    rollout: RolloutArgument,
+    timeout: Annotated[
+        str, typer.Option(help="End with 3 after this time, such as 30m; 0 looks once.", show_default=False)
+    ] = "",
+    output: OutputOption = None,
+) -> None:
+    """Follow an update to its end: for pipelines.
+
+    Ends with 0 when the Rollout is healthy, 1 when the update was undone or is degraded, 2 when it waits for a person,
+    3 at the time limit, and 4 when it could not be asked.
+    """
+    from tidegate.cli import looking
+
+    raise typer.Exit(looking.status(where, rollout_name(rollout), output, seconds(timeout)))
+
+
+@app.command(rich_help_panel=_LOOK)
+@cluster_verb
+def history(where: Where, rollout: RolloutArgument, output: OutputOption = None) -> None:
+    """Show the releases of a Rollout: outcome, duration, reason."""
+    from tidegate.cli import looking
+
+    looking.history(where, rollout_name(rollout), output)
+
+
+# -- ask ---------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def promote(
+    where: Where,
+    rollout: RolloutArgument,
+    full: Annotated[bool, typer.Option("--full", help="Take the new version now: no step is waited for.")] = False,
+) -> None:
+    """Let a paused update go on, or pass the step that it waits at."""
+    from tidegate.cli import changing
+    from tidegate.core import asking
+
+    request = asking.promote_full if full else asking.promote
+    done = "Rollout {name} is promoted in full" if full else "Rollout {name} goes on from {step}"
+    changing.ask(where, rollout_name(rollout), request, done)
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def skip(where: Where, rollout: RolloutArgument) -> None:
+    """Skip the present step."""
+    from tidegate.cli import changing
+    from tidegate.core import asking
+
+    changing.ask(where, rollout_name(rollout), asking.skip, "Rollout {name} skips {step}")
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def pause(where: Where, rollout: RolloutArgument) -> None:
+    """Hold an update where it is."""
+    from tidegate.cli import changing
+    from tidegate.core import asking
+
+    done = "Rollout {name} is held at {step}; `tidegate promote {name}` lets it go on"
+    changing.ask(where, rollout_name(rollout), asking.pause, done)
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def abort(where: Where, rollout: RolloutArgument) -> None:
+    """Undo the update now: traffic goes back to the stable version."""
+    from tidegate.cli import changing
+    from tidegate.core import asking
+
+    done = "Rollout {name} is aborted: traffic goes back to the stable version; `tidegate retry {name}` tries again"
+    changing.ask(where, rollout_name(rollout), asking.abort, done)
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def retry(where: Where, rollout: RolloutArgument) -> None:
+    """Try an aborted update again. `tidegate retry experiment NAME` runs an Experiment again."""
+    from tidegate.cli import changing
+    from tidegate.core import asking
+
+    words = {**ROLLOUT_WORDS, "experiment": "Experiment", "experiments": "Experiment", "exp": "Experiment"}
+    kind, name = named(rollout, kinds=words)
+    if kind == "Experiment":
+        changing.retry_experiment(where, name)
+    else:
+        changing.ask(where, name, asking.retry, "Rollout {name} tries the update again from its first step")
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def undo(
+    where: Where,
+    rollout: RolloutArgument,
+    to_revision: Annotated[
+        int, typer.Option("--to-revision", min=0, help="Which revision; the one before by default.", show_default=False)
+    ] = 0,
+) -> None:
+    """Go back to an earlier revision's pod template."""
+    from tidegate.cli import changing
+
+    changing.undo(where, rollout_name(rollout), to_revision)
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def restart(
+    where: Where,
+    rollout: RolloutArgument,
+    after: Annotated[str, typer.Option("--in", help="Not now but in, for example, 10m.", show_default=False)] = "",
+) -> None:
+    """Replace all pods, a few at once."""
+    from tidegate.cli import changing
+
+    changing.restart(where, rollout_name(rollout), after)
+
+
+@set_app.command("image")
+@cluster_verb
+def set_image(
+    where: Where,
+    rollout: Annotated[
+        list[str], typer.Argument(metavar="ROLLOUT CONTAINER=IMAGE...", help="`*=IMAGE` for every container.")
+    ],
+) -> None:
+    """Run other images: starts an update."""
+    from tidegate.cli import changing
+
+    words = [word for word in rollout if "=" not in word]
+    changing.set_image(where, rollout_name(words or [""]), rollout[len(words) :])
+
+
+@app.command(rich_help_panel=_ASK)
+@cluster_verb
+def terminate(
+    where: Where,
+    run: Annotated[list[str], typer.Argument(metavar="(analysisrun|experiment) NAME", help="What to end.")],
+) -> None:
+    """End an AnalysisRun or an Experiment now."""
+    from tidegate.cli import changing
+
+    kind, name = run_named(run)
+    changing.terminate(where, "Experiment" if kind == "Experiment" else "AnalysisRun", name)
+
+
+# -- files and other tools ---------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_FILES)
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files or folders; - for standard input.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    output: OutputOption = None,
+) -> None:
+    """Check manifests, offline: fields, references, steps, analyses. Ends with 1 where there are errors."""
+    from tidegate.cli import linting
+
+    raise typer.Exit(telling(lambda: linting.lint(files, output, strict=strict)))
+
+
+@app.command(rich_help_panel=_FILES)
+@cluster_verb
+def diff(
+    where: Where,
+    files: Annotated[
+        list[str], typer.Option("--filename", "-f", help="File or folder; - for standard input.", show_default=False)
+    ],
+    output: OutputOption = None,
+) -> None:
+    """Show what applying files would change: a new revision or none, and the steps. Ends with 1 for any change."""
+    from tidegate.cli import differing
+
+    raise typer.Exit(differing.diff(where, files, output))
+
+
+@app.command(rich_help_panel=_FILES)
+@cluster_verb
+def migrate(
+    where: Where,
+    everywhere: bool,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename", "-f", help="File or folder; - for standard input; else the cluster.", show_default=False
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Write the new manifests into this folder.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Say what changes for Rollouts of Argo Rollouts and Canaries of Flagger; `-o yaml` prints new manifests."""
+    from tidegate.cli import migrating
+
+    raise typer.Exit(migrating.migrate(where, files or [], output, write))
+
+
+# -- more --------------------------------------------------------------------------------------------------------------
 
 
 @app.command(
+    rich_help_panel=_REST,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
     help="Run the operator. `tidegate run --help` lists its flags.",
 )
@@ -23,12 +312,63 @@ def run(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "tidegate.shell", *context.args])  # noqa: S606
 
 
-@app.command()
-def version() -> None:
+@app.command(rich_help_panel=_REST)
+def version(output: OutputOption = None) -> None:
     """Print the version."""
+    from tidegate.cli.printing import dump
+
+    if output in (Output.json, Output.yaml):
+        dump({"version": __version__}, output)
+        return
     typer.echo(__version__)
+
+
+@app.command(rich_help_panel=_REST)
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
+) -> None:
+    """Print a shell's completion script: `source <(tidegate completion bash)`.
+
+    `kubectl tidegate` is completed by kubectl's own script, which asks the program kubectl_complete-tidegate.
+    """
+    from tidegate.cli import completion as scripts
+
+    telling(lambda: scripts.show(shell))
 
 
 def main() -> None:
     """Entry point."""
-    app()
+    if "_TIDEGATE_COMPLETE" in os.environ:
+        from tidegate.cli import completion as scripts
+
+        scripts.ready()
+    try:
+        code = app(standalone_mode=False, prog_name=_called(), complete_var="_TIDEGATE_COMPLETE")
+    except typer.Abort:
+        code = 130
+    except typer.TyperException as error:
+        code = _usage(error)
+    except KeyboardInterrupt:
+        code = 130
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has had enough, which is no error; Python would complain of it once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _called() -> str:
+    """How the user has called this: kubectl runs a plugin by its file's name."""
+    name = Path(sys.argv[0]).name
+    return "kubectl tidegate" if name.startswith("kubectl-tidegate") else "tidegate"
+
+
+def _usage(error: typer.TyperException) -> int:
+    """Tell of a wrong use. With no word at all, help is shown, which is no failure."""
+    show = getattr(error, "show", None)
+    if show is None:
+        sys.stderr.write(f"tidegate: {error}\n")
+    else:
+        show()
+    return 0 if type(error).__name__ == "NoArgsIsHelpError" else FAILED

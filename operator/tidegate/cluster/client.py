@@ -34,7 +34,6 @@ Obj = dict[str, Any]
 OnRequest = Callable[[str, str, int, float], None]
 
 PAGE: Final = 500
-_MANAGER: Final = {"fieldManager": "tidegate"}
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PATCH_TYPES: Final = {"merge": "application/merge-patch+json", "json": "application/json-patch+json"}
 # The lease must be renewed and an event may be lost, whatever else is going on.
@@ -73,6 +72,7 @@ class Client:
     write_budget: seconds for which this process may still write. At 0 a write raises `NotLeading` unsent, and
     no
         write is waited for longer. Leases and events are exempt. Without it writes are always allowed.
+    manager: the name by which the server notes who owns the fields that are written.
     """
 
     def __init__(
@@ -83,12 +83,14 @@ class Client:
         limiter: TokenBucket | None = None,
         on_request: OnRequest | None = None,
         write_budget: Callable[[], float] | None = None,
+        manager: str = "tidegate",
     ) -> None:
         self._transport = transport
         self._request_timeout = request_timeout
         self._limiter = limiter or TokenBucket(rate=200.0, burst=400)
         self._on_request = on_request
         self._write_budget = write_budget
+        self._manager = {"fieldManager": manager}
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def send(self, write: Write, *, within: float | None = None) -> Obj:
@@ -107,10 +109,10 @@ class Client:
             )
             method, path, content_type = "POST", at, "application/json"
             body: Any = write.body if write.subresource else _typed(resource, write.body)
-            query: Mapping[str, str] = _MANAGER
+            query: Mapping[str, str] = self._manager
         elif write.verb == "patch":
             method, path = "PATCH", resource.path(namespace, name, write.subresource)
-            content_type, body, query = _PATCH_TYPES[write.patch], write.body, _MANAGER
+            content_type, body, query = _PATCH_TYPES[write.patch], write.body, self._manager
         else:
             method, path, content_type = "DELETE", resource.path(namespace, name), "application/json"
             body, query = _delete_options(write.uid), {}

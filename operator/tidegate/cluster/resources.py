@@ -43,6 +43,7 @@ _ARGO: Final = ("argoproj.io", "v1alpha1")
 # v1 is served since Istio 1.22. It has the fields of v1alpha3, the version that manifests and Argo's defaults
 # name: the API server converts between them without touching anything else.
 _ISTIO: Final = ("networking.istio.io", "v1")
+_FLAGGER: Final = ("flagger.app", "v1beta1")
 
 RESOURCES: Final[dict[str, Resource]] = {
     resource.kind: resource
@@ -64,6 +65,9 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("VirtualService", *_ISTIO, "virtualservices"),
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
+        # Only the command line asks for these.
+        Resource("Canary", *_FLAGGER, "canaries"),
+        Resource("MetricTemplate", *_FLAGGER, "metrictemplates"),
     )
 } | {
     # The store keeps the pods of an analysis' Jobs apart from any others, for each kind in it has one selector.

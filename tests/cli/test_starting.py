@@ -1,0 +1,125 @@
+"""What a call loads before it answers, wrong uses, and the shell's completion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from lab.paths import REPOSITORY
+from tests.cli.conftest import LOGIN, Cli
+from tests.cli.release import Release
+from tests.fakes.cluster import FakeCluster
+from tidegate.cli import completing
+
+HEAVY = (
+    "kopf",
+    "kubernetes",
+    "pydantic",
+    "prometheus_api_client",
+    "tidegate.engine",
+    "tidegate.api.rollout",
+    "tidegate.shell",
+)
+
+
+def python(code: str, **env: str) -> str:
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "operator"), **env}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=240, check=False
+    )
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("modules", "more"),
+    [
+        ("tidegate.cli.main", ("aiohttp", "yaml", "asyncio", "rich")),
+        ("tidegate.cli.main, tidegate.cli.looking, tidegate.cli.changing, tidegate.cluster.http_transport", ()),
+    ],
+    ids=["help", "verbs"],
+)
+def test_what_the_operator_needs_is_not_loaded(modules: str, more: tuple[str, ...]) -> None:
+    """Models of the API alone take as long to load as everything that a verb needs."""
+    code = f"import {modules}, sys; print(*sorted(m for m in {HEAVY + more!r} if m in sys.modules))"
+
+    assert python(code).split() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["get"], "Missing argument"),
+        (["get", "app", "-o", "xml"], "'xml' is not"),
+        (["undo", "app", "--to-revision", "x"], "Invalid value for '--to-revision'"),
+    ],
+)
+def test_a_wrong_use_ends_with_4_and_never_with_an_answers_code(arguments: list[str], words: str) -> None:
+    """click's own code for it is 2, which `status` has for a Rollout that waits for a person."""
+    code = f"import sys; sys.argv = ['tidegate', *{arguments!r}]; from tidegate.cli.main import main\n"
+    code += "try: main()\nexcept SystemExit as end: print('code', end.code)"
+
+    told = python(code)
+
+    assert words in told and "code 4" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("words", [["Rollout!"], ["a", "b"], ["deployment/app"], ["a", "b", "c"], ["ro/"]])
+def test_what_is_no_name(cli: Cli, cluster: FakeCluster, words: list[str]) -> None:
+    answer = cli("get", *words)
+
+    assert (answer.code, answer.out) == (4, "")
+    assert "is not a name" in answer.err
+
+
+def test_version_and_its_json(cli: Cli) -> None:
+    assert cli.ok("version", "-o", "json").data == {"version": cli.ok("version").out.strip()}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_ask_this_program(cli: Cli, shell: str) -> None:
+    script = cli.ok("completion", shell).out
+
+    assert "_TIDEGATE_COMPLETE=complete_" + shell in script
+    assert "there is one for bash, zsh, fish" in cli("completion", "tcsh").err
+
+
+@pytest.mark.parametrize(
+    ("shell", "env"),
+    [
+        ("bash", {"COMP_WORDS": "tidegate pro", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "tidegate pro"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "tidegate pro", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
+)
+def test_verbs_are_completed(shell: str, env: dict[str, str]) -> None:
+    code = "import sys; sys.argv = ['tidegate']; from tidegate.cli.main import main; main()"
+
+    assert "promote" in python(code, _TIDEGATE_COMPLETE=f"complete_{shell}", **env)
+
+
+class _Context:
+    """As much of a call's context as completion looks at."""
+
+    obj = None
+
+    def __init__(self, params: dict[str, str]) -> None:
+        self.params = params
+
+    def find_root(self) -> _Context:
+        return self
+
+
+def test_names_are_completed_and_without_a_cluster_nothing_is(cli: Cli, release: Release) -> None:
+    context: typer.Context = _Context({"namespace": "default"})  # type: ignore[assignment]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completing, "log_in", lambda **_: LOGIN)
+        assert completing.objects(context, "Rollout", "a") == ["app"]
+        assert completing.objects(context, "Rollout", "b") == []
+        assert completing.namespaces(context, "d") == ["default"]
+    nowhere: typer.Context = _Context({"kubeconfig": "/nowhere"})  # type: ignore[assignment]
+    assert completing.objects(nowhere, "Rollout", "") == []
