@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.cli.dashboard import dashboard
 from tidegate.cli.options import (
     ContextOption,
     KubeconfigOption,
@@ -121,6 +122,9 @@ def history(where: Where, rollout: RolloutArgument, output: OutputOption = None)
     from tidegate.cli import looking
 
     looking.history(where, rollout_name(rollout), output)
+
+
+app.command(rich_help_panel=_LOOK)(dashboard)
 
 
 # -- ask ---------------------------------------------------------------------------------------------------------------

@@ -214,11 +214,11 @@ class Controller(Generic[K]):
         self._workers.add(worker)
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
-        """Only a defect of the queue or what ends the whole process gets out of a worker. It is seen, and another takes
-        the place: with one worker less after each, all rollouts would stand still in the end."""
+        """Only what ends the process gets out of a worker, or a defect of the queue. Then another takes its place:
+        with one worker less after each, all rollouts would stand still in the end."""
         if not worker.cancelled() and (error := worker.exception()) is not None:
             log.critical("a worker of the controller died", controller=self.name, error=repr(error))
-            if worker in self._workers:
+            if isinstance(error, Exception) and worker in self._workers:
                 self._workers.remove(worker)
                 self._hire(worker.get_name())
 

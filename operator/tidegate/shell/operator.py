@@ -57,9 +57,10 @@ async def run(settings: Settings) -> None:
             heart = group.create_task(pulse.run(), name="pulse")
             work = group.create_task(engine.run(stop), name="engine")
             first = group.create_task(prime(engine), name="first lists")
+            page = group.create_task(_page(engine, transport, found, settings), name="page")
             watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
             await work
-            for task in (heart, first):
+            for task in (heart, first, page):
                 task.cancel()
             await watch
     finally:
@@ -72,6 +73,27 @@ def _end_at_once(error: Exception) -> None:
     """Two replicas must never act. What could not be stopped in time would not be stopped by tidying up either."""
     log.critical("ending this process at once", error=str(error))
     os._exit(os.EX_SOFTWARE)
+
+
+async def _page(engine: Engine, transport: HttpTransport, found: Credentials, settings: Settings) -> None:
+    """Serve the web page, if there is to be one, until cancelled."""
+    if not settings.page_port:
+        return
+    from tidegate.dashboard.beside_operator import PageSettings, serve_page  # noqa: PLC0415 - most have no page
+
+    page = PageSettings(
+        address=settings.page_address,
+        port=settings.page_port,
+        namespace=settings.namespace,
+        hosts=settings.page_hosts.split(","),
+        header=settings.page_token_header,
+        anonymous=settings.page_anonymous,
+    )
+
+    def problems() -> list[str]:
+        return [informer.problem for informer in engine.informers if informer.problem]
+
+    await serve_page(page, engine.store, transport, found, problems=problems)
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
