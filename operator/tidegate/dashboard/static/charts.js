@@ -3,7 +3,7 @@
 import { h, moment, round, s, table } from "./dom.js";
 
 const HEIGHT = 170;
-const LEFT = 44;
+const LEFT = 54;
 const RIGHT = 12;
 const TOP = 12;
 const BOTTOM = 26;

@@ -104,5 +104,5 @@ function line(row) {
   const why = row.waits || row.message;
   const step = row.step === null ? row.strategy : row.step >= row.steps ? `all ${row.steps} done` : `${row.step + 1} of ${row.steps}`;
   const share = row.share === null ? "" : [bar(row.share, row.updating ? "canary" : "stable", `${row.share} percent`), h("span", { class: "number" }, `${row.share} %`)];
-  return [name, cell("State", badge(row.phase), why && h("span", { class: "why" }, why)), cell("Step", step), cell("New version’s traffic", h("span", { class: "share" }, share)), cell("Pods", `${row.available} of ${row.desired}`)];
+  return [name, cell("State", badge(row.phase), why && h("span", { class: "why" }, why)), cell("Step", step), cell("New version’s traffic", h("span", { class: "share" }, share)), cell("Pods", `${row.available}/${row.desired}`)];
 }

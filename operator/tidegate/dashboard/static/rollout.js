@@ -13,7 +13,7 @@ export function showRollout(main, namespace, name, refused) {
   renew(main, h("nav", { "aria-label": "Way back" }, h("a", { href: "/" }, "Rollouts"), " / ", h("a", { href: `/?namespace=${encodeURIComponent(namespace)}` }, namespace)), h("h1", {}, name), ...Object.values(places));
 
   const title = (id, text) => h("h2", { id: `${id}-title` }, text);
-  const width = () => Math.max(280, Math.min(760, places.traffic.clientWidth || 700));
+  const width = () => Math.max(280, Math.min(1080, (places.traffic.clientWidth || 700) - 34));
   const before = {};
 
   // Draw a part anew only when what it shows has changed: focus and reading position stay where they are.
@@ -46,7 +46,7 @@ export function showRollout(main, namespace, name, refused) {
   }
 
   function head(data) {
-    const facts = [["Strategy", data.strategy], ["Pods", `${data.pods.available} of ${data.pods.desired} available, ${data.pods.updated} of the new version`], data.weight !== null && ["Weight", `${data.weight} to the canary, as the route shows it`]].filter(Boolean);
+    const facts = [["Strategy", data.strategy], ["Pods", `${data.pods.desired} wanted, ${data.pods.available} available, ${data.pods.updated} of the new version`], data.weight !== null && ["Weight", `${data.weight} to the canary, as the route shows it`]].filter(Boolean);
     return [
       h("p", { class: "state", role: "status" }, badge(data.phase), data.message && h("span", {}, data.message)),
       data.waits && h("p", { class: "callout waiting" }, h("strong", {}, "Waits for a person: "), data.waits, "."),
@@ -156,7 +156,8 @@ export function showRollout(main, namespace, name, refused) {
     const worst = Math.max(...compare.rates.map((rate) => 1 - rate.success), 1e-9);
     const rates = compare.rates.length > 0 && h("dl", { class: "arms" }, compare.rates.map((rate) => h("div", {}, h("dt", {}, rate.arm), h("dd", {}, h("strong", {}, percent(rate.success)), " succeed of ", rate.requests.toLocaleString(), " requests ", bar((100 * (1 - rate.success)) / worst, rate.arm, `${percent(1 - rate.success)} fail`)))));
     const others = compare.rates.length === 0 && compare.arms.length > 0 && h("dl", { class: "arms" }, compare.arms.map((arm) => h("div", {}, h("dt", {}, arm.name), h("dd", {}, arm.figures.map(([field, value]) => `${field} ${round(value)}`).join(", ")))));
-    const ratio = compare.ratio.value !== undefined && h("p", {}, `The canary has ${round(compare.ratio.value)} times as much as stable (${compare.ratio.lower !== undefined ? round(compare.ratio.lower) : "?"} to ${compare.ratio.upper !== undefined ? round(compare.ratio.upper) : "?"}).`);
+    const ends = [compare.ratio.lower !== undefined && `at least ${round(compare.ratio.lower)}`, compare.ratio.upper !== undefined && `at most ${round(compare.ratio.upper)}`].filter(Boolean);
+    const ratio = compare.ratio.value !== undefined && h("p", {}, `The canary has ${round(compare.ratio.value)} times as much as stable${ends.length ? `: surely ${ends.join(" and ")}` : ""}.`);
     return [h("p", {}, badge(compare.verdict), " ", compare.message), rates, others, ratio, compare.cautions.map((text) => h("p", { class: "quiet" }, text)), evidence(width() - 34, compare, metric, `${key} evidence`)];
   }
 
@@ -173,7 +174,9 @@ export function showRollout(main, namespace, name, refused) {
 
   function events(list) {
     if (!list.length) return null;
-    return [title("events", "Events"), h("ul", { class: "events" }, list.map((event) => h("li", { class: event.type === "Warning" ? "bad" : "" }, moment(event.at), h("strong", {}, event.type === "Warning" && h("span", { class: "mark", "aria-label": "warning" }, "▲"), event.reason), h("span", {}, event.message, event.count > 1 && ` (${event.count} times)`))))];
+    const line = (event) => h("li", { class: event.type === "Warning" ? "bad" : "" }, moment(event.at), h("strong", {}, event.type === "Warning" && h("span", { class: "mark", role: "img", "aria-label": "warning" }, "▲"), event.reason), h("span", {}, event.message, event.count > 1 && ` (${event.count} times)`));
+    const [latest, earlier] = [list.slice(0, 12), list.slice(12)];
+    return [title("events", "Events"), h("ul", { class: "events" }, latest.map(line)), earlier.length > 0 && h("details", { "data-key": "earlier" }, h("summary", { "data-key": "earlier summary" }, `${earlier.length} earlier`), h("ul", { class: "events" }, earlier.map(line)))];
   }
 
   function releases(list) {
