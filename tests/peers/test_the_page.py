@@ -10,7 +10,7 @@ from typing import Final
 from tests.api.test_compatibility_table import ROOT, TEST_ID, is_defined
 
 PAGE: Final = (ROOT / "docs/peers.md").read_text()
-REASONS: Final = ("Does not apply: ", "Does not apply yet: ", "Not settled: ")
+REASONS: Final = ("Does not apply: ", "Not settled: ")
 
 
 def rows() -> Iterator[tuple[str, str, str]]:

@@ -221,7 +221,7 @@ class Stage:
     def weight(self, service: str = "app", route: int = 0) -> int:
         """The canary's weight in a VirtualService."""
         https = self.objects[Key("VirtualService", NAMESPACE, service)]["spec"]["http"]
-        routes = [http for http in https if http.get("name") not in (*MANAGED, GUESTS)][route]["route"]
+        routes = [http for http in https if _is_ours(http)][route]["route"]
         canary = next(each for each in routes if _end(each["destination"]) == self.canary_end())
         return int(canary.get("weight") or 0)
 
@@ -757,12 +757,20 @@ class Stage:
         weights = (self.status.get("canary") or {}).get("weights")
         if "trafficRouting" not in canary or not weights or self.condition("InvalidSpec"):
             return
-        shown = max(self.weight(k.name) for k in self.objects if k.kind == "VirtualService")
+        shown = max(self._in_parts(k.name) for k in self.objects if k.kind == "VirtualService")
         if weights["canary"]["weight"] != shown:
             raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {shown}")
         more = self.more_weights()
         if {each["serviceName"]: each["weight"] for each in weights.get("additional", ())} != more:
             raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {more}")
+
+    def _in_parts(self, name: str) -> int:
+        """The canary's weight in parts of the whole, where a route at rest may count to 100 yet."""
+        route = next(h for h in self.objects[Key("VirtualService", NAMESPACE, name)]["spec"]["http"] if _is_ours(h))
+        total = sum(each.get("weight") or 0 for each in route["route"])
+        routing = self.rollout["spec"]["strategy"]["canary"]["trafficRouting"]
+        whole: int = routing.get("maxTrafficWeight", 100)
+        return self.weight(name) * whole // total if total == 100 else self.weight(name)
 
     def more_weights(self) -> dict[str, int]:
         """The weights of Experiments' versions in the routes, by Service or subset."""
@@ -807,6 +815,10 @@ def deployed(strategy: Mapping[str, Any], *, others: int = 0, stage: Stage | Non
 
 def _key(obj: Obj) -> Key:
     return Key(obj["kind"], obj["metadata"].get("namespace", NAMESPACE), obj["metadata"]["name"])
+
+
+def _is_ours(http: Mapping[str, Any]) -> bool:
+    return http.get("name") not in (*MANAGED, GUESTS)
 
 
 def _end(destination: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.cli.analysis import analysis_app
+from tidegate.cli.dashboard import dashboard
 from tidegate.cli.options import (
     ContextOption,
     KubeconfigOption,
@@ -140,6 +141,9 @@ def dora(
     from tidegate.cli.dora import dora as show
 
     show(where, since, by_team, team_label, output)
+
+
+app.command(rich_help_panel=_LOOK)(dashboard)
 
 
 # -- ask ---------------------------------------------------------------------------------------------------------------

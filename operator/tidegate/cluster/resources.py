@@ -66,6 +66,10 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("VirtualService", *_ISTIO, "virtualservices"),
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
+        # Only the page asks for these: who somebody is, and what they may.
+        Resource("TokenReview", "authentication.k8s.io", "v1", "tokenreviews", namespaced=False),
+        Resource("SubjectAccessReview", "authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
+        Resource("SelfSubjectAccessReview", "authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
         # Only the command line asks for these.
         Resource("Canary", *_FLAGGER, "canaries"),
         Resource("MetricTemplate", *_FLAGGER, "metrictemplates"),

@@ -66,7 +66,8 @@ async def run(settings: Settings) -> None:
         if webhook:
             opened.push_async_callback(webhook.close)
         log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
-        background = [pulse.run(), messages.run(), prime(engine), *([webhook.renew()] if webhook else [])]
+        page = _page(engine, transport, found, settings)
+        background = [pulse.run(), messages.run(), prime(engine), page, *([webhook.renew()] if webhook else [])]
         await _work(engine, transport, settings, background)
     log.info("tidegate has stopped", identity=settings.identity)
 
@@ -107,6 +108,27 @@ def _end_at_once(error: Exception) -> None:
     """Two replicas must never act. What could not be stopped in time would not be stopped by tidying up either."""
     log.critical("ending this process at once", error=str(error))
     os._exit(os.EX_SOFTWARE)
+
+
+async def _page(engine: Engine, transport: HttpTransport, found: Credentials, settings: Settings) -> None:
+    """Serve the web page, if there is to be one, until cancelled."""
+    if not settings.page_port:
+        return
+    from tidegate.dashboard.beside_operator import PageSettings, serve_page  # noqa: PLC0415 - most have no page
+
+    page = PageSettings(
+        address=settings.page_address,
+        port=settings.page_port,
+        namespace=settings.namespace,
+        hosts=settings.page_hosts.split(","),
+        header=settings.page_token_header,
+        anonymous=settings.page_anonymous,
+    )
+
+    def problems() -> list[str]:
+        return [informer.problem for informer in engine.informers if informer.problem]
+
+    await serve_page(page, engine.store, transport, found, problems=problems)
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

@@ -34,6 +34,9 @@ class Settings:
     prometheus: the address that metrics ask which name none.
     team_label: the label of a Rollout that names its team, for the figures of releases.
     traces: the OTLP endpoint that each release is told to as a trace; empty for none.
+    page_port: of the web page; 0 for none. page_address: where it listens. page_hosts: the names that people call it
+        by, beside loopback's, separated by commas. page_token_header: in which a proxy hands on its visitors' tokens.
+    page_anonymous: let visitors without a token see what system:anonymous may.
     """
 
     namespace: str = ""
@@ -51,6 +54,11 @@ class Settings:
     prometheus: str = ""
     team_label: str = "team"
     traces: str = ""
+    page_port: int = 0
+    page_address: str = "0.0.0.0"  # noqa: S104 - a Service leads to it
+    page_hosts: str = ""
+    page_token_header: str = "authorization"  # noqa: S105 - a name, no secret
+    page_anonymous: bool = False
     log_format: str = "json"
     log_level: str = "info"
     identity: str = ""
@@ -93,6 +101,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
     flag("team-label", default.team_label, "the label of a Rollout that names its team, for the figures of releases")
     flag("traces", _otlp(), "the OTLP/HTTP endpoint that gets a trace of each release; OTEL_EXPORTER_OTLP_ENDPOINT too")
+    flag("page-port", default.page_port, "the port of the web page; 0 for none")
+    flag("page-address", default.page_address, "where the web page is served")
+    flag("page-hosts", default.page_hosts, "the host names that people call the page by, beside localhost; a,b")
+    flag("page-token-header", default.page_token_header, "in which header a proxy hands on the visitor's token")
     flag("log-format", default.log_format, "json or console")
     flag("log-level", default.log_level, "debug, info, warning or error")
     flag("identity", os.environ.get("POD_NAME", ""), "the name of this replica in the lease and in events")
@@ -107,6 +119,12 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         action=argparse.BooleanOptionalAction,
         default=os.environ.get("TIDEGATE_HEED_ARGO", "true").lower() != "false",
         help="do nothing while Argo Rollouts' own controller renews its lease ($TIDEGATE_HEED_ARGO)",
+    )
+    parser.add_argument(
+        "--page-anonymous",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("TIDEGATE_PAGE_ANONYMOUS", "false").lower() == "true",
+        help="let visitors of the page without a token see what system:anonymous may ($TIDEGATE_PAGE_ANONYMOUS)",
     )
     given = vars(parser.parse_args(arguments))
     for name, allowed in (("log_format", ("json", "console")), ("log_level", ("debug", "info", "warning", "error"))):

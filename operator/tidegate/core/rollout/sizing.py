@@ -156,7 +156,8 @@ def _size_stable(draft: Draft, weight: int) -> None:
     stable, pods = release.stable, release.replicas
     if stable is None:
         return
-    if release.canary.dynamic_stable_scale and canary_end_carries(draft, now):
+    elsewhere = canary_end(draft) != stable.hash  # At rest both ends are stable's, whatever weight somebody sets.
+    if release.canary.dynamic_stable_scale and elsewhere and canary_end_carries(draft, now):
         pods = max(needed(pods, whole - min(weight, now), whole), min(stable.replicas, _least(draft, Aim(0))))
         assert draft.world.traffic is not None
         if draft.world.traffic.split(now):
