@@ -61,7 +61,13 @@ CASES: dict[str, Case] = {
         lambda address: {"metricDataQueries": [{"id": "a", "expression": f"b + {KEY}"}]},
         reads="XML",
     ),
-    "web": Case(lambda address: {"url": f"{address}/rate", "headers": [{"key": "X-Key", "value": KEY}]}),
+    "web": Case(
+        lambda address: {
+            "url": f"{address}/rate",
+            "headers": [{"key": "X-Key", "value": KEY}],
+            "jsonPath": "{$}",  # without one an answer may be any text
+        }
+    ),
 }
 
 HERE = set(known_fields(MetricProvider)) - {"job"}

@@ -1,0 +1,97 @@
+"""Every command block of the documentation is run on the lab: each page by a reader of its own, all at the same time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab import manifests as m
+from lab.cluster import ApiError, Lab
+from lab.operator import NAMESPACE
+from tests.docs.pages import Block, blocks, pages
+from tests.docs.settings import BEFORE, LAST, NOT_RUN, SHORTER, START
+from tests.docs.shell import Shell, to_run, workshop
+
+PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
+_AT_ONCE = 8
+
+
+def _namespace(page: str) -> str:
+    return "page-" + re.sub(r"[^a-z0-9]+", "-", page.lower().removesuffix(".md")).strip("-")
+
+
+def _installing() -> tuple[list[Block], list[Block]]:
+    """The blocks of the first page: until the operator runs, and the rest."""
+    parts = to_run(START, NOT_RUN)
+    end = next(i for i, block in enumerate(parts) if "rollout status deployment/tidegate" in block.text)
+    return parts[: end + 1], parts[end + 1 :]
+
+
+def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
+    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language == "sh"}
+    assert {*NOT_RUN, *BEFORE} <= there
+    assert all(reason for reason in NOT_RUN.values())
+
+
+@pytest.fixture(scope="module")
+def folder(lab: Lab) -> Path:
+    return workshop(lab, SHORTER)
+
+
+def _shell(lab: Lab, folder: Path, page: str) -> Shell:
+    namespace = _namespace(page)
+    try:
+        lab.client.create(m.namespace(namespace))
+    except ApiError as error:
+        if error.status != 409:
+            raise
+    return Shell(lab, folder, namespace, {})
+
+
+def _play(lab: Lab, folder: Path, page: str, parts: list[Block]) -> Shell:
+    shell = _shell(lab, folder, page)
+    shell.play(parts, {first: text for (of, first), text in BEFORE.items() if of == page})
+    return shell
+
+
+@pytest.fixture(scope="module")
+def playing(request: pytest.FixtureRequest, lab: Lab, folder: Path) -> Iterator[dict[str, Future[Shell]]]:
+    """The chosen pages, begun as soon as the first of them has installed the operator; those of LAST when all are over."""
+    if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
+        lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
+    installing, rest = _installing()
+    _play(lab, folder, START, installing)
+    chosen = [
+        item.callspec.params["page"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page") as pool:
+        begun = {
+            page: pool.submit(_play, lab, folder, page, rest if page == START else to_run(page, NOT_RUN))
+            for page in chosen
+            if page not in LAST
+        }
+
+        def after_all(page: str) -> Shell:
+            for other in begun.values():
+                other.exception()
+            return _play(lab, folder, page, to_run(page, NOT_RUN))
+
+        with ThreadPoolExecutor(1) as last:
+            yield begun | {page: last.submit(after_all, page) for page in chosen if page in LAST}
+    if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
+        lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE)
+    for page in chosen:
+        lab.client.delete("Namespace", _namespace(page))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("page", PAGES)
+def test_given_a_page_then_its_commands_end_as_it_says(playing: dict[str, Future[Shell]], page: str) -> None:
+    shell = playing[page].result(timeout=400)
+    assert shell.took
