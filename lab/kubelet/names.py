@@ -11,6 +11,7 @@ import random
 import re
 import socket
 import struct
+from typing import cast
 
 from lab.kubelet.api import Api, RefusedError
 
@@ -34,8 +35,8 @@ class Names(asyncio.DatagramProtocol):
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: cls(api), local_addr=("127.0.0.1", PORT))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # The loop's own class has the methods of a DatagramTransport without being one.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | None, int]) -> None:
         task = asyncio.create_task(self._answer(data, addr))
