@@ -8,6 +8,9 @@ START: Final = "docs/start.md"
 
 SHORTER: Final = {
     "examples/health-checks/analysis.yaml": ("interval: 10s", "interval: 1s"),
+    "examples/datadog/rollout.yaml": ("duration: 30s", "duration: 10s"),
+    "examples/datadog/analysis.yaml": ("0s\n", "s\n"),
+    "examples/canary-istio/rollout.yaml": ("duration: 15s", "duration: 6s"),
 }
 """Of a file, the text that would only take time, and what stands there instead."""
 
@@ -21,10 +24,59 @@ NOT_RUN: Final = {
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "starts a lab, and this is one"
     ),
+    ("docs/lab.md", "make test ARGS='tests/lab -k weight'"): "starts a lab, and this is one",
+    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
+        "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
+    ),
 }
 """Blocks that can't be run here, by page and first line, with the reason."""
 
-BEFORE: Final[dict[tuple[str, str], str]] = {}
+_ROLLOUT: Final = """
+kubectl apply -f - <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+  strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
+END
+tidegate status shop --timeout 2m
+"""
+_WITH_WORKLOAD: Final = """
+kubectl create deployment shop --image=lab.local/app:v1 --replicas=5
+kubectl rollout status deployment/shop --timeout=1m
+kubectl apply -f - <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  replicas: 5
+  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: shop, scaleDown: never}
+  strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
+END
+tidegate status shop --timeout 2m
+kubectl scale deployment/shop --replicas=0
+"""
+_ARGO: Final = """
+kubectl create namespace argo-rollouts
+kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1
+kubectl -n argo-rollouts label deployment/argo-rollouts app.kubernetes.io/part-of=argo-rollouts
+"""
+BEFORE: Final = {
+    ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
+    ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
+        "mkdir deploy; kubectl get rollout shop -o yaml > deploy/shop.yaml"
+    ),
+    ("docs/command-line.md", "source <(tidegate completion bash)                                   # or zsh"): (
+        "mkdir -p ~/.config/fish/completions"
+    ),
+    ("docs/takeover.md", "kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=0"): _ARGO,
+    ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
+}
 """Commands for what a page takes for granted, by page and first line of the block before which they are run."""
 
 LAST: Final = ("docs/takeover.md",)

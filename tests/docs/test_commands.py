@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from lab import manifests as m
 from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
+from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
 from tests.docs.settings import BEFORE, LAST, NOT_RUN, SHORTER, START
 from tests.docs.shell import Shell, to_run, workshop
@@ -42,29 +43,38 @@ def folder(lab: Lab) -> Path:
     return workshop(lab, SHORTER)
 
 
-def _shell(lab: Lab, folder: Path, page: str) -> Shell:
+@pytest.fixture(scope="module")
+def variables(lab: Lab) -> Iterator[Mapping[str, str]]:
+    """What a reader has in the environment."""
+    with datadog(lab) as account:
+        yield account
+
+
+def _shell(lab: Lab, folder: Path, variables: Mapping[str, str], page: str) -> Shell:
     namespace = _namespace(page)
     try:
         lab.client.create(m.namespace(namespace))
     except ApiError as error:
         if error.status != 409:
             raise
-    return Shell(lab, folder, namespace, {})
+    return Shell(lab, folder, namespace, variables)
 
 
-def _play(lab: Lab, folder: Path, page: str, parts: list[Block]) -> Shell:
-    shell = _shell(lab, folder, page)
+def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts: list[Block]) -> Shell:
+    shell = _shell(lab, folder, variables, page)
     shell.play(parts, {first: text for (of, first), text in BEFORE.items() if of == page})
     return shell
 
 
 @pytest.fixture(scope="module")
-def playing(request: pytest.FixtureRequest, lab: Lab, folder: Path) -> Iterator[dict[str, Future[Shell]]]:
+def playing(
+    request: pytest.FixtureRequest, lab: Lab, folder: Path, variables: Mapping[str, str]
+) -> Iterator[dict[str, Future[Shell]]]:
     """The chosen pages, begun as soon as the first of them has installed the operator; those of LAST when all are over."""
     if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
     installing, rest = _installing()
-    _play(lab, folder, START, installing)
+    _play(lab, folder, variables, START, installing)
     chosen = [
         item.callspec.params["page"]
         for item in request.session.items
@@ -72,7 +82,7 @@ def playing(request: pytest.FixtureRequest, lab: Lab, folder: Path) -> Iterator[
     ]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page") as pool:
         begun = {
-            page: pool.submit(_play, lab, folder, page, rest if page == START else to_run(page, NOT_RUN))
+            page: pool.submit(_play, lab, folder, variables, page, rest if page == START else to_run(page, NOT_RUN))
             for page in chosen
             if page not in LAST
         }
@@ -80,7 +90,7 @@ def playing(request: pytest.FixtureRequest, lab: Lab, folder: Path) -> Iterator[
         def after_all(page: str) -> Shell:
             for other in begun.values():
                 other.exception()
-            return _play(lab, folder, page, to_run(page, NOT_RUN))
+            return _play(lab, folder, variables, page, to_run(page, NOT_RUN))
 
         with ThreadPoolExecutor(1) as last:
             yield begun | {page: last.submit(after_all, page) for page in chosen if page in LAST}
@@ -95,3 +105,18 @@ def playing(request: pytest.FixtureRequest, lab: Lab, folder: Path) -> Iterator[
 def test_given_a_page_then_its_commands_end_as_it_says(playing: dict[str, Future[Shell]], page: str) -> None:
     shell = playing[page].result(timeout=400)
     assert shell.took
+
+
+@pytest.mark.lab
+def test_given_the_keys_of_an_account_then_they_are_shown_nowhere(
+    lab: Lab, playing: dict[str, Future[Shell]], page: str = "examples/datadog/README.md"
+) -> None:
+    if page not in playing:
+        pytest.skip(f"{page} was not chosen")
+    shell = playing[page].result(timeout=400)
+    shown = [lab.kubectl("-n", shell.namespace, "get", "rollouts,analysisruns,events,replicasets,pods", "-o", "yaml")]
+    shown += [path.read_text() for path in (lab.workdir / "pods").glob(f"{NAMESPACE}_*.log")]
+    assert "error-rate" in shown[0]
+    assert len(shown) > 1
+    for key in (API_KEY, APP_KEY):
+        assert not any(key in text for text in shown)
