@@ -2,7 +2,7 @@
 
     python -m tools.field_page docs/fields.md
 
-A part that has been listed before, such as the arguments of an analysis, is not listed again: the page says where it stands.
+A part that has been listed before, such as the arguments of an analysis, is not listed again: the page says where it is.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from tidegate.api import crds
 _HEAD: Final = """\
 # Every field
 
-Generated from the models by `make crds`; do not edit. `kubectl explain rollout.spec.strategy.canary` says the same for the
-version that is installed. [compatibility.md](compatibility.md) has the tests of each field, and the fields of Argo Rollouts that
-are refused. A path is written as in a manifest, with `[]` after a list. An asterisk marks a field that must be there.
+Generated from the models by `make crds`; do not edit. `kubectl explain rollout.spec.strategy.canary` says the same for
+the version that is installed. [compatibility.md](compatibility.md) has the tests of each field, and the fields of Argo
+Rollouts that are refused. A path is written as in a manifest, with `[]` after a list. An asterisk marks a field that must
+be there.
 """
 _FEWEST_TO_REFER: Final = 3
 

@@ -1,7 +1,7 @@
 """Names of Services, for what runs in the lab: `shop.default.svc` is an address as it is in a cluster.
 
-There is no kube-proxy, so a name leads straight to the addresses of the Service's ready pods. A Service that is asked for
-by name therefore has the port of its pods.
+There is no kube-proxy, so a name leads straight to the addresses of the Service's ready pods. A Service that is asked
+for by name therefore has the port of its pods.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def is_operator(container: Object) -> bool:
 
 
 def operator(container: Object, address: str, kubeconfig: Path) -> tuple[Object, dict[str, str]]:
-    """What the image's entry point comes to here, and its variables: a pod's account is a kubeconfig, its port its own."""
+    """What the image's entry point comes to here, and its variables: the pod's account is a kubeconfig."""
     arguments = [*container.get("args", ["run"]), f"--address={address}"]
     variables = {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(REPOSITORY / "operator")}
     return {**container, "command": [sys.executable, "-m", "tidegate"], "args": arguments}, variables
@@ -56,9 +56,7 @@ def operator(container: Object, address: str, kubeconfig: Path) -> tuple[Object,
 def pull_error(container: Object) -> str:
     """Why the image can't be pulled, or nothing. Commands run on this machine, whatever image they name."""
     image = container.get("image", "")
-    if "missing" in image or not (
-        container.get("command") or is_server(container) or is_operator(container)
-    ):
+    if "missing" in image or not (container.get("command") or is_server(container) or is_operator(container)):
         return f'failed to pull image "{image}": the lab has no such image'
     return ""
 

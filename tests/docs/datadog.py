@@ -1,4 +1,4 @@
-"""Datadog's API for scalar queries (v2), played on loopback: what an agent would have sent is what Prometheus has scraped.
+"""Datadog's API for scalar queries (v2), played on loopback: an agent would have sent what Prometheus has scraped.
 
 Like the real one it answers 403 to wrong keys, 400 to what is no scalar request, and null where nothing was counted.
 """

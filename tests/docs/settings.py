@@ -66,6 +66,27 @@ kubectl create namespace argo-rollouts
 kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1
 kubectl -n argo-rollouts label deployment/argo-rollouts app.kubernetes.io/part-of=argo-rollouts
 """
+_FLAGGER: Final = """
+cat > podinfo.yaml <<'END'
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo}
+spec:
+  provider: istio
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  service: {port: 80, targetPort: 8080, gateways: [istio-system/gateway], hosts: [podinfo.example.com]}
+  analysis: {interval: 1m, threshold: 5, stepWeight: 10, maxWeight: 50}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: podinfo}
+spec:
+  selector: {matchLabels: {app: podinfo}}
+  template:
+    metadata: {labels: {app: podinfo}}
+    spec: {containers: [{name: podinfo, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+END
+"""
 BEFORE: Final = {
     ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
     ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
@@ -75,9 +96,17 @@ BEFORE: Final = {
         "mkdir -p ~/.config/fish/completions"
     ),
     ("docs/takeover.md", "kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=0"): _ARGO,
+    ("docs/takeover.md", "kubectl -n tidegate-system scale deployment tidegate --replicas=0"): (
+        "kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1"
+    ),
+    ("docs/operations.md", "tidegate get shop"): _ROLLOUT,
+    ("docs/flagger.md", "tidegate migrate -f podinfo.yaml"): _FLAGGER,
     ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
 }
 """Commands for what a page takes for granted, by page and first line of the block before which they are run."""
 
-LAST: Final = ("docs/takeover.md",)
-"""Pages that end with the operator gone."""
+FIRST: Final = "examples/README.md"
+"""Run before the others and behind the first page's installation: it makes Prometheus known."""
+
+LAST: Final = ("docs/operations.md", "docs/security.md", "docs/takeover.md")
+"""Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""

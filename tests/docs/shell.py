@@ -2,7 +2,8 @@
 
 What is not as in the page stands here, and nothing else is changed:
 
-* `IMAGES`: the lab has no registry. The operator's image has another repository there.
+* `IMAGES`: the lab has no registry, so images have another repository there.
+* `ADDRESSES`: the lab's Prometheus is no Service.
 * `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
 * `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
@@ -33,6 +34,7 @@ from lab.toolchain import kubectl
 from tests.docs.pages import Block, blocks
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
+ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
 
 _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
@@ -139,8 +141,8 @@ class Shell:
 
 
 def prepared(text: str) -> str:
-    """A block's text with the images of the lab and its expected exit codes as the shell understands them."""
-    for ours, theirs in IMAGES.items():
+    """A block's text with the lab's images and addresses, and its exit codes as the shell understands them."""
+    for ours, theirs in (IMAGES | ADDRESSES).items():
         text = text.replace(ours, theirs)
     return _EXIT.sub(r"if \1; then code=0; else code=$?; fi; [ $code -eq \2 ]", text)
 

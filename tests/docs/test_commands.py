@@ -1,4 +1,4 @@
-"""Every command block of the documentation is run on the lab: each page by a reader of its own, all at the same time."""
+"""Every command block of the documentation is run on the lab: each page by a reader of its own, all at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
-from tests.docs.settings import BEFORE, LAST, NOT_RUN, SHORTER, START
+from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
 from tests.docs.shell import Shell, to_run, workshop
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
@@ -70,11 +70,13 @@ def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts
 def playing(
     request: pytest.FixtureRequest, lab: Lab, folder: Path, variables: Mapping[str, str]
 ) -> Iterator[dict[str, Future[Shell]]]:
-    """The chosen pages, begun as soon as the first of them has installed the operator; those of LAST when all are over."""
+    """The chosen pages, begun when the operator is installed and knows Prometheus; those of LAST when all are over."""
     if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
     installing, rest = _installing()
     _play(lab, folder, variables, START, installing)
+    first: Future[Shell] = Future()
+    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
     chosen = [
         item.callspec.params["page"]
         for item in request.session.items
@@ -84,7 +86,7 @@ def playing(
         begun = {
             page: pool.submit(_play, lab, folder, variables, page, rest if page == START else to_run(page, NOT_RUN))
             for page in chosen
-            if page not in LAST
+            if page not in (FIRST, *LAST)
         }
 
         def after_all(page: str) -> Shell:
@@ -93,10 +95,11 @@ def playing(
             return _play(lab, folder, variables, page, to_run(page, NOT_RUN))
 
         with ThreadPoolExecutor(1) as last:
-            yield begun | {page: last.submit(after_all, page) for page in chosen if page in LAST}
+            ends = {page: last.submit(after_all, page) for page in LAST if page in chosen}
+            yield {FIRST: first} | begun | ends
     if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE)
-    for page in chosen:
+    for page in {START, FIRST, *chosen}:
         lab.client.delete("Namespace", _namespace(page))
 
 
@@ -104,6 +107,8 @@ def playing(
 @pytest.mark.parametrize("page", PAGES)
 def test_given_a_page_then_its_commands_end_as_it_says(playing: dict[str, Future[Shell]], page: str) -> None:
     shell = playing[page].result(timeout=400)
+    for block, seconds in shell.took:
+        print(f"{seconds:6.1f} s {block}")
     assert shell.took
 
 

@@ -1,4 +1,4 @@
-"""The example repository for Argo CD: what it ignores is what the page explains, and Kustomize makes of it what it says."""
+"""The example repository for Argo CD: it ignores what the page explains, and Kustomize makes of it what it says."""
 
 from __future__ import annotations
 
