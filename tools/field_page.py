@@ -2,7 +2,7 @@
 
     python -m tools.field_page docs/fields.md
 
-A part that has been listed before, such as the arguments of an analysis, is not listed again: the page says where it is.
+A part that has been listed before, such as the arguments of an analysis, is not listed again but pointed to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEAD: Final = """\
 
 Generated from the models by `make crds`; do not edit. `kubectl explain rollout.spec.strategy.canary` says the same for
 the version that is installed. [compatibility.md](compatibility.md) has the tests of each field, and the fields of Argo
-Rollouts that are refused. A path is written as in a manifest, with `[]` after a list. An asterisk marks a field that must
+Rollouts that are refused. A path is written as in a manifest, with `[]` after a list. An asterisk marks what must
 be there.
 """
 _FEWEST_TO_REFER: Final = 3
