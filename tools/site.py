@@ -1,4 +1,4 @@
-"""A hook of MkDocs: the READMEs of examples/ are pages of the site too, so that links between them and docs/ lead there.
+"""A hook of MkDocs: the READMEs of examples/ are pages of the site too, and links between them and docs/ lead there.
 
 In the repository docs/ and examples/ stand side by side; on the site examples/ is below the pages.
 """
@@ -18,8 +18,8 @@ def on_files(files: Files, config: Any) -> Files:
     for path in sorted((_ROOT / "examples").rglob("*")):
         if path.suffix in (".md", ".yaml"):
             name = str(path.relative_to(_ROOT))
-            text = path.read_text().replace("](../docs/", "](../") if path.parent.name == "examples" else path.read_text()
-            files.append(File.generated(config, name, content=text.replace("../../docs/", "../../")))
+            text = path.read_text().replace("../../docs/", "../../").replace("](../docs/", "](../")
+            files.append(File.generated(config, name, content=text))
     return files
 
 
