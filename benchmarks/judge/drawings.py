@@ -51,7 +51,7 @@ def _evidence(path: Path, seed: int) -> None:
         path,
         "Evidence against three canaries (100 requests/s, stable fails 0.5 %)",
         "minutes, at 10, 25 and 50 % of the traffic",
-        "log e-value",
+        "evidence (log e-value)",
         lines,
         level=(needed(0.01), "undone: 1 in 100"),
         y_range=(-6.0, 8.0),

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INK, PALE = "#333", "#ddd"
-COLOURS = ("#1f6f8b", "#c8553d", "#7a9e3a", "#8a5a9e", "#d79b2f")
+COLOURS = ("#1f6f8b", "#c8553d", "#5f7f26", "#8a5a9e", "#a8741a")
+ON_DARK = ("#62b6d3", "#f08c74", "#a9cc63", "#c79bdc", "#e6b45a")
+STYLE = (
+    "<style>@media (prefers-color-scheme: dark) { .paper { fill: #0d1117 } text { fill: #ddd } "
+    ".grid { stroke: #3a3f46 } .level { stroke: #ddd } "
+    + " ".join(f"text.l{i} {{ fill: {c} }} polyline.l{i} {{ stroke: {c} }}" for i, c in enumerate(ON_DARK))
+    + " }</style>"
+)
+"""Attributes draw for light pages, and wherever styles are not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,15 @@ def chart(
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'font-family="sans-serif" font-size="12" fill="{INK}">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
+        STYLE,
+        f'<rect class="paper" width="{width}" height="{height}" fill="white"/>',
         f'<text x="{left}" y="22" font-size="15">{title}</text>',
     ]
     for y in _ticks(y0, y1):
         px, py = place(x0, y)
         said = f"{100 * y:g} %" if percent else f"{y:g}"
-        out.append(f'<line x1="{left}" x2="{width - right}" y1="{py:.1f}" y2="{py:.1f}" stroke="{PALE}"/>')
+        across = f'x1="{left}" x2="{width - right}" y1="{py:.1f}" y2="{py:.1f}"'
+        out.append(f'<line class="grid" {across} stroke="{PALE}"/>')
         out.append(f'<text x="{px - 6:.1f}" y="{py + 4:.1f}" text-anchor="end">{said}</text>')
     for x in _decades(x0, x1) if log_x else _ticks(x0, x1):
         px, _ = place(x, y0)
@@ -58,19 +68,21 @@ def chart(
     if level:
         _, py = place(x0, level[0])
         across = f'x1="{left}" x2="{width - right}" y1="{py:.1f}" y2="{py:.1f}"'
-        out.append(f'<line {across} stroke="{INK}" stroke-dasharray="2 3"/>')
+        out.append(f'<line class="level" {across} stroke="{INK}" stroke-dasharray="2 3"/>')
         out.append(f'<text x="{width - right + 8}" y="{py + 4:.1f}">{level[1]}</text>')
     taken = [place(x0, level[0])[1]] if level else []
-    for line, colour in zip(lines, COLOURS, strict=False):
+    for number, (line, colour) in enumerate(zip(lines, COLOURS, strict=False)):
         places = [place(x, min(max(y, y0), y1)) for x, y in line.points]
         drawn = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
         dash = ' stroke-dasharray="6 4"' if line.dashed else ""
-        out.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        paint = f'class="l{number}" fill="none" stroke="{colour}" stroke-width="2"'
+        out.append(f'<polyline points="{drawn}" {paint}{dash}/>')
         label = places[-1][1]
         while any(abs(label - other) < 14 for other in taken):
             label += 14
         taken.append(label)
-        out.append(f'<text x="{places[-1][0] + 8:.1f}" y="{label + 4:.1f}" fill="{colour}">{line.name}</text>')
+        at = f'x="{places[-1][0] + 8:.1f}" y="{label + 4:.1f}"'
+        out.append(f'<text class="l{number}" {at} fill="{colour}">{line.name}</text>')
     out.append("</svg>")
     path.write_text("\n".join(out) + "\n")
 

@@ -44,6 +44,8 @@ def test_parameters_reach_the_judge() -> None:
     used = comparison(samples={"gauge": S, "tolerated": 2, "safe": "3", "direction": "decrease", "by": "node"}).kind
     assert isinstance(used, Samples) and used.by == "node"
     assert (used.parameters.tolerated, used.parameters.safe, used.parameters.higher_is_worse) == (2, 3, False)
+    either = comparison(samples={"gauge": S, "direction": "either"}).kind
+    assert isinstance(either, Samples) and either.parameters.either and not used.parameters.either
 
 
 def test_everything_about_both_arms_is_one_question() -> None:
@@ -156,8 +158,8 @@ def test_what_a_template_says_of_its_arms_goes_before_what_the_rollout_says() ->
     )
     assert merged["compare"]["arms"] == {
         "canary": {"podTemplateHash": "6f", "service": "canary"},
-        "stable": {"podTemplateHash": "baseline", "service": "stable"},
-    }
+        "stable": {"podTemplateHash": "baseline"},
+    }, "another version has nothing of the one that it stands in for"
     assert with_arms({"compare": compare}, {}) == {"compare": compare}, "an Experiment's has only what it says itself"
     fields = ("namespace", "podTemplateHash", "replicaSet", "service", "subset")
     arms = {arm: {field: f"{arm}-{field}" for field in fields} for arm in ("canary", "stable")}

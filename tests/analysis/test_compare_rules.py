@@ -175,6 +175,12 @@ def test_the_budget_is_shared_among_the_metrics_that_compare() -> None:
     assert played.result("errors")["compare"]["record"]["against"]["needed"] == pytest.approx(4.605, abs=1e-3)
 
 
+def test_a_shared_budget_is_told_with_the_whole_runs() -> None:
+    metrics = [compared(name, count=9) for name in ("errors", "a", "b", "c", "d", "e", "f", "g", "h")]
+    message = play(*metrics, say=FAR_WORSE).status["message"]
+    assert message.endswith("; false-alarm budget 0.11 % of the run's 1 %")
+
+
 def test_metrics_with_conditions_stand_beside() -> None:
     def say(measure: Measure, taken: int) -> Reading:
         return ALIKE(measure, taken) if measure.window else script("SSF")(measure, taken)

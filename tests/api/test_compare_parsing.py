@@ -57,6 +57,11 @@ def test_given_a_comparison_then_it_is_taken(compare: dict[str, Any]) -> None:
         ({"samples": {}}, ".samples.gauge", "is required, or else counter"),
         ({"samples": {"gauge": SELECTOR, "mode": "median"}}, ".samples.mode", "must be"),
         ({"counts": COUNTS, "delay": "soon"}, ".delay", "is not a duration"),
+        (
+            {"samples": {"gauge": SELECTOR, "mode": "mannWhitney", "tolerated": 2}},
+            ".samples.tolerated",
+            "counts nothing in the mode mannWhitney",
+        ),
     ],
 )
 def test_given_a_wrong_comparison_then_its_field_is_named(compare: dict[str, Any], path: str, words: str) -> None:

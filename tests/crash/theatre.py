@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -108,9 +108,13 @@ class Theatre:
         identity: str = "operator-0",
         lease: Key | None = None,
         watching: Watching | None = None,
+        beside: Callable[[Engine], Coroutine[Any, Any, None]] | None = None,
         **settings: Any,
     ) -> FakeTransport:
-        """Run one process of the operator until the story is where it should be, or until it is killed."""
+        """Run one process of the operator until the story is where it should be, or until it is killed.
+
+        beside: what runs in the same process along with the engine.
+        """
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
         if crash:
             transport.crash_after_writes(*crash)
@@ -125,13 +129,15 @@ class Theatre:
             clock=asyncio.get_running_loop().time,
         )
         self.engine = engine
+        companions = [asyncio.create_task(beside(engine))] if beside else []
         tasks = [
             asyncio.create_task(engine.run(asyncio.Event())),
             asyncio.create_task(transport.killed.wait()),
             asyncio.create_task(self._reach(until)),
+            *companions,
         ]
         try:
-            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[1:3], return_when=asyncio.FIRST_COMPLETED)
             if not transport.killed.is_set():
                 await tasks[2]
         finally:
@@ -189,6 +195,25 @@ class Theatre:
         """Patch the status, as the kubectl plugin does."""
         self.cluster.patch("Rollout", "app", {"status": status}, subresource="status")
 
+    def people(self, *acts: tuple[Callable[[Mapping[str, Any]], object], Callable[[], object], float]) -> None:
+        """What people do, one after the other: each thing so many seconds after the status has been seen so, whichever
+        process of the operator runs then, or none."""
+        left = list(acts)
+        asked = False
+
+        def look(written: Written) -> None:
+            nonlocal asked
+            if left and not asked and written.kind == "Rollout" and left[0][0](self.status):
+                asked = True
+                asyncio.get_running_loop().call_later(left[0][2], act)
+
+        def act() -> None:
+            nonlocal asked
+            asked = False
+            left.pop(0)[1]()
+
+        self.cluster.observers.append(look)
+
     # -- what is seen
 
     @property
@@ -228,6 +253,7 @@ class Theatre:
             },
             "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
             "routes": [route["spec"]["http"] for route in routes if route],
+            "rules": [rule["spec"] for rule in self.cluster.peek_all("DestinationRule")],
             "experiments": sorted(
                 (each["metadata"]["name"], each["status"].get("phase")) for each in self.cluster.peek_all("Experiment")
             ),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.core.judge import Verdict
+from tidegate.core.judge import Verdict, sufficient
 from tidegate.core.judge.distribution import (
     DistributionLook,
     DistributionParameters,
@@ -157,3 +157,14 @@ def test_numbers_that_can_not_be_are_refused() -> None:
         observe(PARAMETERS, state, DistributionLook((2.0,), Histogram(1, (1,)), Histogram(1, (1,))))
     with pytest.raises(ValueError, match="covers"):
         DistributionParameters(covers=1.0)
+
+
+def test_enough_traffic_is_what_an_equal_canary_would_have_been_found_safe_with() -> None:
+    few, many = story(5, looks=1, canary=5, stable=20)[0], story(5, looks=30)[0]
+    assert not sufficient.for_distribution(PARAMETERS, few)
+    assert sufficient.for_distribution(PARAMETERS, many)
+    slower = story(5, looks=30, change=lambda _, values: values * 1.12)[0]
+    assert sufficient.for_distribution(PARAMETERS, slower), "whatever this canary is like"
+    beyond = Histogram(500.0, (5.0,) * len(EDGES))
+    coarse = observe(PARAMETERS, DistributionState(), DistributionLook(EDGES, beyond, beyond))
+    assert sufficient.for_distribution(PARAMETERS, coarse), "more requests would not help"

@@ -40,6 +40,15 @@ def test_an_equal_canary_is_safe() -> None:
     assert [story(seed)[1].verdict for seed in range(5)] == [Verdict.SAFE] * 5
 
 
+def test_either_direction_is_worse_and_both_must_be_excluded_to_be_safe() -> None:
+    either = SamplesParameters(either=True)
+    more, less, same = (story(1, ratio=ratio, parameters=either)[1] for ratio in (1.6, 1 / 1.6, 1.0))
+    assert (more.verdict, less.verdict, same.verdict) == (Verdict.WORSE, Verdict.WORSE, Verdict.SAFE)
+    assert "sure of at least" in more.sentence and "sure of at most 0." in less.sentence
+    one_sided = story(1, ratio=1 / 1.6)[1]
+    assert one_sided.verdict is Verdict.SAFE, "where only more is worse, less is safe"
+
+
 def test_pods_are_the_observations_however_long_one_watches() -> None:
     short, long = story(3, ratio=1.6, pods=0.3, looks=20), story(3, ratio=1.6, pods=0.3, looks=400)
     assert long[1].verdict is Verdict.NOT_YET

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from lab.cluster import Lab
+from lab.paths import REPOSITORY
 from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import Story, by_host, rollout, split_by_host, wait, weigh
 
@@ -77,6 +83,35 @@ def test_twice_stables_errors_are_undone_and_the_same_seed_gives_the_same_verdic
     assert 1.3 < finding["record"]["ratio"]["value"] < 3 and finding["record"]["ratio"]["lower"] > 1.1
     assert "state" not in finding and len(json.dumps(finding)) < 3000
     assert story.weight() == 0 and story.selected("app-stable") == old
+    if time == "first":
+        it_is_explained_and_replayed(story, stable=old, canary=str(bad["currentPodHash"]))
+
+
+def it_is_explained_and_replayed(story: Story, *, stable: str, canary: str) -> None:
+    """The record by the command line, and the same incident from what Prometheus has recorded."""
+    (run,) = story.runs()
+    name, began, ended = run["metadata"]["name"], run["status"]["startedAt"], run["status"]["completedAt"]
+    explained = tidegate(story, "analysis", "explain", name, "-n", story.namespace)
+    assert explained.startswith(f"AnalysisRun {name}: Failed") and "reached at look" in explained and "█" in explained
+    with tempfile.TemporaryDirectory() as folder:
+        template, picture = Path(folder, "template.json"), Path(folder, "incident.svg")
+        template.write_text(json.dumps(judge_template(errors())))
+        known = f"namespace={story.namespace},podTemplateHash="
+        asked = ("analysis", "backtest", str(template), "--prometheus", Lab.prometheus_url, "--stable", known + stable)
+        span = ("--start", began, "--end", ended)
+        replayed = tidegate(story, *asked, *span, "--canary", known + canary, "--picture", str(picture))
+        assert replayed.splitlines()[1].split()[:2] == ["errors", "worse"] and "times as often" in replayed
+        assert "enough" in picture.read_text()
+        metric, splits, alarms, *_ = tidegate(story, *asked, *span, "--split", "pod").splitlines()[1].split()
+        assert (metric, splits, alarms) == ("errors", "2", "0")
+
+
+def tidegate(story: Story, *arguments: str) -> str:
+    environ = {**os.environ, "KUBECONFIG": str(story.lab.kubeconfig), "PYTHONPATH": str(REPOSITORY / "operator")}
+    command = [sys.executable, "-m", "tidegate", *arguments]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert not ran.returncode, f"{arguments} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    return ran.stdout
 
 
 def test_an_equally_bad_canary_is_not_undone_and_goes_on_as_soon_as_it_is_safe(story: Story) -> None:
@@ -89,6 +124,30 @@ def test_an_equally_bad_canary_is_not_undone_and_goes_on_as_soon_as_it_is_safe(s
     (run,) = story.runs()
     assert run["status"]["phase"] == "Successful" and found(story)["verdict"] == "safe"
     assert run["status"]["metricResults"][0]["count"] < 60, "it went on before the planned end"
+
+
+def test_a_canary_worse_than_a_fresh_baseline_of_stable_is_undone(story: Story) -> None:
+    """Two new pods beside each other, of one age and size; the Rollout's own pods are not looked at."""
+    story.apply(judge_template(errors(count=60)))
+    versions = [{"name": f"new-{ref}", "specRef": ref, "weight": 25} for ref in ("canary", "stable")]
+    asked = {"name": "fresh", "templateName": "judge", "requiredForCompletion": True}
+    step = {"experiment": {"templates": versions, "analyses": [asked], "scaleDownDelaySeconds": 1}}
+    begin(story, strategy := by_host(step), ERROR_RATE="0.05")
+    with story.users(rate=80):
+        story.apply(version("v2", strategy, ERROR_RATE="0.3"))
+        bad = story.until_phase("Degraded", "Experiment", timeout=80)
+    (experiment,) = story.lab.client.list("Experiment", story.namespace, api_version=ARGO)
+    fresh = {each["name"]: each["podTemplateHash"] for each in experiment["status"]["templateStatuses"]}
+    run = story.get("AnalysisRun", experiment["status"]["analysisRuns"][0]["analysisRun"])
+    arms = run["spec"]["metrics"][0]["compare"]["arms"]
+    assert {arm: known["podTemplateHash"] for arm, known in arms.items()} == {
+        "canary": fresh["new-canary"],
+        "stable": fresh["new-stable"],
+    }
+    finding = run["status"]["metricResults"][0]["compare"]
+    assert finding["verdict"] == "worse" and finding["message"] in bad["message"]
+    canary, stable = (finding["record"]["arms"][arm]["total"] for arm in ("canary", "stable"))
+    assert 0.5 < canary / stable < 2, "both got the same share of the users"
 
 
 def test_a_canary_that_is_slower_only_in_its_tail_is_undone(story: Story) -> None:

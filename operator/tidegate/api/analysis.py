@@ -17,6 +17,7 @@ from tidegate.api.providers import (
     DatadogMetric,
     GraphiteMetric,
     InfluxdbMetric,
+    KayentaMetric,
     NewRelicMetric,
     PrometheusMetric,
     SkyWalkingMetric,
@@ -101,6 +102,8 @@ class MetricProvider:
     """Ask SkyWalking."""
     cloud_watch: CloudWatchMetric | None = None
     """Ask Amazon CloudWatch."""
+    kayenta: KayentaMetric | None = None
+    """Let Kayenta compare two versions: its score is good, bad or in between."""
     job: JobMetric | None = None
     """Run a Kubernetes Job: a good measurement if it completes, a bad one if it fails."""
 

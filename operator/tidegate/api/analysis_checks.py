@@ -49,7 +49,8 @@ def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:
             yield from check_compare(metric, at)
         else:
             yield from check_provider(metric.provider, f"{at}.provider")
-        yield from _check_job_conditions(metric, at)
+        yield from _check_conditions(metric, at)
+        yield from _check_kayenta_start(metric, at)
 
 
 def _check_arguments(args: Sequence[Argument], path: str) -> Iterator[Problem]:
@@ -119,12 +120,28 @@ def _check_times(metric: Metric, at: str) -> Iterator[Problem]:
             yield Problem(f"{at}.{field}", f"is {value}, must not be negative")
 
 
-def _check_job_conditions(metric: Metric, at: str) -> Iterator[Problem]:
-    if metric.provider.job is None:
+def _check_conditions(metric: Metric, at: str) -> Iterator[Problem]:
+    """Providers that judge by themselves leave nothing for a condition to look at."""
+    if metric.provider.job is not None:
+        instead = "a Job that completes is good; leave it out"
+    elif metric.provider.kayenta is not None:
+        instead = "threshold says which scores are good; leave it out"
+    else:
         return
     for field, value in (
         ("successCondition", metric.success_condition),
         ("failureCondition", metric.failure_condition),
     ):
         if value.strip():
-            yield Problem(f"{at}.{field}", "has no result to look at: a Job that completes is good; leave it out")
+            yield Problem(f"{at}.{field}", f"has no result to look at: {instead}")
+
+
+def _check_kayenta_start(metric: Metric, at: str) -> Iterator[Problem]:
+    kayenta = metric.provider.kayenta
+    if kayenta is None or kayenta.lookback or metric.interval:
+        return
+    for index, scope in enumerate(kayenta.scopes):
+        for side, detail in (("controlScope", scope.control_scope), ("experimentScope", scope.experiment_scope)):
+            if not detail.start:
+                told = "is required because the metric has neither an interval to look back nor lookback: true"
+                yield Problem(f"{at}.provider.kayenta.scopes[{index}].{side}.start", told)

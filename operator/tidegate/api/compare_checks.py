@@ -137,6 +137,12 @@ def _check_samples(settings: Any, at: str) -> Iterator[Problem]:
     if bool(settings.gauge) == bool(settings.counter):
         told = "stands beside counter; keep one of the two" if settings.gauge else "is required, or else counter"
         yield Problem(f"{at}.gauge", told)
+    if settings.mode == "mannWhitney":
+        for field in _RATIOS:
+            if getattr(settings, field) is not None:
+                yield Problem(
+                    f"{at}.{field}", "counts nothing in the mode mannWhitney, which tolerates what Kayenta does"
+                )
     yield from _check_label(settings.by, at)
 
 

@@ -58,6 +58,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("Deployment", "apps", "v1", "deployments"),
         Resource("PodTemplate", "", "v1", "podtemplates"),
         Resource("Service", "", "v1", "services"),
+        Resource("ConfigMap", "", "v1", "configmaps"),
         Resource("Secret", "", "v1", "secrets"),
         Resource("Pod", "", "v1", "pods"),
         Resource("Event", "", "v1", "events"),
@@ -65,6 +66,10 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("VirtualService", *_ISTIO, "virtualservices"),
         Resource("DestinationRule", *_ISTIO, "destinationrules"),
         Resource("Lease", "coordination.k8s.io", "v1", "leases"),
+        # Only the page asks for these: who somebody is, and what they may.
+        Resource("TokenReview", "authentication.k8s.io", "v1", "tokenreviews", namespaced=False),
+        Resource("SubjectAccessReview", "authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
+        Resource("SelfSubjectAccessReview", "authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
         # Only the command line asks for these.
         Resource("Canary", *_FLAGGER, "canaries"),
         Resource("MetricTemplate", *_FLAGGER, "metrictemplates"),

@@ -105,6 +105,13 @@ def pause(rollout: Obj) -> list[Write]:
     return [_spec(rollout, _put("/spec/paused", True))]
 
 
+def resume(rollout: Obj) -> list[Write]:
+    """Let go of an update that somebody holds by spec.paused; pauses of its steps stay. Raises NothingToDo."""
+    if not rollout["spec"].get("paused"):
+        raise NothingToDo("is not held by anybody; `tidegate promote` passes a step that pauses")
+    return [_spec(rollout, _test("/spec/paused", True), _put("/spec/paused", False))]
+
+
 def restart(rollout: Obj, at: str) -> list[Write]:
     """Replace every pod that is older than `at` (RFC 3339), a few at once."""
     return [_spec(rollout, _put("/spec/restartAt", at))]

@@ -58,7 +58,7 @@ class Measuring:
         self, namespace: str, measure: Measure, secrets: Mapping[str, Mapping[str, str] | SecretError]
     ) -> Taken:
         started = self._now()
-        asker = Asker(namespace, self._home, self.read_secret, measure.interval, measure.run_started_at)
+        asker = Asker(namespace, self._home, self.read_secret, measure.interval, measure.run_started_at, measure.resume)
         try:
             values = {name: _entry(secrets[ref.name], namespace, ref) for name, ref in measure.secrets.items()}
         except SecretError as error:

@@ -30,8 +30,8 @@ from tidegate.providers.base import NOBODY, Asker, OnQuery
 from tidegate.providers.http import Http, of_address
 from tidegate.providers.prometheus_answers import read_answer
 from tidegate.providers.talk import AskError, Talk, breaks_line, broken_header, header_map
-from tidegate.providers.threads import DaemonPool
 from tidegate.providers.wording import AnswerError, explain, public_address
+from tidegate.threads import DaemonPool
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect

@@ -21,6 +21,7 @@ from tidegate.core.analysis.verdicts import BAD, Verdict, judge_measurement, jud
 from tidegate.core.analysis.world import Measure, RunPlan, RunWorld, Taken
 from tidegate.core.judge.score import Score
 from tidegate.core.plan import Event
+from tidegate.core.times import parse_time
 
 
 def decide(world: RunWorld) -> RunPlan:
@@ -55,18 +56,28 @@ def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, no
     """The measurements of all metrics whose time has come, to be taken together."""
     due: list[Measure] = []
     for metric in metrics:
-        at = progress.of(metric).due_at(metric, started_at)
+        entry = progress.of(metric)
+        at = entry.due_at(metric, started_at)
         if at is not None and at <= now and not metric.is_job:
             due.append(_measure(metric, progress, started_at, now))
     return tuple(due)
 
 
 def _measure(metric: Metric, progress: Progress, started_at: datetime, now: datetime) -> Measure:
-    window, spec = None, metric.provider
+    window, spec, entry = None, metric.provider, progress.of(metric)
     if metric.comparison is not None:
-        window = progress.of(metric).window(metric, started_at, now)
+        window = entry.window(metric, started_at, now)
         spec = metric.comparison.question(metric.provider, window)
-    return Measure(metric.name, spec, metric.timeout, metric.secrets, metric.interval, started_at, window)
+    return Measure(
+        metric.name,
+        spec,
+        metric.timeout,
+        metric.secrets,
+        metric.interval,
+        started_at,
+        resume=entry.flight["metadata"] if entry.flight else {},
+        window=window,
+    )
 
 
 def _next(metrics: Sequence[Metric], progress: Progress, started_at: datetime) -> datetime | None:
@@ -104,9 +115,9 @@ def _joins(metric: Metric, entry: MetricProgress, taken: Taken, started_at: date
 
 
 def _measured(metric: Metric, entry: MetricProgress, taken: Taken) -> MetricProgress:
-    """An entry with one more measurement."""
+    """An entry with one more measurement, or with one that goes on."""
     if metric.comparison is None:
-        return entry.with_measurement(taken, judge_measurement(metric, taken.reading), metric.retention)
+        return _answered(metric, entry, taken)
     assert taken.window is not None
     if taken.reading.error:
         return entry.with_measurement(taken, Verdict("Error", taken.reading.error), metric.retention)
@@ -115,6 +126,19 @@ def _measured(metric: Metric, entry: MetricProgress, taken: Taken) -> MetricProg
     return replace(
         entry.with_measurement(told, Verdict(look.phase, look.reason), metric.retention), standing=look.standing
     )
+
+
+def _answered(metric: Metric, entry: MetricProgress, taken: Taken) -> MetricProgress:
+    if entry.flight is not None:  # a reading of the same measurement
+        metadata = {**entry.flight["metadata"], **taken.reading.metadata}
+        since = parse_time(entry.flight["startedAt"]) if "startedAt" in entry.flight else taken.started_at
+        taken = replace(taken, started_at=since, reading=replace(taken.reading, metadata=metadata))
+    reading = taken.reading
+    if reading.resume is not None and not reading.error:
+        return entry.with_flight(
+            taken.started_at, reading.metadata, metric.retention, taken.finished_at + reading.resume
+        )
+    return entry.with_measurement(taken, judge_measurement(metric, reading), metric.retention)
 
 
 def _judged(metrics: Sequence[Metric], progress: Progress, *, terminate: bool, now: datetime) -> Progress:
@@ -172,7 +196,7 @@ def _verdicts(metrics: Sequence[Metric], progress: Progress, *, terminating: boo
             entry = progress.of(metric)
         if entry is None:
             continue
-        under_way = metric.is_job and entry.flight is not None
+        under_way = entry.flight is not None
         if metric.comparison is not None:
             verdict = judge_compared(metric, entry, together, terminating=terminating)
         else:

@@ -177,14 +177,15 @@ def _metric(
     """A checked metric as the core knows it. Conditions are the last thing that can be wrong with it."""
     failure_limit = int_of(model.failure_limit, 0)
     _check_late(model.provider, f"{path}.provider", problems)
+    success, failure = _conditions(model)
     return Metric(
         name=model.name,
         provider={name: settings for name, settings in provider.items() if settings is not None},
         count=model.effective_count,
         interval=max(parse_duration(model.interval), SHORTEST_INTERVAL) if model.interval else None,
         initial_delay=parse_duration(model.initial_delay) if model.initial_delay else timedelta(0),
-        success=_condition(model.success_condition, f"{path}.successCondition", problems),
-        failure=_condition(model.failure_condition, f"{path}.failureCondition", problems),
+        success=_condition(success, f"{path}.successCondition", problems),
+        failure=_condition(failure, f"{path}.failureCondition", problems),
         failure_limit=None if failure_limit < 0 else failure_limit,
         inconclusive_limit=int_of(model.inconclusive_limit, 0),
         consecutive_error_limit=int_of(model.consecutive_error_limit, CONSECUTIVE_ERROR_LIMIT),
@@ -193,6 +194,14 @@ def _metric(
         secrets={name: args.secrets[name] for name in mentioned(provider) if name in args.secrets},
         comparison=read_comparison(model, f"{path}.compare", problems),
     )
+
+
+def _conditions(model: api.Metric) -> tuple[str, str]:
+    """When a measurement is good and when it is bad, as conditions over its result."""
+    if model.provider.kayenta is None:
+        return model.success_condition, model.failure_condition
+    threshold = model.provider.kayenta.threshold
+    return f"result >= {threshold.pass_score}", f"result < {threshold.marginal}"
 
 
 def _timeout(provider: api.MetricProvider) -> timedelta:

@@ -63,9 +63,11 @@ class MetricProgress:
 
     @property
     def flight(self) -> Mapping[str, Any] | None:
-        """The measurement that a Job is taking now, if there is one."""
+        """The measurement that is under way, if there is one: a Job takes it, or it is asked for again later."""
         last = self.measurements[-1] if self.measurements else {}
-        return last if "finishedAt" not in last and JOB_NAME in (last.get("metadata") or {}) else None
+        metadata = last.get("metadata") or {}
+        known = JOB_NAME in metadata or (metadata and "resumeAt" in last)
+        return last if known and "finishedAt" not in last else None
 
     def due_at(self, metric: Metric, started_at: datetime) -> datetime | None:
         """When the next measurement of this metric is to be taken; None once there is none to take."""
@@ -78,6 +80,8 @@ class MetricProgress:
         last = self.measurements[-1]
         if metric.is_job and self.flight is not None:  # its Job will tell
             return None
+        if self.flight is not None and "resumeAt" in self.flight:
+            return parse_time(self.flight["resumeAt"])
         if "finishedAt" not in last:  # left unfinished by a provider of another operator: take it again
             return started_at
         finished_at = parse_time(last["finishedAt"])
@@ -98,9 +102,16 @@ class MetricProgress:
         begin = (started_at + metric.initial_delay).replace(microsecond=0)
         return next_window(self.standing.up_to or begin, now, metric.comparison.delay)
 
-    def with_flight(self, started_at: datetime, metadata: Mapping[str, str], keep: int) -> MetricProgress:
+    def with_flight(
+        self, started_at: datetime, metadata: Mapping[str, str], keep: int, resume_at: datetime | None = None
+    ) -> MetricProgress:
         """This progress with a measurement that is under way."""
-        flight = {"phase": "Running", "startedAt": format_time(started_at), "metadata": dict(metadata)}
+        flight = {
+            "phase": "Running",
+            "startedAt": format_time(started_at),
+            "metadata": dict(metadata),
+            **({"resumeAt": format_time(resume_at)} if resume_at else {}),
+        }
         finished = tuple(old for old in self.measurements if "finishedAt" in old)
         return replace(self, measurements=(*finished, flight)[-keep:])
 

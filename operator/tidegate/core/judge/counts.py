@@ -32,7 +32,7 @@ class CountsParameters:
     canary may fail. safe: the ratio that is to be excluded before it is called safe, with probability of error
     false_safe. negligible: a canary that surely fails less than this share of its requests is safe as well, unless
     it looks worse than `safe` times stable; 0 turns that off. confidence: of the reported interval's ends. verb:
-    what bad requests do.
+    what bad requests do. shared_by: metrics of the run that have such a share of its budget each, for sentences.
     """
 
     false_alarm: float = 0.01
@@ -43,6 +43,7 @@ class CountsParameters:
     confidence: float = 0.95
     verb: str = "fails"
     noun: str = "requests"
+    shared_by: int = 1
 
     def __post_init__(self) -> None:
         for name in ("false_alarm", "false_safe"):
@@ -332,4 +333,5 @@ def _sentence(parameters: CountsParameters, state: CountsState, finding: Finding
         f"canary {verb} {wording.percent(state.canary.rate)} of {wording.number(state.canary.total)} {noun}, "
         f"stable {wording.percent(state.stable.rate)} of {wording.number(state.stable.total)}"
     )
-    return f"{said}: {wording.verdict(finding, parameters.tolerated, parameters.safe, parameters.false_alarm)}"
+    budget = wording.budget(parameters.false_alarm, parameters.shared_by)
+    return f"{said}: {wording.verdict(finding, parameters.tolerated, parameters.safe, budget)}"

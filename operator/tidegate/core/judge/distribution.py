@@ -30,6 +30,7 @@ __all__ = [
     "judge",
     "look_at_buckets",
     "observe",
+    "too_coarse",
 ]
 
 
@@ -46,6 +47,7 @@ class DistributionParameters:
     confidence: float = 0.95
     unit: str = "s"
     noun: str = "requests"
+    shared_by: int = 1
 
     def __post_init__(self) -> None:
         for name in ("false_alarm", "false_safe"):
@@ -245,8 +247,13 @@ def _quantiles(state: DistributionState, *, canary: bool) -> dict[str, float]:
     return said
 
 
+def too_coarse(parameters: DistributionParameters, state: DistributionState) -> bool:
+    """Whether no canary can ever be called safe by these buckets, as most of stable's requests lie beyond them all."""
+    return bool(state.stable_total) and not _covered(parameters, state)
+
+
 def _coarse(parameters: DistributionParameters, state: DistributionState) -> tuple[str, ...]:
-    if not state.stable_total or _covered(parameters, state):
+    if not too_coarse(parameters, state):
         return ()
     return (
         f"no bucket's edge lies between stable's quantiles {1 - 1 / parameters.safe:g} and {parameters.covers:g}: "
@@ -265,4 +272,5 @@ def _sentence(parameters: DistributionParameters, state: DistributionState, find
         f"{wording.number(state.canary_total)} {parameters.noun}, stable in {wording.percent(stable)} of "
         f"{wording.number(state.stable_total)}"
     )
-    return f"{said}: {wording.verdict(finding, parameters.tolerated, parameters.safe, parameters.false_alarm)}"
+    budget = wording.budget(parameters.false_alarm, parameters.shared_by)
+    return f"{said}: {wording.verdict(finding, parameters.tolerated, parameters.safe, budget)}"

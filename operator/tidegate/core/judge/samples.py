@@ -36,7 +36,8 @@ PRIOR_PRECISION = 0.25
 @dataclass(frozen=True, slots=True)
 class SamplesParameters:
     """tolerated, safe: how many times as much the canary may use. higher_is_worse: False for gauges like
-    throughput, where both ratios are turned round. what, unit: for sentences. The rest as for counts."""
+    throughput, where both ratios are turned round. either: both more and less are worse. what, unit: for sentences.
+    The rest as for counts."""
 
     false_alarm: float = 0.01
     tolerated: float = 1.1
@@ -44,8 +45,10 @@ class SamplesParameters:
     false_safe: float = 0.05
     confidence: float = 0.95
     higher_is_worse: bool = True
+    either: bool = False
     what: str = "uses"
     unit: str = ""
+    shared_by: int = 1
 
     def __post_init__(self) -> None:
         for name in ("false_alarm", "false_safe"):
@@ -257,9 +260,14 @@ def _between_pods(*arms: Sequence[float]) -> tuple[float, float]:
 
 
 def _evidence(parameters: SamplesParameters, summary: _Summary) -> tuple[float, float]:
-    """log e-values: that the canary is worse than tolerated, that it is safe."""
-    side = 1 if parameters.higher_is_worse else -1
-    mean = side * summary.mean
+    """log e-values: that the canary is worse than tolerated, that it is safe.
+
+    Where either side is worse, each hypothesis is spoken against at the one of its two ends that lies nearer to what
+    was seen: it is as hard to reject as its likeliest point, and the test of a point has two sides already.
+    """
+    mean = summary.mean if parameters.higher_is_worse else -summary.mean
+    if parameters.either:
+        mean = abs(mean)
     return (
         t_evidence(mean - math.log(parameters.tolerated), summary.variance, summary.units, summary.degrees),
         t_evidence(math.log(parameters.safe) - mean, summary.variance, summary.units, summary.degrees),
@@ -316,15 +324,16 @@ def _sentence(parameters: SamplesParameters, finding: Finding) -> str:
     unit = f" {parameters.unit}" if parameters.unit else ""
     canary, stable = finding.arms["canary"]["mean"], finding.arms["stable"]["mean"]
     tolerated, safe = parameters.tolerated, parameters.safe
-    if not parameters.higher_is_worse:
+    higher_is_worse = canary >= stable if parameters.either else parameters.higher_is_worse
+    if not higher_is_worse:
         tolerated, safe = 1 / tolerated, 1 / safe
     said = f"canary {parameters.what} {canary:.3g}{unit}, stable {stable:.3g}{unit} on average of {finding.looks} looks"
     told = wording.verdict(
         finding,
         tolerated,
         safe,
-        parameters.false_alarm,
+        wording.budget(parameters.false_alarm, parameters.shared_by),
         amount="as much",
-        higher_is_worse=parameters.higher_is_worse,
+        higher_is_worse=higher_is_worse,
     )
     return f"{said}: {told}"

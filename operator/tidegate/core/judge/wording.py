@@ -50,11 +50,18 @@ def absent(canary: float, stable: float) -> str:
     return "canary" if stable else "canary and stable"
 
 
+def budget(false_alarm: float, shared_by: int) -> str:
+    """A metric's false-alarm budget; and the run's, where it is a share of that."""
+    if shared_by == 1:
+        return f"false-alarm budget {100 * false_alarm:.3g} %"
+    return f"false-alarm budget {100 * false_alarm:.2g} % of the run's {100 * false_alarm * shared_by:.3g} %"
+
+
 def verdict(
     finding: Finding,
     tolerated: float,
     safe: float,
-    false_alarm: float,
+    budget: str,
     *,
     amount: str = "as often",
     higher_is_worse: bool = True,
@@ -62,7 +69,6 @@ def verdict(
     """What follows the two arms' rates."""
     bad, good = ("lower", "upper") if higher_is_worse else ("upper", "lower")
     limit = f"up to {safe:.3g}" if higher_is_worse else f"down to {safe:.3g}"
-    budget = f"false-alarm budget {100 * false_alarm:g} %"
     match finding.verdict:
         case Verdict.WORSE:
             return f"{_ratio(finding, bad, amount)}; {budget}"

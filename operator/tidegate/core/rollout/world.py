@@ -193,6 +193,8 @@ class Run:
     terminating: bool
     created: str
     hash: str
+    first_bad: str = ""
+    """When the first measurement that counts failed; empty while none has."""
     hold: str = ""
     safe_since: datetime | None = None
 
@@ -217,7 +219,22 @@ class Run:
             terminating=bool((raw.get("spec") or {}).get("terminate")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+            first_bad=_first_bad(status),
         )
+
+
+def _first_bad(status: Mapping[str, Any]) -> str:
+    """The end of the earliest failed measurement of a metric that is no dry run."""
+    return min(
+        (
+            measurement["finishedAt"]
+            for result in status.get("metricResults") or ()
+            if not result.get("dryRun")
+            for measurement in result.get("measurements") or ()
+            if measurement.get("phase") == names.RUN_FAILED and measurement.get("finishedAt")
+        ),
+        default="",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +257,7 @@ class Version:
 class Experiment:
     """An Experiment of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
 
-    begun: whether all its versions have been available. pods: those that its versions should have now.
+    begun: since when all its versions have been available. pods: those that its versions should have now.
     """
 
     name: str
@@ -249,7 +266,7 @@ class Experiment:
     message: str
     ours: bool
     terminating: bool
-    begun: bool
+    begun: datetime | None
     created: str
     hash: str
     pods: int
@@ -277,7 +294,7 @@ class Experiment:
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
             terminating=bool(spec.get("terminate")) or "deletionTimestamp" in meta,
-            begun=bool(status.get("availableAt")),
+            begun=_moment(status.get("availableAt")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
             pods=sum(rs.replicas for rs in sets.values()),

@@ -53,8 +53,8 @@ class Kind(Protocol):
         """Take one look. Raises AnswerError."""
         ...
 
-    def with_budget(self, false_alarm: float) -> Kind:
-        """The same with this metric's share of the false-alarm budget."""
+    def with_budget(self, false_alarm: float, shared_by: int) -> Kind:
+        """The same with this metric's share of the run's false-alarm budget."""
         ...
 
 

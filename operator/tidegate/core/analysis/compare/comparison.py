@@ -99,7 +99,7 @@ class Comparison:
 
     def under(self, rules: Rules, sharing: int) -> Comparison:
         """The same under a run's rules, where so many metrics share the false-alarm budget."""
-        return replace(self, rules=rules, kind=self.kind.with_budget(rules.false_alarm / max(sharing, 1)))
+        return replace(self, rules=rules, kind=self.kind.with_budget(rules.false_alarm, max(sharing, 1)))
 
     def question(self, provider: Mapping[str, Any], window: Window) -> dict[str, Any]:
         """What to ask a provider for a window: everything about both arms, in one query."""
@@ -153,15 +153,25 @@ def arm_names(compare: Compare) -> dict[str, dict[str, str]]:
 
 
 def with_arms(metric: Mapping[str, Any], arms: ArmNames) -> Mapping[str, Any]:
-    """A raw metric whose comparison knows its arms: what it says itself goes before what the Rollout says."""
+    """A raw metric whose comparison knows its arms: what it says itself goes before what the Rollout says.
+
+    An arm that is said to be another version by its hash or its ReplicaSet has nothing but the namespace of the one
+    that would be meant else, or two names of one arm would stand for different versions.
+    """
     compare = metric.get("compare")
     if not isinstance(compare, Mapping):
         return metric
     own = compare.get("arms") or {}
-    merged = {name: {**(arms.get(name) or {}), **(own.get(name) or {})} for name in dict.fromkeys((*arms, *own))}
+    merged = {name: _merged(arms.get(name) or {}, own.get(name) or {}) for name in dict.fromkeys((*arms, *own))}
     if not merged:
         return metric
     return {**metric, "compare": {**compare, "arms": merged}}
+
+
+def _merged(known: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    another = any(own.get(name) for name in ("podTemplateHash", "replicaSet"))
+    kept = {name: value for name, value in known.items() if not another or name == "namespace"}
+    return {**kept, **own}
 
 
 def _unknown(templates: Mapping[str, str], arms: ArmNames, path: str) -> Iterator[Problem]:
@@ -175,9 +185,9 @@ def _unknown(templates: Mapping[str, str], arms: ArmNames, path: str) -> Iterato
 
 def _remedy(name: str) -> str:
     what = {
-        "service": "the Rollout's strategy names no such Service",
-        "subset": "the Rollout's strategy names no subsets of a DestinationRule",
-    }.get(name, "the analysis is not a Rollout's")
+        "service": "neither the Rollout's strategy nor the Experiment's template has a Service for it",
+        "subset": "no strategy names a subset of a DestinationRule for it",
+    }.get(name, "nothing says which version that is: neither a Rollout, nor the arms of an Experiment's analysis")
     return f"{what}; tell the arms apart by {{{{arm.podTemplateHash}}}}, or name it in compare.arms"
 
 

@@ -23,14 +23,19 @@ from tidegate.core.analysis.compare.answers import (
     Seen,
 )
 from tidegate.core.analysis.compare.windows import Window, averages, increases, summed
-from tidegate.core.judge import Estimate, Evidence, Finding, Verdict, counts, distribution, mann_whitney, samples
-from tidegate.core.judge.curve import EMPTY, added
+from tidegate.core.judge import (
+    Estimate,
+    Evidence,
+    Finding,
+    Verdict,
+    counts,
+    distribution,
+    mann_whitney,
+    samples,
+    sufficient,
+)
 from tidegate.core.judge.dispersion import PodCount
-from tidegate.core.judge.finding import Peak
 from tidegate.core.times import format_time
-
-_IMAGINED: Final = 6
-"""Looks that are imagined to find out whether there has been enough traffic: the judge trusts one look alone little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,13 @@ class Counts:
             finding=counts.judge(self.parameters, after),
             result={arm: _figures(tally) for arm, tally in arms.items()},
             text=", ".join(f"{arm} {t.bad:.0f}/{t.total:.0f}" for arm, t in arms.items()),
-            enough=self._enough(after),
+            enough=sufficient.for_counts(self.parameters, after),
         )
 
-    def with_budget(self, false_alarm: float) -> Counts:
-        return replace(self, parameters=replace(self.parameters, false_alarm=false_alarm))
+    def with_budget(self, false_alarm: float, shared_by: int) -> Counts:
+        return replace(
+            self, parameters=replace(self.parameters, false_alarm=false_alarm / shared_by, shared_by=shared_by)
+        )
 
     def _pods(self, answers: Answers, arm: str) -> tuple[PodCount, ...]:
         totals = _by_label(answers.get((arm, "total"), ()), self.by)
@@ -83,22 +90,6 @@ class Counts:
                 raise AnswerError(f"{told}: it must be a part of it")
             pods.append(PodCount(name, bad, total))
         return tuple(pods)
-
-    def _enough(self, state: counts.CountsState) -> bool:
-        """Whether a canary that fails exactly as often as stable would have been found safe with this traffic."""
-        total = state.canary.total + state.stable.total
-        if not state.canary.total or not state.stable.total:
-            return False
-        bad = state.canary.bad + state.stable.bad
-        alike = replace(
-            state,
-            canary=counts.Tally(bad / total * state.canary.total, state.canary.total),
-            stable=counts.Tally(bad / total * state.stable.total, state.stable.total),
-            curve=added(EMPTY, state.canary.total / total, bad),
-            favour=Peak(),
-        )
-        nothing = counts.CountsLook(counts.Tally(), counts.Tally())
-        return counts.observe(self.parameters, alike, nothing).favour.crossed is not None
 
 
 def _figures(tally: counts.Tally) -> dict[str, float]:
@@ -161,31 +152,13 @@ class Distribution:
             finding=finding,
             result=result,
             text=", ".join(f"{arm} {_quantiles_text(found)}" for arm, found in result.items()),
-            enough=self._enough(after, finding),
+            enough=finding.verdict is not Verdict.NOT_YET or sufficient.for_distribution(self.parameters, after),
         )
 
-    def with_budget(self, false_alarm: float) -> Distribution:
-        return replace(self, parameters=replace(self.parameters, false_alarm=false_alarm))
-
-    def _enough(self, state: distribution.DistributionState, finding: Finding) -> bool:
-        """Whether a canary exactly as quick as stable would have been found safe; more requests don't help where the
-        buckets are too coarse for that."""
-        if finding.verdict is not Verdict.NOT_YET or any("too coarse" in said for said in finding.cautions):
-            return True
-        if not finding.data:
-            return False
-        total = state.canary_total + state.stable_total
-        parts = min(state.looks, _IMAGINED)
-        slow = [(edge.canary_slow + edge.stable_slow) / total for edge in state.at_edges]
-
-        def alike(requests: float) -> distribution.Histogram:
-            return distribution.Histogram(requests / parts, tuple(requests / parts * (1 - share) for share in slow))
-
-        look = distribution.DistributionLook(state.edges, alike(state.canary_total), alike(state.stable_total))
-        imagined = distribution.DistributionState()
-        for _ in range(parts):
-            imagined = distribution.observe(self.parameters, imagined, look)
-        return imagined.favour.crossed is not None
+    def with_budget(self, false_alarm: float, shared_by: int) -> Distribution:
+        return replace(
+            self, parameters=replace(self.parameters, false_alarm=false_alarm / shared_by, shared_by=shared_by)
+        )
 
 
 def _buckets(samples: Sequence[Sample]) -> dict[float, float]:
@@ -262,11 +235,13 @@ class Samples:
             finding=samples.judge(self.parameters, after),
             result={arm: _spread(found) for arm, found in arms.items()},
             text=_means(arms),
-            enough=after.compared >= samples.FEWEST_LOOKS,
+            enough=sufficient.for_samples(after),
         )
 
-    def with_budget(self, false_alarm: float) -> Samples:
-        return replace(self, parameters=replace(self.parameters, false_alarm=false_alarm))
+    def with_budget(self, false_alarm: float, shared_by: int) -> Samples:
+        return replace(
+            self, parameters=replace(self.parameters, false_alarm=false_alarm / shared_by, shared_by=shared_by)
+        )
 
 
 def values(answers: Answers, arm: str, by: str, seconds: float) -> tuple[float, ...]:
@@ -316,7 +291,7 @@ class MannWhitney:
             enough=judged.mark is not mann_whitney.Mark.NODATA,
         )
 
-    def with_budget(self, false_alarm: float) -> MannWhitney:
+    def with_budget(self, false_alarm: float, shared_by: int) -> MannWhitney:
         return self
 
 
@@ -360,6 +335,7 @@ def _samples(compare: Compare) -> tuple[Kind, dict[str, str]]:
         tolerated=number_of(spec.tolerated, default.tolerated),
         safe=number_of(spec.safe, default.safe),
         higher_is_worse=spec.direction != "decrease",
+        either=spec.direction == "either",
     )
     return Samples(parameters, spec.by), asked
 

@@ -19,7 +19,7 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     assert step.pause is not None
     given = step.pause.duration
     duration = None if given is None else parse_duration(given)
-    over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration)
+    over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration, index)
     if duration is not None and not pauses.resumed(draft):
         over = _may_end(draft) if over else _is_safe(draft)
     if not over:
@@ -31,11 +31,10 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
 def _may_end(draft: Draft) -> bool:
     """Whether the pause may end: not while the background analysis lacks traffic. It wakes the rollout when it has
     looked again."""
-    run = gates.background(draft)
-    if run is None or not run.hold:
-        return True
-    gates.tell(draft, gates.BACKGROUND, run.hold)
-    return False
+    lacking = gates.lacks_traffic(draft)
+    if lacking:
+        gates.tell(draft, gates.BACKGROUND, lacking)
+    return not lacking
 
 
 def _is_safe(draft: Draft) -> bool:

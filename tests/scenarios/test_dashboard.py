@@ -1,0 +1,282 @@
+"""The page in a real browser against the real operator: every button, by mouse and by keyboard alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser
+
+from lab import manifests as m
+from lab.cluster import Lab
+from lab.operator import Operator, install, operator
+from lab.paths import REPOSITORY
+from tests.scenarios.browser import Visit, chromium, visit
+from tests.scenarios.chronicle import ARGO, Obj
+from tests.scenarios.story import HASH, Story, analysis, by_host, canary, rollout, split_by_host, template, wait, weigh
+
+pytestmark = pytest.mark.lab
+
+PAGE = "http://localhost:8092"
+
+
+@pytest.fixture(scope="module")
+def tidegate(lab: Lab, installed: Path) -> Iterator[Operator]:
+    """An operator with the page, under the roles that the chart gives it then."""
+    account = install(lab, "dashboard.enabled=true")
+    with operator(lab, account, "--page-port=8092", "--page-address=127.0.0.1") as running:
+        yield running
+    install(lab)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pictures(lab: Lab) -> Path:
+    return lab.workdir / "pictures"
+
+
+@contextmanager
+def on_a_laptop(story: Story) -> Iterator[str]:
+    """`tidegate dashboard`; the address that it prints."""
+    environ = {**os.environ, "KUBECONFIG": str(story.lab.kubeconfig), "PYTHONPATH": str(REPOSITORY / "operator")}
+    command = [sys.executable, "-m", "tidegate", "dashboard", "--no-open", "-n", story.namespace]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as ran:
+        assert ran.stdout is not None
+        try:
+            yield ran.stdout.readline().strip()
+        finally:
+            ran.terminate()
+            assert ran.wait(20) == 0
+
+
+def token(story: Story, role: str) -> str:
+    """A token of somebody who has this role in the story's namespace."""
+    story.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": story.namespace}],
+        },
+    )
+    config = yaml.safe_load(story.lab.kubeconfig_for(story.namespace, role).read_text())
+    found: str = config["users"][0]["user"]["token"]
+    return found
+
+
+def compared(story: Story, owner: Obj) -> Obj:
+    """An AnalysisRun as the judge leaves it behind. It belongs to another operator, so ours leaves it alone."""
+    arms = {"canary": {"bad": 31.0, "total": 1000.0}, "stable": {"bad": 16.0, "total": 4100.0}}
+    trail = [[look, round(0.02 * look**1.6, 2), round(0.2 - 0.03 * look, 2)] for look in range(1, 13)]
+    compare = {
+        "kind": "counts",
+        "verdict": "worse",
+        "message": "canary fails 3.1 % of 1,000 requests, stable 0.39 % of 4,100: 7.9 times as often",
+        "record": {"arms": arms, "ratio": {"value": 7.9, "lower": 4.4}, "looks": 12, "trail": trail},
+    }
+    labels = {HASH: owner["status"]["currentPodHash"], "argo-rollouts.argoproj.io/controller-instance-id": "another"}
+    owners = [
+        {"apiVersion": ARGO, "kind": "Rollout", "name": "app", "uid": owner["metadata"]["uid"], "controller": True}
+    ]
+    return {
+        "apiVersion": ARGO,
+        "kind": "AnalysisRun",
+        "metadata": {"name": "app-judged", "labels": labels, "ownerReferences": owners},
+        "spec": {"metrics": []},
+        "status": {"phase": "Failed", "metricResults": [{"name": "errors", "phase": "Failed", "compare": compare}]},
+    }
+
+
+def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pictures: Path) -> None:
+    story = alone
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    story.apply(template("steady", "vector(0.98)", successCondition="result[0] >= 0.95"))
+    strategy = by_host(weigh(20), wait(), weigh(50), wait(), analysis=analysis("steady"))
+    story.apply(rollout("v1", strategy), rollout("v1", canary(weigh(50), wait()), name="other", replicas=1))
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy))
+    paused = story.until_phase("Paused")
+    story.apply(compared(story, story.rollout()))
+
+    with on_a_laptop(story) as address, visit(browser, pictures) as seen:
+        page = seen.page
+        page.goto(address)
+        page.get_by_role("link", name="app", exact=True).wait_for()
+        assert "key=" not in page.url
+        seen.says("2 Rollouts: 1 waits for a person.")
+        seen.picture("list-desktop")
+
+        page.get_by_role("link", name="app", exact=True).click()
+        seen.state("Paused")
+        seen.says("step 2 of 4 pauses until somebody promotes")
+        page.locator("#analyses .chart").first.wait_for()
+        seen.says("96.9 %")
+        page.locator("#traffic path.line.canary").wait_for()
+        seen.picture("rollout-desktop")
+
+        seen.press("pause")
+        story.until(lambda: story.rollout()["spec"].get("paused"), "spec.paused")
+        seen.press("resume")
+        story.until(lambda: story.rollout()["spec"].get("paused") is False, "spec.paused taken away")
+        seen.press("promote")
+        story.until(lambda: story.status().get("currentStepIndex") == 3, "the second pause")
+        seen.says("Steps: 3 of 4 done")
+        assert story.weight() == 50
+        seen.press("abort", sure=True)
+        seen.state("Degraded")
+        assert story.weight() == 0
+        seen.picture("rollout-aborted")
+        seen.press("retry")
+        story.until(lambda: story.status().get("currentStepIndex") == 1, "the first pause again")
+        seen.state("Paused")
+        seen.press("skip", sure=True)
+        story.until(lambda: story.status().get("currentStepIndex") == 3, "the second pause again")
+        seen.press("promote-full", sure=True)
+        seen.state("Healthy")
+        assert story.status()["stableRS"] == paused["currentPodHash"]
+
+        before = {pod["metadata"]["name"] for pod in story.lab.client.list("Pod", story.namespace)}
+        seen.press("restart", sure=True)
+        story.until(lambda: story.status().get("restartedAt") == story.rollout()["spec"].get("restartAt"), "a restart")
+        after = {pod["metadata"]["name"] for pod in story.lab.client.list("Pod", story.namespace)}
+        assert after != before
+        seen.ready("undo")
+        page.click("#do-undo")
+        seen.picture("undo")
+        page.select_option("#to-revision", "1")
+        page.click("#sure-yes")
+        story.until(lambda: story.status().get("stableRS") != story.status().get("currentPodHash"), "the way back")
+        assert story.get("Rollout")["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":v1")
+
+        for name, more in LOOKS.items():
+            with visit(browser, pictures, **more) as other:
+                other.page.goto(address)
+                other.says("2 Rollouts")
+                other.picture(f"list-{name}")
+                assert not other.overflows()
+                other.page.get_by_role("link", name="app", exact=True).click()
+                other.state("Paused")
+                other.page.locator("#events li").first.wait_for()
+                other.picture(f"rollout-{name}")
+                assert not other.overflows()
+
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "phone": {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "has_touch": True},
+    "dark": {"color_scheme": "dark"},
+    "phone-dark": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark", "reduced_motion": "reduce"},
+}
+
+
+def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, pictures: Path) -> None:
+    story = alone
+    strategy = canary(weigh(50), wait(), wait())
+    story.apply(rollout("v1", strategy), {"apiVersion": ARGO, **SECRETIVE})
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy))
+    story.until_phase("Paused")
+
+    with visit(browser, pictures) as seen:
+        page, keys = seen.page, seen.page.keyboard
+        page.goto(PAGE)
+        sign_in(seen, "nonsense")
+        seen.says("The API server does not accept this token")
+        seen.picture("sign-in")
+        keys.press("Control+a")
+        sign_in(seen, token(story, "edit"))
+        seen.tab_to("a[data-key$='/app']")
+        keys.press("Enter")
+        seen.state("Paused")
+
+        def press(button: str, *, sure: bool = False) -> None:
+            seen.ready(button)
+            seen.tab_to(f"#do-{button}")
+            keys.press("Enter")
+            if sure:
+                page.wait_for_function("document.activeElement?.id === 'sure-yes'")
+                keys.press("Enter")
+                page.wait_for_function(f"document.activeElement?.id === 'do-{button}'")
+
+        press("promote")
+        story.until(lambda: story.status().get("currentStepIndex") == 2, "the next step")
+        seen.ready("abort")
+        seen.tab_to("#do-abort")
+        keys.press("Space")
+        keys.press("Escape")
+        assert not story.status().get("abort")
+        press("abort", sure=True)
+        seen.state("Degraded")
+        press("retry")
+        seen.state("Paused")
+        assert "abort" not in story.status() or not story.status()["abort"]
+        assert page.evaluate("document.activeElement.id") == "do-retry"  # What one was at stays where it was.
+
+        writers = {entry["manager"] for entry in story.get("Rollout")["metadata"]["managedFields"]}
+        assert "tidegate-page" in writers
+        seen.tab_to("#sign-out")
+        keys.press("Enter")
+        seen.says("You have signed out.")
+
+
+def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser: Browser, pictures: Path) -> None:
+    story = alone
+    strategy = canary(weigh(50), wait())
+    story.apply(rollout("v1", strategy))
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy))
+    story.until_phase("Paused")
+    elsewhere = f"{story.namespace}-elsewhere"
+    story.lab.client.create(m.namespace(elsewhere))
+    story.lab.client.apply(
+        {**rollout("v1", strategy, name="hidden", replicas=0), "metadata": {"name": "hidden", "namespace": elsewhere}}
+    )
+
+    with visit(browser, pictures) as seen:
+        page = seen.page
+        page.goto(PAGE)
+        sign_in(seen, token(story, "view"))
+        page.get_by_role("link", name="app", exact=True).wait_for()
+        assert page.get_by_role("link", name="hidden").count() == 0
+        page.get_by_role("link", name="app", exact=True).click()
+        seen.says("You may look, and no more")
+        for button in page.locator("#buttons button:visible").all():
+            assert button.get_attribute("aria-disabled") == "true"
+        page.click("#do-abort")
+        seen.says("auth can-i patch rollouts.argoproj.io --subresource=status")
+        page.goto(f"{PAGE}/rollouts/{elsewhere}/hidden")
+        seen.says("may not do this")
+        assert not story.status().get("abort")
+    story.lab.client.delete("Namespace", elsewhere)
+
+
+def sign_in(seen: Visit, secret: str) -> None:
+    seen.page.wait_for_function("document.activeElement?.id === 'token'")
+    seen.page.keyboard.insert_text(secret)
+    seen.page.keyboard.press("Enter")
+
+
+SECRETIVE: Obj = {
+    "kind": "Rollout",
+    "metadata": {"name": "img-src-x-onerror", "annotations": {"note": "<img src=x onerror=alert(1)>"}},
+    "spec": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "secretive"}},
+        "template": m.pod_template({"app": "secretive"}, m.app_container("v1")),
+        "strategy": {"canary": {}},
+    },
+}
