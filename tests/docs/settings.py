@@ -21,6 +21,10 @@ NOT_RUN: Final = {
     (START, "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
     (START, "pip install ."): _INSTALLED,
     ("README.md", "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
+    (
+        "docs/install.md",
+        "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
+    ): f"{_NO_DOCKER}; {START} has the rest",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "starts a lab, and this is one"
     ),
@@ -100,6 +104,10 @@ BEFORE: Final = {
         "kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1"
     ),
     ("docs/operations.md", "tidegate get shop"): _ROLLOUT,
+    (
+        "docs/notifications.md",
+        "kubectl annotate rollout shop notifications.argoproj.io/subscribe.on-rollout-aborted.slack=releases",
+    ): _ROLLOUT,
     ("docs/flagger.md", "tidegate migrate -f podinfo.yaml"): _FLAGGER,
     ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
 }
@@ -108,5 +116,5 @@ BEFORE: Final = {
 FIRST: Final = "examples/README.md"
 """Run before the others and behind the first page's installation: it makes Prometheus known."""
 
-LAST: Final = ("docs/operations.md", "docs/security.md", "docs/takeover.md")
+LAST: Final = ("docs/operations.md", "docs/security.md", "docs/install.md", "docs/takeover.md")
 """Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""
