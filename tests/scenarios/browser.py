@@ -1,7 +1,7 @@
 """A real browser for the page: the chromium that this machine has, headless.
 
-Playwright's own download is not used: tests fetch nothing but packages. Where there is no chromium the tests of the page
-in a browser are skipped, and the summary at the end of the run says so.
+Playwright's own download is not used: tests fetch nothing but packages. Where there is no chromium the tests of the
+page in a browser are skipped, and the summary at the end of the run says so.
 """
 
 from __future__ import annotations
