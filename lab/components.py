@@ -96,6 +96,10 @@ class Components:
                 "--kube-api-qps=500",
                 "--kube-api-burst=1000",
                 "--concurrent-deployment-syncs=10",
+                # An autoscaler looks every second, and at pods that are as young.
+                "--horizontal-pod-autoscaler-sync-period=1s",
+                "--horizontal-pod-autoscaler-initial-readiness-delay=1s",
+                "--horizontal-pod-autoscaler-cpu-initialization-period=1s",
                 "--bind-address=127.0.0.1",
                 f"--cert-dir={self.certificates}",
             ],

@@ -16,6 +16,7 @@ from lab.processes import Process
 
 NAMESPACE = "tidegate-system"
 SERVICE_ACCOUNT = "tidegate"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 _CHART = REPOSITORY / "charts" / "tidegate"
 
 

@@ -8,6 +8,7 @@ Environment of the container, all optional:
     ERROR_RATE           share of requests answered with 500, 0 to 1
     LATENCY_MS           time an answer takes
     TAIL_RATE, TAIL_LATENCY_MS   share of requests that take so much longer, and how much
+    SEED                 makes the draws of errors and tails the same in every run
     READY_AFTER_S        seconds during which /healthz answers 503
 Paths: /healthz; /metrics; POST /control?error_rate=0.2&latency_ms=5&tail_rate=…&tail_latency_ms=…&ready=0 changes the
 behaviour of the one pod that gets it; everything else is the application.
@@ -274,7 +275,7 @@ def _live(listener: socket.socket, environment: Mapping[str, str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        random.seed()
+        random.seed(environment.get("SEED"))
         silent = os.open(os.devnull, os.O_RDWR)
         os.dup2(silent, 0)
         os.dup2(2, 1)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from lab import manifests, netns
 from lab.cluster import Lab
+from lab.operator import ACCOUNT
 
 _numbers = itertools.count(1)
 
@@ -36,7 +37,7 @@ def lab() -> Iterator[Lab]:
     if not netns.inside():
         pytest.fail("This test needs the lab's network: run it through `make test ARGS='…'`.", pytrace=False)
     chosen = os.environ.get("TIDEGATE_LAB_DIR")
-    with Lab.start(Path(chosen) if chosen else None) as running:
+    with Lab.start(Path(chosen) if chosen else None, audited=[ACCOUNT]) as running:
         yield running
 
 

@@ -1,14 +1,16 @@
-"""The Go programs that tests compare with: built once for each state of their sources, into the user's cache.
+"""The programs that tests compare with or build by: made once for each state of their sources, into the user's cache.
 
-`python -m tests.oracles` builds them all. `make test` does that before it enters the lab's network, in which no module
-can be fetched.
+`python -m tests.oracles` makes them all. `make test` does that before it enters the lab's network, in which nothing can
+be fetched.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from lab.paths import REPOSITORY, cache_dir
@@ -16,11 +18,16 @@ from lab.toolchain import find_go
 
 CONDITIONS = REPOSITORY / "tests" / "conditions" / "oracle"
 HASHES = REPOSITORY / "tools" / "gofields"
+TEMPLATES = REPOSITORY / "tests" / "observe" / "templates_oracle"
 ALL = {
+    "templates": (TEMPLATES, "."),
     "conditions": (CONDITIONS, "."),
     "hashes": (HASHES, "./oracle"),
     "fields": (HASHES, "."),
 }
+
+TOOLS = ("build", "lint")
+"""Python packages by their lock in tools/image: what builds the wheel, and what lints the Dockerfile."""
 
 
 def built(name: str) -> Path:
@@ -43,8 +50,29 @@ def built(name: str) -> Path:
     return program
 
 
+def python_tools(name: str) -> Path:
+    """A directory to import these tools from, with their commands in `bin`. Raises RuntimeError."""
+    lock = REPOSITORY / "tools" / "image" / f"{name}.lock"
+    state = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = cache_dir() / "oracles" / f"{name}-{state}"
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_suffix(f".{os.getpid()}")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command = [*pip, "--only-binary", ":all:", "--target", str(fresh), "-r", str(lock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stderr}")
+    fresh.rename(folder)
+    return folder
+
+
 def main() -> None:
-    """Build what is not yet in the cache."""
+    """Make what is not yet in the cache."""
+    for name in TOOLS:
+        print(f"tests: the tools of tools/image/{name}.lock are at {python_tools(name)}", flush=True)
     for name in ALL:
         print(f"tests: the Go program {name} is at {built(name)}", flush=True)
 

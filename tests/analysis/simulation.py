@@ -128,4 +128,4 @@ class Simulation:
         entry = entries.get(measure.metric, {})
         self.asked.append((measure.metric, self.now))
         reading = self.answer(measure, entry.get("count", 0) + entry.get("error", 0))
-        return Taken(measure.metric, self.now, self.now + self.takes, reading)
+        return Taken(measure.metric, self.now, self.now + self.takes, reading, measure.window)

@@ -22,7 +22,7 @@ _CRDS = Path(__file__).parents[2] / "crds"
 def definitions(lab: Lab) -> Lab:
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_CRDS))
     names = [yaml.safe_load(path.read_text(encoding="utf-8"))["metadata"]["name"] for path in _CRDS.glob("*.yaml")]
-    assert len(names) == 4
+    assert len(names) == 5
     lab.kubectl("wait", "--for=condition=Established", "--timeout=20s", *(f"crd/{name}" for name in names))
     return lab
 
@@ -52,14 +52,14 @@ def test_given_unknown_and_unsupported_fields_then_they_are_kept_for_us_to_see(
         namespace,
         CANARY,
         ("spec.unknown", {"a": 1}),
-        ("spec.strategy.canary.steps[0].setHeaderRoute", {"name": "testers"}),
+        ("spec.strategy.canary.steps[0]", {"setHeaderRoute": {"name": "testers"}, "plugin": {"name": "x"}}),
         ("spec.strategy.canary.trafficRouting.nginx", {"stableIngress": "x"}),
         ("spec.selector.matchLabel", {"a": "b"}),
         ("spec.template.spec.containers[0].unknown", True),
     )
     spec = get(definitions, namespace, "rollout/shop")["spec"]
     assert spec["unknown"] == {"a": 1}
-    assert spec["strategy"]["canary"]["steps"][0]["setHeaderRoute"] == {"name": "testers"}
+    assert spec["strategy"]["canary"]["steps"][0] == {"setHeaderRoute": {"name": "testers"}, "plugin": {"name": "x"}}
     assert spec["strategy"]["canary"]["trafficRouting"]["nginx"] == {"stableIngress": "x"}
     assert spec["selector"]["matchLabel"] == {"a": "b"}
     assert spec["template"]["spec"]["containers"][0]["unknown"] is True
@@ -76,9 +76,15 @@ def test_given_a_wrong_type_then_it_is_refused_at_once_with_its_path(definitions
 
 
 @pytest.mark.parametrize(
-    "change", [("spec.strategy", REMOVED), ("spec.template", REMOVED), ("spec.strategy.canary.steps[0].setWeight", 101)]
+    "change",
+    [
+        ("spec.strategy", REMOVED),
+        ("spec.template", REMOVED),
+        ("spec.strategy.canary.steps[1].pause.duration", "soon"),
+        ("spec.strategy.canary.steps[0]", {}),
+    ],
 )
-def test_given_a_mistake_beyond_types_then_it_is_let_in_to_be_told_in_the_status(
+def test_given_a_mistake_that_no_rule_can_name_then_it_is_let_in_to_be_told_in_the_status(
     definitions: Lab, namespace: str, change: tuple[str, Any]
 ) -> None:
     create(definitions, namespace, CANARY, change)

@@ -18,6 +18,8 @@ PROVIDER = "spec.metrics[0].provider"
 
 Parse = Callable[[Any], tuple[Any, Any]]
 
+WEB = {**TEMPLATE, "spec": {"metrics": [{"name": "m", "provider": {"web": {"url": "http://checks/rate"}}}]}}
+
 SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     # what reads the object, the object, a field that is not built, a value that asks for something
     (parse_rollout, CANARY, f"{C}.steps[0].plugin", {"name": "argo/step"}),
@@ -32,7 +34,8 @@ SETTINGS: list[tuple[Parse, Json, str, Any]] = [
     (parse_template, TEMPLATE, "spec.args[0].valueFrom.fieldRef", {"fieldPath": "metadata.name"}),
     (parse_template, TEMPLATE, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
     (parse_template, TEMPLATE, f"{PROVIDER}.prometheus.authentication.sigv4", {"region": "eu-central-1"}),
-    (parse_run, RUN, f"{PROVIDER}.kayenta", {}),
+    (parse_template, WEB, f"{PROVIDER}.web.authentication.sigv4", {"region": "eu-central-1"}),
+    (parse_run, RUN, f"{PROVIDER}.plugin", {"a/b": {"c": 1}}),
 ]
 
 HARMLESS: list[tuple[Parse, Json, str, Any]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,13 +19,15 @@ import pytest
 import yaml
 
 from lab import manifests as m
-from lab.client import wait_for
+from lab.client import ApiError, wait_for
 from lab.cluster import Lab, LabError
 from lab.paths import REPOSITORY
 from tidegate import __version__
 from tidegate.cluster.resources import RESOURCES, resource_of
 from tidegate.engine.kinds import WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
+from tidegate.engine.review import KINDS
 from tidegate.engine.workloads import WATCHED_ON_DEMAND
+from tidegate.observe.notify.settings import CONFIG_MAP, SECRET
 from tidegate.shell.settings import Settings, read_settings
 
 pytestmark = pytest.mark.lab
@@ -82,6 +85,9 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
         arguments(render(lab, "namespaced=true", "prometheus=http://p:9090", "log.format=console", "log.level=debug"))
     )
 
+    told = read_settings(arguments(render(lab, "metrics.teamLabel=squad", "traces=http://otel:4318/v1/traces")))
+
+    assert (told.team_label, told.traces) == ("squad", "http://otel:4318/v1/traces")
     assert wide == Settings(identity="tidegate-0", lease_namespace="ops")
     assert one == Settings(
         identity="tidegate-0",
@@ -100,6 +106,14 @@ def test_the_operator_understands_the_charts_flags(lab: Lab, monkeypatch: pytest
     )
 
 
+def test_comparisons_are_there_for_those_who_want_them(lab: Lab) -> None:
+    def names(*values: str) -> list[str]:
+        return [o["metadata"]["name"] for o in render(lab, *values) if o["kind"] == "ClusterAnalysisTemplate"]
+
+    assert names() == []
+    assert "compare-http-errors" in (wanted := names("analysisTemplates=true")) and len(wanted) == 8
+
+
 @pytest.mark.parametrize("namespaced", [False, True])
 def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bool) -> None:
     objects = render(lab, f"namespaced={json.dumps(namespaced)}")
@@ -113,7 +127,8 @@ def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bo
     assert {(group, kind) for group, kind, verb in granted if verb == "watch"} == needed
     assert {(group, kind.partition("/")[0]) for group, kind, _ in granted} <= known
     assert {verb for _, _, verb in granted} <= {"get", "list", "watch", "create", "patch", "delete", "update"}
-    assert {right for right in granted if right[2] == "update"} == {("argoproj.io", "rollouts/finalizers", "update")}
+    owners = ("rollouts/finalizers", "experiments/finalizers")
+    assert {right for right in granted if right[2] == "update"} == {("argoproj.io", kind, "update") for kind in owners}
 
 
 def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab: Lab) -> None:
@@ -123,7 +138,7 @@ def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab
         (group, kind, verb)
         for group, kind in (("argoproj.io", "clusteranalysistemplates"), ("coordination.k8s.io", "leases"))
         for verb in ("get", "list", "watch")
-    }
+    } - {("argoproj.io", "clusteranalysistemplates", "get")}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +149,7 @@ def test_secrets_may_only_be_got_and_only_those_that_are_named(
     lab: Lab, value: str | None, names: list[list[str] | None]
 ) -> None:
     for namespaced in ("true", "false"):
-        objects = render(lab, f"namespaced={namespaced}", *([value] if value else []))
+        objects = render(lab, f"namespaced={namespaced}", "notifications=false", *([value] if value else []))
         rules = [
             rule
             for obj in objects
@@ -145,6 +160,17 @@ def test_secrets_may_only_be_got_and_only_those_that_are_named(
 
         assert [rule.get("resourceNames") for rule in rules] == names
         assert all(rule["verbs"] == ["get"] for rule in rules)
+
+
+def test_what_notifications_are_set_up_with_may_be_got_by_its_two_names_in_the_releases_namespace(lab: Lab) -> None:
+    plain, with_them = (render(lab, "secrets=null", f"notifications={told}") for told in ("false", "true"))
+    added = [rule for rule in one(with_them, "Role")["rules"] if rule not in one(plain, "Role")["rules"]]
+
+    assert [(rule["resources"], rule["resourceNames"], rule["verbs"]) for rule in added] == [
+        (["configmaps"], [CONFIG_MAP], ["get"]),
+        (["secrets"], [SECRET], ["get"]),
+    ]
+    assert one(with_them, "ClusterRole", "tidegate") == one(plain, "ClusterRole", "tidegate")
 
 
 @pytest.mark.parametrize(
@@ -171,11 +197,185 @@ def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> No
 
 
 @pytest.mark.parametrize(
-    "value", ["replica=3", "log.format=xml", "prometheus=p:9090", "image.repository=", "rbac.creat=true"]
+    "value",
+    [
+        "replica=3",
+        "log.format=xml",
+        "prometheus=p:9090",
+        "image.repository=",
+        "image.digest=latest",
+        "rbac.creat=true",
+        "webhook.failurePolicy=Maybe",
+        "webhook.url=http://plain/validate",
+        "serviceMonitor.interval=often",
+        "extraArgs[0]=run",
+    ],
 )
 def test_a_value_that_means_nothing_is_refused(lab: Lab, value: str) -> None:
     with pytest.raises(LabError, match="schema"):
         render(lab, value)
+
+
+TERM = "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
+EVERYTHING = (
+    "webhook.enabled=true",
+    "networkPolicy.enabled=true",
+    "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=watchers",
+    "networkPolicy.egress[0].ports[0].port=443",
+    "serviceMonitor.enabled=true",
+    "serviceMonitor.labels.release=prometheus",
+    "serviceMonitor.scrapeTimeout=10s",
+    "dashboards.enabled=true",
+    "image.digest=sha256:" + 64 * "0",
+    "imagePullSecrets[0].name=registry",
+    "podLabels.team=platform",
+    "podAnnotations.note=yes",
+    "nodeSelector.disk=ssd",
+    "tolerations[0].key=dedicated",
+    f"affinity.nodeAffinity.{TERM}.key=disk",
+    f"affinity.nodeAffinity.{TERM}.operator=Exists",
+    "topologySpreadConstraints[0].maxSkew=1",
+    "topologySpreadConstraints[0].topologyKey=zone",
+    "topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule",
+    "priorityClassName=system-cluster-critical",
+    "extraArgs[0]=--argo-lease-namespace=argo",
+    "extraEnv[0].name=HTTPS_PROXY",
+    "extraEnv[0].value=http://proxy:3128",
+    "extraVolumes[0].name=authorities",
+    "extraVolumes[0].configMap.name=authorities",
+    "extraVolumeMounts[0].name=authorities",
+    "extraVolumeMounts[0].mountPath=/etc/authorities",
+)
+
+
+def test_everything_at_once_is_lint_free_and_reaches_the_pods(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = [part for value in EVERYTHING for part in ("--set", value)]
+    assert "0 chart(s) failed" in lab.helm("lint", "--strict", CHART, *sets)
+
+    objects = render(lab, *EVERYTHING)
+    template = one(objects, "Deployment")["spec"]["template"]
+    pod, (container,) = template["spec"], template["spec"]["containers"]
+    assert container["image"].endswith("@sha256:" + 64 * "0")
+    assert pod["imagePullSecrets"] == [{"name": "registry"}] and pod["priorityClassName"] == "system-cluster-critical"
+    assert pod["nodeSelector"] == {"disk": "ssd"} and pod["tolerations"] == [{"key": "dedicated"}]
+    assert [spread["topologyKey"] for spread in pod["topologySpreadConstraints"]] == ["zone"]
+    assert "nodeAffinity" in pod["affinity"]
+    assert template["metadata"]["labels"]["team"] == "platform" and template["metadata"]["annotations"]["note"]
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container["env"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {"webhook", "authorities"}
+    assert {volume["name"] for volume in pod["volumes"]} == {"webhook", "authorities"}
+    settings = read_settings(arguments(objects))
+    assert settings.argo_lease_namespace == "argo"
+    assert (settings.webhook_certificates, settings.webhook_port) == ("/etc/tidegate/webhook", 8443)
+
+    policy = one(objects, "NetworkPolicy")["spec"]
+    ports = {port["name"] for port in container["ports"]}
+    assert {rule["ports"][0]["port"] for rule in policy["ingress"]} == ports == {"http", "webhook"}
+    assert policy["policyTypes"] == ["Ingress", "Egress"] and policy["egress"] == [{"ports": [{"port": 443}]}]
+
+
+def test_services_and_monitors_find_what_they_are_for(lab: Lab) -> None:
+    objects = render(lab, *EVERYTHING)
+    pods = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    services = [obj for obj in objects if obj["kind"] == "Service"]
+    for service in services:
+        assert service["spec"]["selector"].items() <= pods.items()
+    monitor = one(objects, "ServiceMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    (found,) = (service for service in services if wanted <= service["metadata"]["labels"].items())
+    assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in found["spec"]["ports"]}
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    for hook in one(objects, "ValidatingWebhookConfiguration")["webhooks"]:
+        asked = hook["clientConfig"]["service"]
+        assert one(objects, "Service", asked["name"])["spec"]["ports"][0]["targetPort"] == "webhook"
+
+
+@pytest.mark.parametrize(
+    ("values", "selectors"),
+    [
+        ((), (None, {"operator": "DoesNotExist"})),
+        (("namespaced=true",), ({"values": ["ops"]}, {"operator": "DoesNotExist"})),
+        (("instanceId=a",), (None, {"operator": "In", "values": ["a"]})),
+    ],
+)
+def test_reviews_are_asked_for_what_this_release_looks_after(
+    lab: Lab, values: tuple[str, ...], selectors: tuple[Obj | None, Obj]
+) -> None:
+    hooks = one(render(lab, "webhook.enabled=true", *values), "ValidatingWebhookConfiguration")["webhooks"]
+    assert {kind for hook in hooks for kind in hook["rules"][0]["resources"]} == {f"{kind.lower()}s" for kind in KINDS}
+    for hook in hooks:
+        assert hook["failurePolicy"] == "Ignore" and hook["clientConfig"]["caBundle"]
+        places = hook.get("namespaceSelector", {}).get("matchExpressions")
+        if hook["name"].startswith("cluster") or selectors[0] is None:
+            assert places is None
+        else:
+            assert selectors[0].items() <= places[0].items()
+        if hook["name"].startswith("rollouts"):
+            assert selectors[1].items() <= hook["objectSelector"]["matchExpressions"][0].items()
+
+
+def test_certificates_come_from_where_the_values_say(lab: Lab) -> None:
+    managed = render(lab, "webhook.enabled=true", "webhook.certificate.certManager.enabled=true")
+    certificate = one(managed, "Certificate")["spec"]
+    pod = one(managed, "Deployment")["spec"]["template"]["spec"]
+    assert certificate["secretName"] == pod["volumes"][0]["secret"]["secretName"]
+    assert certificate["dnsNames"] == ["tidegate-webhook.ops.svc"]
+    assert certificate["issuerRef"] == {"kind": "Issuer", "name": one(managed, "Issuer")["metadata"]["name"]}
+    configuration = one(managed, "ValidatingWebhookConfiguration")
+    assert configuration["metadata"]["annotations"]["cert-manager.io/inject-ca-from"] == "ops/tidegate-webhook"
+    assert not any(obj["kind"] == "Secret" for obj in managed)
+
+    issuer = "webhook.certificate.certManager.issuerRef.name=ours"
+    given = render(lab, "webhook.enabled=true", "webhook.certificate.certManager.enabled=true", issuer)
+    assert not any(obj["kind"] == "Issuer" for obj in given)
+    with pytest.raises(LabError, match="caBundle has to name the authority"):
+        render(lab, "webhook.enabled=true", "webhook.certificate.secretName=ours")
+
+
+def test_dashboards_show_metrics_that_are_served() -> None:
+    served = set(re.findall(r"^\| `(\w+)`", (REPOSITORY / "docs" / "metrics.md").read_text(), flags=re.M))
+    dashboards = list(Path(CHART, "dashboards").glob("*.json"))
+    assert dashboards
+    for path in dashboards:
+        text = path.read_text()
+        queries = re.findall(r'"expr": "((?:[^"\\]|\\.)*)"', text)
+        assert queries
+        for query in queries:
+            bare = re.sub(r"by \([^)]*\)|\{[^}]*\}|\[[^\]]*\]", "", query)
+            named = set(re.findall(r"\b[a-z]\w*_\w+\b", bare)) - {"histogram_quantile"}
+            assert {re.sub("_(bucket|count|sum)$", "", name) for name in named} <= served, query
+
+
+def test_the_pods_pass_the_strictest_of_kubernetes_own_standards(lab: Lab, namespace: str) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    lab.client.patch("Namespace", namespace, "", {"metadata": {"labels": labels}})
+    template = one(render(lab, *EVERYTHING), "Deployment")["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    spec = {**template["spec"], "priorityClassName": ""}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": namespace}, "spec": spec}
+    lab.client.request("POST", f"{lab.client.path('Pod', namespace=namespace)}?dryRun=All", pod)
+    del container["securityContext"]
+    with pytest.raises(ApiError, match="violates PodSecurity"):
+        lab.client.request("POST", f"{lab.client.path('Pod', namespace=namespace)}?dryRun=All", pod)
+
+
+def test_definitions_and_rollouts_outlive_the_release(lab: Lab, namespace: str) -> None:
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"replicas": 0},
+    }
+    with installed(lab, namespace):
+        created = lab.client.create(rollout)
+        lab.helm("upgrade", "tidegate", CHART, "-n", namespace, "--set", "replicas=3", "--set", "webhook.enabled=true")
+        deployment = lab.client.get("Deployment", "tidegate", namespace, api_version="apps/v1")
+        assert deployment["spec"]["replicas"] == 3
+    left = lab.client.get("Rollout", "web", namespace, api_version="argoproj.io/v1alpha1")
+    assert left["metadata"]["uid"] == created["metadata"]["uid"] and "finalizers" not in left["metadata"]
+    roles = lab.client.list("ClusterRole", api_version="rbac.authorization.k8s.io/v1")
+    assert not [role for role in roles if role["metadata"]["name"].startswith("tidegate")]
 
 
 @contextmanager

@@ -1,8 +1,11 @@
-"""The stories that are interrupted, such as a canary by hosts with analyses, or a blue-green release that is undone."""
+"""The stories that are interrupted, from a new image to its end, with what people do on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from tests.fakes.workloads import Behaviour
 
 from .theatre import Obj, Theatre
 
@@ -99,6 +102,39 @@ def canary(*, background: str = "good") -> Theatre:
     return Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app",))
 
 
+def comparing(name: str = "compared", *, judge: Obj | None = None, **metric: Any) -> Obj:
+    """A template whose one metric compares counts every 2 seconds."""
+    selector = 'requests{ns="{{arm.namespace}}",hash="{{arm.podTemplateHash}}"%s}'
+    compare = {"counts": {"total": selector % "", "bad": selector % ',code="500"'}}
+    found = template(name, "", **{"interval": "2s", "compare": compare, **metric})
+    (only,) = found["spec"]["metrics"]
+    del only["successCondition"], only["provider"]["prometheus"]["query"]
+    if judge:
+        found["spec"]["judge"] = judge
+    return found
+
+
+def judged(*, canary: tuple[float, float] = (20, 400)) -> Theatre:
+    """20 → compared with stable → 60 → pause, compared in the background → 100. canary: bad and all in a second."""
+    strategy = {
+        "canary": {
+            "analysis": {"templates": [{"templateName": "long"}], "startingStep": 2},
+            "steps": [
+                {"setWeight": 20},
+                {"analysis": {"templates": [{"templateName": "short"}]}},
+                {"setWeight": 60},
+                {"pause": {"duration": "60s"}},
+                {"setWeight": 100},
+            ],
+        }
+    }
+    advance = {"advanceWhenSafe": True}
+    objects = [service("app"), comparing("short", judge=advance, count=30), comparing("long", judge=advance)]
+    theatre = Theatre(rollout(strategy), objects, services=("app",))
+    theatre.provider.rates = {"canary": canary, "stable": (20, 400)}
+    return theatre
+
+
 def blue_green(*, after: str = "bad") -> Theatre:
     """A preview that passes its analysis, a flip, and an analysis after it that answers `after`."""
     strategy = {
@@ -160,6 +196,111 @@ def trial(*, answer: str = "good") -> Theatre:
     given = rollout(strategy)
     given["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
     return Theatre(given, objects, services=("app-canary", "app-stable"), virtual_services=("app",))
+
+
+def second_thoughts() -> Theatre:
+    """By subsets, stable as small as its traffic: a person gives the update up, tries again and promotes in full."""
+    strategy = {
+        "canary": {
+            "dynamicStableScale": True,
+            "trafficRouting": {
+                "istio": {
+                    "virtualService": {"name": "app"},
+                    "destinationRule": {"name": "app", "canarySubsetName": "new", "stableSubsetName": "old"},
+                },
+            },
+            "steps": [{"setCanaryScale": {"replicas": 2}}, {"setWeight": 75}, {"pause": {}}],
+        }
+    }
+    virtual_service_ = virtual_service()
+    ends = [
+        {"destination": {"host": "app", "subset": subset}, "weight": weight}
+        for subset, weight in (("old", 100), ("new", 0))
+    ]
+    virtual_service_["spec"]["http"] = [{"name": "primary", "route": ends}]
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "app", "namespace": "default"},
+        "spec": {"host": "app", "subsets": [{"name": "old"}, {"name": "new", "labels": {"app": "app"}}]},
+    }
+    theatre = Theatre(
+        rollout(strategy), [service("app"), virtual_service_, rule], services=(), virtual_services=("app",)
+    )
+    theatre.people(
+        (held, lambda: theatre.ask(abort=True), 0.1),
+        (given_up, lambda: theatre.ask(abort=False), 8),
+        (held, lambda: theatre.ask(promoteFull=True), 0.1),
+    )
+    return theatre
+
+
+def overtaken() -> Theatre:
+    """A third version and a larger size in the middle of the second, over two VirtualServices."""
+    strategy = {
+        "canary": {
+            "canaryService": "app-canary",
+            "stableService": "app-stable",
+            "trafficRouting": {
+                "istio": {"virtualServices": [{"name": n, "routes": ["primary"]} for n in ("app", "b")]}
+            },
+            "scaleDownDelaySeconds": 3,
+            "steps": [{"setWeight": 50}, {"pause": {}}],
+        }
+    }
+    second = virtual_service()
+    second["metadata"]["name"] = "b"
+    objects = [service("app-canary"), service("app-stable"), virtual_service(), second]
+    theatre = Theatre(rollout(strategy), objects, services=("app-canary", "app-stable"), virtual_services=("app", "b"))
+
+    def overtake() -> None:
+        theatre.cluster.patch("Rollout", "app", {"spec": {"replicas": 6}})
+        theatre.set_image("app:v3")
+
+    theatre.people((held, overtake, 0.1), (held, lambda: theatre.ask(pauseConditions=None), 6))
+    return theatre
+
+
+def previewed() -> Theatre:
+    """A small preview that a person promotes, then at once the way back, which needs no second look."""
+    strategy = {
+        "blueGreen": {
+            "activeService": "app-active",
+            "previewService": "app-preview",
+            "previewReplicaCount": 1,
+            "autoPromotionEnabled": False,
+            "scaleDownDelaySeconds": 20,
+        }
+    }
+    theatre = Theatre(rollout(strategy), [service("app-active"), service("app-preview")], services=("app-active",))
+    theatre.people(
+        (held, lambda: theatre.ask(pauseConditions=None), 0.1),
+        (promoted, lambda: theatre.set_image("app:v1"), 4),
+    )
+    return theatre
+
+
+def never_ready() -> Theatre:
+    """A version that never starts, on its deadline."""
+    theatre = canary()
+    theatre.rollout["spec"] |= {"progressDeadlineSeconds": 5, "progressDeadlineAbort": True}
+    theatre.workloads.behaviours["app:v2"] = Behaviour(ready_after=None)
+    return theatre
+
+
+def held(status: Mapping[str, Any]) -> bool:
+    """Whether the update waits for a person."""
+    return bool(status.get("pauseConditions"))
+
+
+def given_up(status: Mapping[str, Any]) -> bool:
+    """Whether the update has been aborted, and it is told."""
+    return bool(status.get("abortedAt"))
+
+
+def promoted(status: Mapping[str, Any]) -> bool:
+    """Whether there is a stable version that is not the first one."""
+    return status.get("stableRS") == status.get("currentPodHash") and status.get("phase") == "Healthy"
 
 
 def rolling() -> Theatre:

@@ -7,7 +7,8 @@ Prometheus are stand-ins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -28,18 +29,38 @@ SETTLING = 45.0
 """Seconds after the end of a story in which every delayed scale-down comes."""
 
 
+Rates = Mapping[str, tuple[float, float]]
+"""Bad and all requests in a second, by arm."""
+
+
 class Scripted:
-    """A source of measurements whose answers hang on the query alone, so that they survive a crash."""
+    """A source of measurements whose answers hang on the query alone, so that they survive a crash.
+
+    rates: what metrics that compare are told: so much in each second of their window.
+    """
 
     def __init__(self, answers: Mapping[str, float]) -> None:
         self.answers = answers
         self.asked = 0
+        self.rates: Rates = {"canary": (1, 20), "stable": (1, 20)}
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         self.asked += 1
         await asyncio.sleep(0.01)
+        if spec.get("series"):
+            return self._compared(spec["query"])
         value = self.answers[spec["query"]]
         return Reading(value=(value,), text=f"[{value:g}]")
+
+    def _compared(self, query: str) -> Reading:
+        instants = [int(text) for text in re.findall(r"@ (\d+)", query)]
+        seconds = max(instants) - min(instants)
+        found = [
+            ({"tidegate_arm": arm, "tidegate_part": part, "pod": arm}, rate * seconds)
+            for arm, rates in self.rates.items()
+            for part, rate in zip(("bad", "total"), rates, strict=True)
+        ]
+        return Reading(value=(*found, ({"tidegate_arm": "stable", "tidegate_part": "known"}, 1.0)))
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -87,9 +108,13 @@ class Theatre:
         identity: str = "operator-0",
         lease: Key | None = None,
         watching: Watching | None = None,
+        beside: Callable[[Engine], Coroutine[Any, Any, None]] | None = None,
         **settings: Any,
     ) -> FakeTransport:
-        """Run one process of the operator until the story is where it should be, or until it is killed."""
+        """Run one process of the operator until the story is where it should be, or until it is killed.
+
+        beside: what runs in the same process along with the engine.
+        """
         transport = FakeTransport(self.cluster, latency=0.01, lag=0.02)
         if crash:
             transport.crash_after_writes(*crash)
@@ -104,13 +129,15 @@ class Theatre:
             clock=asyncio.get_running_loop().time,
         )
         self.engine = engine
+        companions = [asyncio.create_task(beside(engine))] if beside else []
         tasks = [
             asyncio.create_task(engine.run(asyncio.Event())),
             asyncio.create_task(transport.killed.wait()),
             asyncio.create_task(self._reach(until)),
+            *companions,
         ]
         try:
-            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks[1:3], return_when=asyncio.FIRST_COMPLETED)
             if not transport.killed.is_set():
                 await tasks[2]
         finally:
@@ -168,6 +195,25 @@ class Theatre:
         """Patch the status, as the kubectl plugin does."""
         self.cluster.patch("Rollout", "app", {"status": status}, subresource="status")
 
+    def people(self, *acts: tuple[Callable[[Mapping[str, Any]], object], Callable[[], object], float]) -> None:
+        """What people do, one after the other: each thing so many seconds after the status has been seen so, whichever
+        process of the operator runs then, or none."""
+        left = list(acts)
+        asked = False
+
+        def look(written: Written) -> None:
+            nonlocal asked
+            if left and not asked and written.kind == "Rollout" and left[0][0](self.status):
+                asked = True
+                asyncio.get_running_loop().call_later(left[0][2], act)
+
+        def act() -> None:
+            nonlocal asked
+            asked = False
+            left.pop(0)[1]()
+
+        self.cluster.observers.append(look)
+
     # -- what is seen
 
     @property
@@ -193,7 +239,7 @@ class Theatre:
         routes = [self.cluster.peek("VirtualService", "app")]
         kept = ("phase", "message", "stableRS", "currentPodHash", "currentStepIndex", "abort", "pauseConditions")
         return {
-            "status": {field: status.get(field) for field in kept},
+            "status": {field: _timeless(status.get(field)) for field in kept},
             "weights": (status.get("canary") or {}).get("weights"),
             "blueGreen": {
                 field: (status.get("blueGreen") or {}).get(field) for field in ("activeSelector", "previewSelector")
@@ -207,6 +253,7 @@ class Theatre:
             },
             "selectors": {s["metadata"]["name"]: s["spec"]["selector"] for s in self.cluster.peek_all("Service")},
             "routes": [route["spec"]["http"] for route in routes if route],
+            "rules": [rule["spec"] for rule in self.cluster.peek_all("DestinationRule")],
             "experiments": sorted(
                 (each["metadata"]["name"], each["status"].get("phase")) for each in self.cluster.peek_all("Experiment")
             ),
@@ -214,3 +261,8 @@ class Theatre:
                 (run["metadata"]["name"], run["status"].get("phase")) for run in self.cluster.peek_all("AnalysisRun")
             ),
         }
+
+
+def _timeless(value: Any) -> Any:
+    """A comparison's sentence without its figures: an interruption makes one window longer."""
+    return re.sub(r"\d[\d.,]*", "#", value) if isinstance(value, str) and "false-alarm budget" in value else value

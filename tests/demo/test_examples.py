@@ -110,7 +110,7 @@ def test_given_the_examples_then_their_readmes_commands_do_what_they_say(
     for wait in waits:
         run(wait)
     hosts = [obj["spec"]["hosts"][0] for folder in FOLDERS for obj in objects(folder, "VirtualService")]
-    assert sorted(patches) == ["cart", "pay", "shop", "web", "worker"]
+    assert sorted(patches) == ["cart", "desk", "pay", "shop", "web", "worker"]
     with ExitStack() as users:
         for host in hosts:
             users.enter_context(Traffic(host, 60))

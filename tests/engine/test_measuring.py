@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,7 +65,7 @@ def measure(metric: str = "m", query: str = "Bearer {{args.token}}", secrets: An
 
 async def test_given_a_secret_then_the_provider_gets_it_and_no_text_shows_it() -> None:
     echo = Echo()
-    taker, cluster = measuring({("shop", "tokens"): {"web": b"hunter2"}}, echo)
+    taker, cluster = measuring({("shop", "tokens"): {"another": b"0ther", "web": b"hunter2"}}, echo)
 
     (taken,) = await taker.take("shop", [measure()])
 
@@ -115,8 +116,10 @@ async def test_given_a_secret_that_cannot_be_used_then_its_metric_has_an_error_a
 async def test_given_a_provider_then_it_learns_for_whom_it_asks_and_may_read_secrets_of_its_own() -> None:
     taker, _ = measuring({("ops", "datadog"): {"api-key": b"k"}}, echo := Echo())
 
-    await taker.take("shop", [measure("m", "good", {})])
+    about = {"interval": timedelta(minutes=5), "run_started_at": NOW, "resume": {"execution": "7"}}
+    await taker.take("shop", [replace(measure("m", "good", {}), **about)])
 
     (asker,) = echo.askers
     assert (asker.namespace, asker.home) == ("shop", "ops")
+    assert (asker.interval, asker.started_at, asker.resume) == tuple(about.values())
     assert await asker.read_secret("ops", "datadog") == {"api-key": "k"}

@@ -98,6 +98,7 @@ async def take(
     hidden: frozenset[str] = frozenset(),
     interval: timedelta | None = None,
     started_at: datetime | None = None,
+    resume: Mapping[str, str] | None = None,
 ) -> Reading:
     """One measurement as the engine takes it, for a run in the namespace `shop` by an operator in `ops`."""
 
@@ -108,7 +109,7 @@ async def take(
             raise SecretError(f"Secret {namespace}/{secret} not found") from None
 
     providers = open_providers(ProviderSettings())
-    asker = Asker("shop", "ops", read, interval, started_at)
+    asker = Asker("shop", "ops", read, interval, started_at, resume or {})
     try:
         return await providers.take(Measure("m", {name: spec}, timedelta(seconds=seconds)), asker, hidden)
     finally:

@@ -61,6 +61,15 @@ CASES: dict[str, Case] = {
         lambda address: {"metricDataQueries": [{"id": "a", "expression": f"b + {KEY}"}]},
         reads="XML",
     ),
+    "kayenta": Case(
+        lambda address: {
+            "address": address,
+            "application": KEY,
+            "canaryConfigName": "c",
+            "threshold": {"pass": 90, "marginal": 75},
+            "scopes": [],
+        }
+    ),
     "web": Case(lambda address: {"url": f"{address}/rate", "headers": [{"key": "X-Key", "value": KEY}]}),
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, service, trial
+from tests.rollout.objects import ANALYSIS, GUESTS, SERVICES, Obj, blue_green, canary, service, trial
 from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.core.plan import Key
 from tidegate.core.times import format_time
@@ -99,9 +99,12 @@ def canaries(draw: st.DrawFn) -> Obj:
     steps = fitting(draw(st.lists(st.one_of(STEPS, STEPS, SCALES, ROUTES, trials()), max_size=6)), routed=True)
     start = draw(st.integers(0, max(len(steps) - 1, 0)))
     dynamic = draw(st.sampled_from((None, None, True)))
-    return canary(
+    whole = draw(st.sampled_from((None, None, 1000)))
+    if whole:
+        steps = [_finer(step) for step in steps]
+    strategy = canary(
         *steps,
-        how=draw(st.sampled_from(("hosts", "subsets", "two"))),
+        how=draw(st.sampled_from(("hosts", "subsets", "two", "turns"))),
         **_some(
             canaryMetadata=metadata[0],
             antiAffinity=draw(st.sampled_from((None, {"requiredDuringSchedulingIgnoredDuringExecution": {}}))),
@@ -115,6 +118,15 @@ def canaries(draw: st.DrawFn) -> Obj:
             replicaProgressThreshold=draw(THRESHOLDS),
         ),
     )
+    if whole:
+        strategy["canary"]["trafficRouting"]["maxTrafficWeight"] = whole
+    return strategy
+
+
+def _finer(step: Obj) -> Obj:
+    """The same step in thousandths, where its weight is not the least that there is."""
+    weight = step.get("setWeight")
+    return {"setWeight": weight * 10} if weight and weight > 1 else step
 
 
 @st.composite
@@ -211,21 +223,41 @@ def _retry_experiments(stage: Stage, _: object) -> None:
 
 
 def _weigh(stage: Stage, canary_weight: int) -> None:
+    routing = (stage.rollout["spec"]["strategy"].get("canary") or {}).get("trafficRouting") or {}
+    whole = routing.get("maxTrafficWeight", 100)
     for key in [key for key in stage.objects if key.kind == "VirtualService"]:
         http = stage.objects[key]["spec"]["http"]
         place = next(i for i, each in enumerate(http) if each["name"] == "primary")
         route = http[place]["route"]
         others = [each["weight"] for each in route[2:]]
-        weights = [max(0, 100 - canary_weight - sum(others)), canary_weight, *others]
+        part = canary_weight * whole // 100
+        rest = max(0, whole - part - sum(others))
+        first = route[0]["destination"]
+        ours = (part, rest) if stage.canary_end() in (first.get("subset"), first["host"]) else (rest, part)
+        weights = [*ours, *others]
         edits = [
             {"op": "add", "path": f"/spec/http/{place}/route/{at}/weight", "value": w} for at, w in enumerate(weights)
         ]
         stage.edit(key, edits)
 
 
+def _label(stage: Stage, value: str) -> None:
+    """Labels and annotations of others on everything, as Argo CD and webhooks put there."""
+    for key in [key for key in stage.objects if key.kind in ("VirtualService", "DestinationRule", "Service")]:
+        stage.edit(key, {"metadata": {"labels": {"theirs": value}, "annotations": {"theirs": value}}})
+
+
+def _invite(stage: Stage, _: object) -> None:
+    """Somebody adds a route of their own, before all others."""
+    for key in [key for key in stage.objects if key.kind == "VirtualService"]:
+        if not any(http.get("name") == GUESTS for http in stage.objects[key]["spec"]["http"]):
+            route = {"name": GUESTS, "route": [{"destination": {"host": "elsewhere"}}]}
+            stage.edit(key, [{"op": "add", "path": "/spec/http/0", "value": route}])
+
+
 def _steal(stage: Stage, wanted: str) -> None:
     """Somebody rewrites the selector of the Service that users reach, as a re-applied manifest does."""
-    for name in ("app-active", "app-stable"):
+    for name in ("app-active", "app-stable", "app-ping"):
         key = Key("Service", NAMESPACE, name)
         if key in stage.objects:
             stage.edit(key, {"spec": {"selector": {HASH: wanted or None}}})
@@ -247,6 +279,34 @@ def _promote(stage: Stage, _: object) -> None:
         stage.user(currentStepIndex=min(stage.status["currentStepIndex"] + 1, len(steps)))
 
 
+def _skip_steps(stage: Stage, count: int) -> None:
+    """What Argo CD's actions do: skip a step, or all that are left."""
+    steps = (stage.rollout["spec"]["strategy"].get("canary") or {}).get("steps") or ()
+    index = stage.status.get("currentStepIndex")
+    if index is not None and index < len(steps):
+        stage.user(pauseConditions=None, currentStepIndex=min(index + count, len(steps)))
+
+
+def _edit_steps(stage: Stage, steps: list[Obj]) -> None:
+    """Somebody changes the plan in the middle of it."""
+    canary = stage.rollout["spec"]["strategy"].get("canary")
+    if canary is not None:
+        background = {"analysis": {"startingStep": 0}} if "analysis" in canary else {}
+        stage.spec(strategy={"canary": {"steps": steps, **background}})
+
+
+def _end_runs(stage: Stage, _: object) -> None:
+    """What the plugin's `terminate analysisrun` does."""
+    for key in [key for key in stage.objects if key.kind == "AnalysisRun"]:
+        stage.edit(key, {"spec": {"terminate": True}})
+
+
+def _die(stage: Stage, after: int) -> None:
+    """The operator is killed after so many writes of its next reconcile; whoever comes next goes on."""
+    stage.cluster_moves()
+    stage.reconcile(crash_after=after)
+
+
 def _restart(stage: Stage, after: float) -> None:
     stage.spec(restartAt=format_time(stage.now + timedelta(seconds=after)))
 
@@ -256,6 +316,11 @@ def _promote_in_full(stage: Stage, _: object) -> None:
         stage.user(promoteFull=True)
 
 
+EDITED: tuple[list[Obj], ...] = (
+    [],
+    [{"setWeight": 20}, {"pause": {"duration": 5}}],
+    [{"setWeight": 60}, {"analysis": ANALYSIS}, {"setWeight": 10}],
+)
 WAITS = _moves("wait {} s", (0, 1, 3, 10, 35, 700), lambda stage, seconds: stage.play(seconds))
 PEOPLE = st.one_of(
     _moves("image {}", IMAGES, Stage.image),
@@ -268,6 +333,13 @@ PEOPLE = st.one_of(
     _moves("restart the pods in {} s", (0, 20), _restart),
     _moves("rollbackWindow {}", (0, 1, 3), lambda s, n: s.spec(rollbackWindow={"revisions": n})),
     _moves("progressDeadlineAbort {}", (True, False), lambda s, on: s.spec(progressDeadlineAbort=on)),
+    _moves("progressDeadlineSeconds {}", (15, 600), lambda s, n: s.spec(progressDeadlineSeconds=n)),
+    _moves("minReadySeconds {}", (0, 4), lambda s, n: s.spec(minReadySeconds=n)),
+    _moves("revisionHistoryLimit {}", (1, 2, 10), lambda s, n: s.spec(revisionHistoryLimit=n)),
+    _moves("skip {} steps", (1, 99), _skip_steps),
+    _moves("steps {}", EDITED, _edit_steps),
+    _moves("a person ends the analysis runs{}", ("",), _end_runs),
+    _moves("the operator is killed after {} writes", (1, 2, 3, 5), _die),
 )
 PODS = st.one_of(
     _moves("a pod of {} crashes", IMAGES, lambda stage, image: stage.crash_pods(image)),
@@ -280,7 +352,9 @@ PODS = st.one_of(
 STRANGERS = st.one_of(
     _moves("somebody sets the canary's weight to {}", (0, 30, 100), _weigh),
     _moves("somebody makes the users' Service select {!r}", ("", "nobody"), _steal),
-    _moves("somebody recreates the Service {}", ("app-stable", "app-canary", "app-active", "app-preview"), _recreate),
+    _moves("somebody recreates the Service {}", SERVICES, _recreate),
+    _moves("somebody labels everything {}", ("once", "again"), _label),
+    _moves("somebody adds a route of their own{}", ("",), _invite),
     _moves("the ReplicaSet of {} is deleted", IMAGES, _drop_set),
     _moves("the analysis runs are deleted{}", ("",), _drop_runs),
     _moves("the experiments are deleted{}", ("",), _drop_experiments),

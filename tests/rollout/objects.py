@@ -13,6 +13,12 @@ TRIED: Final = ("one", "two")
 """The names of the versions in Experiments, with which the names of their Services end."""
 
 
+GUESTS: Final = "guests"
+"""The name of a route that somebody else adds to a VirtualService."""
+
+SERVICES: Final = ("app-canary", "app-stable", "app-active", "app-preview", "app-ping", "app-pong")
+
+
 def service(name: str, **selector: str) -> Obj:
     return {
         "apiVersion": "v1",
@@ -22,10 +28,12 @@ def service(name: str, **selector: str) -> Obj:
     }
 
 
-def virtual_service(name: str = "app", *, subsets: bool = False, others: int = 0) -> Obj:
+def virtual_service(name: str = "app", *, subsets: bool = False, others: int = 0, turns: bool = False) -> Obj:
     """Two routes: the testers' own, which is nobody's business, and `primary`, split between stable and canary."""
     canary = {"host": "app", "subset": "canary"} if subsets else {"host": "app-canary"}
     stable = {"host": "app", "subset": "stable"} if subsets else {"host": "app-stable.default.svc.cluster.local"}
+    if turns:
+        canary, stable = {"host": "app-pong"}, {"host": "app-ping"}
     extra = [{"destination": {"host": "elsewhere"}, "weight": others}] if others else []
     return {
         "apiVersion": "networking.istio.io/v1",
@@ -116,7 +124,8 @@ ANALYSIS: Final = {"templates": [{"templateName": "ok"}]}
 
 
 def canary(*steps: Mapping[str, Any], how: str = "hosts", **fields: Any) -> Obj:
-    """A canary strategy. how: the router splits by `hosts`, by `subsets`, over `two` VirtualServices; or `pods`."""
+    """A canary strategy. how: the router splits by `hosts`, by hosts that take `turns`, by `subsets`, over `two`
+    VirtualServices; or `pods`."""
     given: Obj = {"steps": [dict(step) for step in steps], **fields}
     if how == "pods":
         return {"canary": given}
@@ -127,7 +136,9 @@ def canary(*steps: Mapping[str, Any], how: str = "hosts", **fields: Any) -> Obj:
     if how == "subsets":
         rule = {"name": "app", "canarySubsetName": "canary", "stableSubsetName": "stable"}
         return {"canary": {**given, "trafficRouting": {"istio": {**istio, "destinationRule": rule}, **managed}}}
-    ends = {"canaryService": "app-canary", "stableService": "app-stable"}
+    ends: Obj = {"canaryService": "app-canary", "stableService": "app-stable"}
+    if how == "turns":
+        ends = {"pingPong": {"pingService": "app-ping", "pongService": "app-pong"}}
     return {"canary": {**ends, **given, "trafficRouting": {"istio": istio, **managed}}}
 
 

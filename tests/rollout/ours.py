@@ -11,6 +11,7 @@ from tidegate.api import names
 from tidegate.core.plan import Key
 
 HASH: Final = names.POD_TEMPLATE_HASH
+_ENDS: Final = ("canary", "stable", "ping", "pong")
 _RS_FIELDS: Final = frozenset({names.REVISION, names.REVISION_HISTORY, names.DESIRED_REPLICAS, "scale-down-deadline"})
 
 
@@ -44,7 +45,7 @@ def _without_ours(kind: str, obj: Obj) -> Obj:
                 for each in http["route"]:
                     destination = each["destination"]
                     host = destination["host"].partition(".")[0]
-                    if (destination.get("subset") or host.rpartition("-")[2]) in ("canary", "stable"):
+                    if (destination.get("subset") or host.rpartition("-")[2]) in _ENDS:
                         each.pop("weight", None)
     elif kind == "ReplicaSet":
         for name in _RS_FIELDS:

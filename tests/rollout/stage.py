@@ -16,7 +16,17 @@ from typing import Any, Final
 import orjson
 
 from tests.fakes.patches import json_patch, merge_patch
-from tests.rollout.objects import MANAGED, TRIED, destination_rule, rollout, service, template, virtual_service
+from tests.rollout.objects import (
+    GUESTS,
+    MANAGED,
+    SERVICES,
+    TRIED,
+    destination_rule,
+    rollout,
+    service,
+    template,
+    virtual_service,
+)
 from tests.rollout.ours import check_only_our_fields
 from tests.rollout.trials import Trials, experiment_of
 from tidegate.api import names
@@ -34,6 +44,7 @@ from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 HASH: Final = names.POD_TEMPLATE_HASH
+DEADLINE: Final = names.SCALE_DOWN_DEADLINE
 NAMESPACE: Final = "default"
 ROLLOUT: Final = Key("Rollout", NAMESPACE, "app")
 MIXED: Final = "*"
@@ -108,6 +119,7 @@ class Stage:
     _run_numbers: dict[str, int] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _unused_since: dict[str, datetime] = field(default_factory=dict)
+    _promised: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._gatherer = Gatherer(lambda: self.now, Signatures(Store(), lambda _: None))
@@ -165,10 +177,27 @@ class Stage:
         self.edit(ROLLOUT, {"spec": fields})
 
     def image(self, image: str) -> None:
-        """A new pod template."""
-        spec = self.rollout["spec"]
-        containers = [{**spec["template"]["spec"]["containers"][0], "image": image}]
-        self.spec(template={"spec": {"containers": containers}})
+        """A new pod template, in the Rollout or in the Deployment that it refers to."""
+        owner = self._template_owner()
+        containers = [{**owner["spec"]["template"]["spec"]["containers"][0], "image": image}]
+        self.edit(_key(owner), {"spec": {"template": {"spec": {"containers": containers}}}})
+
+    def asked(self) -> str:
+        """The image that is asked for."""
+        return _image(self._template_owner())
+
+    def _template_owner(self) -> Obj:
+        ref = self.rollout["spec"].get("workloadRef")
+        return self.objects[Key(ref["kind"], NAMESPACE, ref["name"])] if ref else self.rollout
+
+    def canary_end(self) -> str:
+        """The subset, or the first label of the host, that is the canary's now."""
+        canary = self.rollout["spec"]["strategy"].get("canary") or {}
+        pair = canary.get("pingPong")
+        if not pair:
+            return "app-canary" if canary.get("canaryService") else "canary"
+        turn = (self.status.get("canary") or {}).get("stablePingPong", "ping")
+        return str(pair["pongService" if turn == "ping" else "pingService"])
 
     def sets(self) -> dict[str, Obj]:
         """ReplicaSets of the Rollout by the image of their pods."""
@@ -192,8 +221,8 @@ class Stage:
     def weight(self, service: str = "app", route: int = 0) -> int:
         """The canary's weight in a VirtualService."""
         https = self.objects[Key("VirtualService", NAMESPACE, service)]["spec"]["http"]
-        routes = [http for http in https if http.get("name") not in MANAGED][route]["route"]
-        canary = next(d for d in routes if "canary" in (d["destination"].get("subset") or d["destination"]["host"]))
+        routes = [http for http in https if _is_ours(http)][route]["route"]
+        canary = next(each for each in routes if _end(each["destination"]) == self.canary_end())
         return int(canary.get("weight") or 0)
 
     def runs(self) -> dict[str, str]:
@@ -369,7 +398,9 @@ class Stage:
         self._stepped = any(plain.get(f) != self.status.get(f) for f in ("currentStepIndex", "currentPodHash"))
         self.writes.append(Write("patch", ROLLOUT, {"status": plain}, subresource="status"))
         self.statuses.append(plain)
+        before = self.status
         self.store({**self.rollout, "status": plain})
+        self._check_together(before)
         self._check_status()
 
     def carry_out(self, write: Write) -> None:
@@ -396,6 +427,8 @@ class Stage:
             if self.strict:
                 check_only_our_fields(write.key, old, changed)
             self.put(changed)
+        if (after := self.objects.get(write.key)) and "finalizers" in after["metadata"]:
+            raise Broken(f"No finalizers that block deletion: {write}")
         if self.strict:
             self._check_shift(write, before_shares)
             self._check_scale(write, old)
@@ -545,8 +578,8 @@ class Stage:
         for key, vs in self.objects.items():
             if key.kind != "VirtualService":
                 continue
-            for at, http in enumerate(vs["spec"]["http"]):
-                weights = [float(d.get("weight") or 0) for d in http["route"]]
+            for at, http in enumerate(vs["spec"].get("http") or ()):
+                weights = [float(d.get("weight") or 0) for d in http.get("route") or ()]
                 if len(weights) < 2:
                     continue
                 total = sum(weights) or 1.0
@@ -622,10 +655,10 @@ class Stage:
                 if hash_ == MIXED or share <= was.get(hash_, 0.0) + 1e-6 or not replicas:
                     continue
                 available = self.available(hash_)
-                if share <= carries(available, replicas) + 1e-6:
+                if share <= self._carries(available) + 1e-6:
                     continue
                 if not any(self.available(h) for h, s in was.items() if s > split.get(h, 0.0) + 1e-6) and (
-                    available or hash_ == self.status.get("stableRS")
+                    available or hash_ == self.status.get("stableRS") or hash_ not in self.sets_by_hash()
                 ):
                     continue  # Where the traffic was, nobody answered at all.
                 if blue_green and available and hash_ == self.status.get("stableRS"):
@@ -640,6 +673,7 @@ class Stage:
         if write.key.kind != "ReplicaSet" or old is None:
             return
         new = self.objects.get(write.key)
+        self._note_promise(old, new)
         was, now = old["spec"]["replicas"], new["spec"]["replicas"] if new else 0
         if now >= was:
             return
@@ -651,7 +685,7 @@ class Stage:
         routed = self._routed()
         if routed:
             for route, split in self.shares().items():
-                if split.get(hash_, 0.0) > carries(now, desired) + 1e-6 and desired:
+                if split.get(hash_, 0.0) > self._carries(now) + 1e-6 and desired:
                     raise Broken(
                         f"Pods outlive their routes: {hash_} goes from {was} to {now} of {desired} pods "
                         f"with {split[hash_]:g} % of {route}"
@@ -662,10 +696,26 @@ class Stage:
             )
         if now == 0 and desired and routed and (delay := self._delay(hash_)):
             since = self._unused_since.get(hash_)
+            delay = self._promised.get(hash_, delay)
             if since is not None and (self.now - since).total_seconds() < delay - 1e-6:
                 raise Broken(
                     f"Nothing is scaled down before its delay: {hash_} after {self.now - since}, not {delay} s"
                 )
+
+    def _note_promise(self, old: Obj, new: Obj | None) -> None:
+        """A deadline is written for the delay of that moment, and holds though an abort may be over before it."""
+        hash_ = old["metadata"]["labels"][HASH]
+        deadlines = [((rs or {}).get("metadata") or {}).get("annotations", {}).get(DEADLINE) for rs in (old, new)]
+        if deadlines[1] is None:
+            self._promised.pop(hash_, None)
+        elif deadlines[0] is None and hash_ in self.sets_by_hash():
+            self._promised[hash_] = self._delay(hash_)
+
+    def _carries(self, pods: int) -> float:
+        """The percent of the traffic that so many pods can carry, to the fineness of the route's weights."""
+        spec = self.rollout["spec"]
+        whole = ((spec["strategy"].get("canary") or {}).get("trafficRouting") or {}).get("maxTrafficWeight", 100)
+        return 100 * carries(pods, spec.get("replicas", 1), whole) / whole
 
     def _all_may_go(self) -> bool:
         """Whether the strategy lets every pod be unavailable for a time, as one pod without surge has to."""
@@ -684,9 +734,22 @@ class Stage:
         part = strategy.get("blueGreen") or strategy["canary"]
         if part.get("scaleDownDelayRevisionLimit") is not None:
             return 0.0
-        if self.status.get("abort") and _image(self.sets_by_hash()[hash_]) == _image(self.rollout):
+        if self.status.get("abort") and _image(self.sets_by_hash()[hash_]) == self.asked():
             return float(part.get("abortScaleDownDelaySeconds", 30)) or math.inf
         return float(part.get("scaleDownDelaySeconds", 30))
+
+    def _check_together(self, before: Mapping[str, Any]) -> None:
+        """11: one status write, with everything that belongs together. Scripts read it within milliseconds."""
+        status = self.status
+        reasons = [pause["reason"] for pause in status.get("pauseConditions") or ()]
+        waits = status["phase"] == "Paused" and status["message"] != "manually paused"
+        if waits and (status["message"] not in reasons or not status.get("controllerPause")):
+            raise Broken(f"Half a step: {status['message']} without its pause: {reasons}")
+        if reasons and status["phase"] not in ("Paused", "Degraded"):
+            raise Broken(f"Half a step: {reasons} with the phase {status['phase']}")
+        seen, present = status["observedGeneration"], str(self.rollout["metadata"].get("generation", 0))
+        if seen != present and status.get("collisionCount") == before.get("collisionCount"):
+            raise Broken(f"Half a step: a phase of generation {present} that says it is of {seen}")
 
     def _check_status(self) -> None:
         """5: status tells what is."""
@@ -694,12 +757,20 @@ class Stage:
         weights = (self.status.get("canary") or {}).get("weights")
         if "trafficRouting" not in canary or not weights or self.condition("InvalidSpec"):
             return
-        shown = max(self.weight(k.name) for k in self.objects if k.kind == "VirtualService")
+        shown = max(self._in_parts(k.name) for k in self.objects if k.kind == "VirtualService")
         if weights["canary"]["weight"] != shown:
             raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {shown}")
         more = self.more_weights()
         if {each["serviceName"]: each["weight"] for each in weights.get("additional", ())} != more:
             raise Broken(f"Status tells what is, not what was asked: says {weights}, the routes show {more}")
+
+    def _in_parts(self, name: str) -> int:
+        """The canary's weight in parts of the whole, where a route at rest may count to 100 yet."""
+        route = next(h for h in self.objects[Key("VirtualService", NAMESPACE, name)]["spec"]["http"] if _is_ours(h))
+        total = sum(each.get("weight") or 0 for each in route["route"])
+        routing = self.rollout["spec"]["strategy"]["canary"]["trafficRouting"]
+        whole: int = routing.get("maxTrafficWeight", 100)
+        return self.weight(name) * whole // total if total == 100 else self.weight(name)
 
     def more_weights(self) -> dict[str, int]:
         """The weights of Experiments' versions in the routes, by Service or subset."""
@@ -717,12 +788,12 @@ def set_up(strategy: Mapping[str, Any], *, others: int = 0, stage: Stage | None 
     """A cluster with everything that the strategy names, before the Rollout's first reconcile."""
     stage = stage or Stage()
     text = str(strategy)
-    for name in ("app-canary", "app-stable", "app-active", "app-preview"):
+    for name in SERVICES:
         if f"'{name}'" in text:
             stage.put(service(name))
     stage.put(service("app"))
     if "virtualService" in text:
-        stage.put(virtual_service(subsets="Subset" in text, others=others))
+        stage.put(virtual_service(subsets="Subset" in text, others=others, turns="pingPong" in text))
     if "'other'" in text:
         stage.put(virtual_service("other"))
     if "Subset" in text:
@@ -744,6 +815,14 @@ def deployed(strategy: Mapping[str, Any], *, others: int = 0, stage: Stage | Non
 
 def _key(obj: Obj) -> Key:
     return Key(obj["kind"], obj["metadata"].get("namespace", NAMESPACE), obj["metadata"]["name"])
+
+
+def _is_ours(http: Mapping[str, Any]) -> bool:
+    return http.get("name") not in (*MANAGED, GUESTS)
+
+
+def _end(destination: Mapping[str, Any]) -> str:
+    return str(destination.get("subset") or destination["host"].partition(".")[0])
 
 
 def _image(rs: Obj) -> str:

@@ -20,6 +20,9 @@ from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary
 from tests.rollout.stage import ROLLOUT, Stage, Verdict, deployed
 from tests.rollout.test_generated_stories import FEW, REPLICAS, VERDICTS
+from tests.rollout.test_workload import DEPLOYMENT, referring, update, workload
+from tidegate.api.names import WORKLOAD_GENERATION
+from tidegate.core.times import format_time
 
 SPEC_LAG = "waiting for rollout spec update to be observed"
 WORKLOAD_LAG = "waiting for rollout spec update to be observed for the reference workload"
@@ -85,6 +88,10 @@ def pause(stage: Stage) -> None:
     stage.spec(paused=True)
 
 
+def restart(stage: Stage) -> None:
+    stage.spec(restartAt=format_time(stage.now))
+
+
 @dataclass
 class Watched(Stage):
     """A stage whose Rollout Argo CD looks at after every write, its own and other people's."""
@@ -109,7 +116,11 @@ class Watched(Stage):
 
     def _check_healthy(self) -> None:
         """Healthy means: the present template has all its pods, they are available, and every end leads to them."""
-        image = self.rollout["spec"]["template"]["spec"]["containers"][0]["image"]
+        given = self.rollout["spec"] if "template" in self.rollout["spec"] else self.objects[DEPLOYMENT]["spec"]
+        image = given["template"]["spec"]["containers"][0]["image"]
+        if image not in self.sets():
+            assert given is not self.rollout["spec"], "only another object's change goes unseen"
+            return
         own = self.sets()[image]
         wanted = self.rollout["spec"]["replicas"]
         hash_ = own["metadata"]["labels"]["rollouts-pod-template-hash"]
@@ -141,6 +152,8 @@ ACTIONS: list[tuple[tuple[Obj, ...], tuple[Callable[[Stage], None], ...], list[s
     (CANARIES, (abort, retry, promote_full), [*UPDATED, "Degraded", *UPDATED, "Progressing", "Healthy"]),
     ((PREVIEW,), (abort, retry, promote_full), [*UPDATED, "Degraded", *UPDATED, "Healthy"]),
     (ALL, (pause,), [*UPDATED, "Progressing", "Suspended"]),
+    (ALL, (restart,), [*UPDATED, "Progressing", "Suspended"]),
+    (ALL, (abort, restart), [*UPDATED, "Degraded", "Progressing", "Degraded"]),
     (CANARIES, (pause, resume), [*UPDATED, "Progressing", "Suspended", "Progressing", "Suspended"]),
 ]
 CASES = [
@@ -170,6 +183,82 @@ def test_given_an_update_when_actions_are_used_then_health_shows_each_state_once
         action(stage)
         stage.play(60)
     assert stage.shown() == shown
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_given_a_healthy_rollout_when_it_is_restarted_then_it_is_progressing_until_every_pod_is_new(
+    strategy: Obj,
+) -> None:
+    stage = Watched()
+    deployed(strategy, stage=stage)
+    stage.play(10)
+    old = {pod.name for pods in stage.pods.values() for pod in pods}
+    stage.seen.clear()
+
+    restart(stage)
+    while stage.shown() != ["Progressing", "Healthy"]:
+        stage.play(1)
+        assert stage.shown() in (["Progressing"], ["Progressing", "Healthy"])
+
+    assert not old & {pod.name for pods in stage.pods.values() for pod in pods}
+    told = [message for message, _ in groupby(message for _, message in stage.seen)]
+    assert told[:2] == [SPEC_LAG, "rollout is restarting"]
+
+
+def test_given_a_workload_when_its_template_changes_then_the_old_phase_does_not_count_from_the_first_write_on() -> None:
+    """The Rollout's own generation stays: the annotation says what the workload's is, and the status which is meant."""
+    stage = Watched()
+    referring("Deployment", BY_HOST, stage=stage)
+    stage.put(workload("Deployment"))
+    stage.settle()
+    assert stage.seen[-1] == ("Healthy", "")
+    stage.seen.clear()
+
+    update(stage, "Deployment", "v2")
+    assert {state for state, _ in stage.seen} == {"Healthy"}, "nobody has looked at it yet"
+    stage.seen.clear()
+    stage.play(30)
+
+    assert stage.seen[0] == ("Progressing", WORKLOAD_LAG)
+    assert stage.shown() == UPDATED
+    assert stage.rollout["metadata"]["annotations"][WORKLOAD_GENERATION] == stage.status["workloadObservedGeneration"]
+    resume(stage)
+    stage.play(60)
+    resume(stage)
+    stage.play(60)
+    assert stage.shown() == [*UPDATED, "Progressing", "Suspended", "Progressing", "Healthy"]
+
+
+@pytest.mark.parametrize("first", [{"pause": {}}, {"analysis": ANALYSIS}], ids=["a pause", "an analysis in doubt"])
+@pytest.mark.parametrize("again", [skip_current_step, resume])
+def test_given_two_pauses_in_a_row_when_the_first_is_skipped_then_the_second_waits_for_its_own_person(
+    first: Obj, again: Callable[[Stage], None]
+) -> None:
+    """Argo Rollouts takes a skip of the first for a resume at the second."""
+    strategy = canary(first, {"pause": {}}, {"pause": {}}, {"setWeight": 50}, {"pause": {}})
+    stage = released(strategy, verdicts={"Step": [Verdict("Inconclusive")]})
+    assert (stage.status["phase"], stage.status["currentStepIndex"]) == ("Paused", 0)
+
+    for step in (1, 2):
+        skip_current_step(stage)
+        stage.play(60)
+        assert (stage.status["phase"], stage.status["currentStepIndex"]) == ("Paused", step)
+        assert stage.status["controllerPause"] and stage.status["pauseConditions"]
+    again(stage)
+    stage.play(60)
+
+    assert stage.status["currentStepIndex"] == 4
+
+
+def test_given_two_pauses_in_a_row_when_the_plugin_promotes_then_it_goes_on_by_one() -> None:
+    stage = released(canary({"pause": {}}, {"pause": {"duration": "1h"}}, {"pause": {}}))
+
+    for step in (1, 2, 3):
+        stage.user(pauseConditions=None)  # what `kubectl argo rollouts promote` sends to a paused Rollout
+        stage.play(60)
+        assert stage.status["currentStepIndex"] == step
+    assert stage.seen[-1] == ("Healthy", "")
+    assert "pausedStepIndex" not in stage.status["canary"]
 
 
 def test_given_a_healthy_rollout_when_a_new_template_is_applied_then_it_is_not_healthy_for_a_moment() -> None:
@@ -214,7 +303,7 @@ def test_given_any_canary_when_watched_then_healthy_is_never_seen_in_the_middle_
     strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
 ) -> None:
     stage = Watched(verdicts=verdicts)
-    deployed(strategy, stage=stage, replicas=replicas)
+    deployed(strategy, stage=stage, replicas=replicas, ports=True)
     stage.image("v2")
     for move in story:
         move(stage)

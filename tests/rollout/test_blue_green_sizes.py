@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.rollout.objects import ANALYSIS, blue_green, rollout
-from tests.rollout.stage import Stage, deployed
+from tests.rollout.stage import MIXED, Stage, deployed
 from tidegate.api.parsing import parse_rollout
 
 MANUAL = {"autoPromotionEnabled": False}
@@ -233,3 +233,38 @@ def test_given_a_limit_of_revisions_then_only_so_many_old_versions_wait_for_thei
     stage.play(20)
 
     assert set(stage.sizes()) == left
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+@pytest.mark.parametrize("auto", [True, False])
+def test_given_no_replicas_then_an_update_ends_all_the_same_and_pods_meet_their_services_later(
+    from_the_start: bool, auto: bool
+) -> None:
+    """An autoscaler to zero, or an environment that is switched off, must not leave it Progressing for ever."""
+    stage = deployed(blue_green(autoPromotionEnabled=auto), replicas=0 if from_the_start else 3)
+    stage.spec(replicas=0)
+    stage.settle()
+    stage.image("v2")
+    stage.settle()
+    if not auto:
+        assert stage.phase() == ("Paused", "BlueGreenPause")
+        stage.user(pauseConditions=None)
+        stage.settle()
+
+    assert stage.phase() == ("Healthy", "")
+    assert stage.status["stableRS"] == stage.hash("v2")
+    assert stage.selects("app-active") == (MIXED if from_the_start else "v2")
+
+    stage.spec(replicas=3)
+    stage.settle()
+    assert (stage.phase(), stage.selects("app-active"), stage.sizes()) == (("Healthy", ""), "v2", {"v2": 3})
+
+
+def test_given_a_scale_to_zero_in_the_middle_then_the_update_ends_too() -> None:
+    stage = update(replicas=3, **MANUAL)
+    stage.play(60)
+    stage.spec(replicas=0)
+    stage.user(pauseConditions=None)
+    stage.settle()
+
+    assert (stage.phase(), stage.selects("app-active")) == (("Healthy", ""), "v2")

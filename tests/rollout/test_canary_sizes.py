@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.rollout.objects import canary, rollout
-from tests.rollout.stage import Stage, deployed
+from tests.rollout.stage import NAMESPACE, Stage, deployed
 from tidegate.api.parsing import parse_rollout
+from tidegate.core.plan import Key
 
 HOLD = {"pause": {}}
 
@@ -398,3 +399,34 @@ def test_given_a_mistake_then_its_path_and_remedy_are_told(strategy: dict[str, A
     assert spec is None
     assert [problem.path for problem in problems] == [f"spec.strategy.canary.{path}"]
     assert message in problems[0].message
+
+
+@pytest.mark.parametrize("how", ["an abort", "a third version"])
+def test_given_a_version_that_came_back_and_goes_again_then_its_delay_begins_anew(how: str) -> None:
+    """What was left of the delay since it was stable does not shorten the one after its users have left again."""
+    stage = deployed(canary({"setWeight": 20}, {"pause": {"duration": 5}}))
+    stage.image("v2")
+    stage.play(30)
+    assert stage.sizes() == {"v1": 4, "v2": 4}, "promoted, and the old pods wait"
+    stage.image("v1")
+    stage.play(3)
+    assert stage.weight() == 20
+    if how == "an abort":
+        stage.user(abort=True)
+    else:
+        stage.image("v3")
+    stage.play(28)
+    assert stage.sizes()["v1"] == 1
+    stage.play(5)
+    assert "v1" not in stage.sizes()
+
+
+def test_given_a_weight_that_somebody_set_while_both_ends_are_stables_then_stable_does_not_shrink() -> None:
+    stage = deployed(canary({"setWeight": 50}, dynamicStableScale=True))
+    stage.spec(paused=True)
+    stage.image("v2")
+    edits = [{"op": "add", "path": f"/spec/http/0/route/{at}/weight", "value": w} for at, w in enumerate((70, 30))]
+    stage.edit(Key("VirtualService", NAMESPACE, "app"), edits)
+    stage.play(60)
+
+    assert stage.sizes() == {"v1": 4}

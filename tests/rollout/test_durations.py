@@ -15,6 +15,7 @@ from tidegate.core.times import parse_time
 from tidegate.observe.durations import Durations
 
 WAIT = canary({"setWeight": 50}, {"pause": {}})
+PREVIEW = blue_green(autoPromotionEnabled=False)
 WAIT_A_LITTLE = canary({"setWeight": 50}, {"pause": {"duration": 60}})
 
 
@@ -70,6 +71,18 @@ def go_back(stage: Stage) -> None:
     stage.play(200)
 
 
+def go_back_within_the_window(stage: Stage) -> None:
+    stage.spec(rollbackWindow={"revisions": 1})
+    promote(stage)
+    go_back(stage)
+
+
+def go_back_while_it_is_still_up(stage: Stage) -> None:
+    stage.user(pauseConditions=None)
+    stage.play(10)
+    go_back(stage)
+
+
 def release_an_old_one(stage: Stage) -> None:
     promote(stage)
     stage.image("v1")
@@ -87,7 +100,7 @@ def release_an_old_one(stage: Stage) -> None:
         (release_an_old_one, "RolledBack"),
     ],
 )
-@pytest.mark.parametrize("strategy", [WAIT, blue_green(autoPromotionEnabled=False)])
+@pytest.mark.parametrize("strategy", [WAIT, PREVIEW])
 def test_given_an_update_when_it_ends_then_its_end_and_its_waiting_are_told(
     story: Callable[[Stage], None], status: str, strategy: Obj
 ) -> None:
@@ -103,6 +116,31 @@ def test_given_an_update_when_it_ends_then_its_end_and_its_waiting_are_told(
     total, progression, pause = stage.measured(status)
     assert (total, pause) == (took, kept["totalManualPauseDurationSeconds"])
     assert total is not None and pause is not None and progression == total - pause
+
+
+@pytest.mark.parametrize(
+    ("strategy", "story", "replicas"),
+    [
+        (WAIT, go_back_within_the_window, 4),
+        (WAIT, go_back_within_the_window, 0),
+        (PREVIEW, go_back_within_the_window, 4),
+        (PREVIEW, go_back_within_the_window, 0),
+        (PREVIEW, go_back_while_it_is_still_up, 4),
+    ],
+)
+def test_given_a_way_back_without_steps_when_it_ends_then_it_was_fast(
+    strategy: Obj, story: Callable[[Stage], None], replicas: int
+) -> None:
+    """Also where all of it is one decision, so that no status shows that it was hastened."""
+    stage = updating(strategy)
+    stage.spec(replicas=replicas)
+    story(stage)
+
+    kept = stage.status["duration"]
+    assert kept["completionStatus"] == "FastRolledBack"
+    assert "totalManualPauseDurationSeconds" not in kept
+    assert seconds(kept["rolloutStartedAt"], kept["finishedAt"]) < 60
+    assert stage.phase() == ("Healthy", "")
 
 
 def test_given_a_pause_with_a_duration_when_it_is_over_then_nobody_has_waited_for_a_person() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from tests.rollout import generated
 from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, trial
-from tests.rollout.stage import NAMESPACE, Stage, Verdict, deployed
+from tests.rollout.stage import NAMESPACE, ROLLOUT, Stage, Verdict, deployed
 from tests.rollout.test_generated_stories import FEW, REPLICAS, VERDICTS, tell
 from tidegate.core.plan import Event, Key
 
@@ -46,8 +46,23 @@ def retry(stage: Stage) -> None:
     stage.play(20)
 
 
+def claim_a_commit_time_that_is_none(stage: Stage) -> None:
+    stage.edit(ROLLOUT, {"metadata": {"annotations": {"tidegate.dev/commit-time": "yesterday"}}})
+    resume(stage)
+
+
 def go_back(stage: Stage) -> None:
     update(stage)
+    stage.image("v1")
+    stage.play(20)
+
+
+def go_back_within_the_window(stage: Stage) -> None:
+    stage.spec(rollbackWindow={"revisions": 1})
+    update(stage)
+    stage.user(promoteFull=True)
+    stage.play(20)
+    stage.told.clear()
     stage.image("v1")
     stage.play(20)
 
@@ -97,6 +112,15 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         update,
         [*BEGUN, "RolloutPaused", "RolloutResumed", "RolloutStepCompleted", "RolloutPaused"],
     ),
+    "a commit time that is none": (
+        ONE_STEP,
+        "",
+        claim_a_commit_time_that_is_none,
+        [
+            *(*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutResumed"),
+            *("RolloutStepCompleted", "RolloutCompleted", "InvalidAnnotation"),
+        ],
+    ),
     "a person gives up": (ONE_STEP, "", abort, [*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutAborted"]),
     "a person tries again": (
         ONE_STEP,
@@ -112,6 +136,18 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         "",
         go_back,
         [*BEGUN, "RolloutStepCompleted", "RolloutPaused", "RolloutUpdated", "SkipSteps"],
+    ),
+    "the template goes back within the window": (
+        ONE_STEP,
+        "",
+        go_back_within_the_window,
+        ["RolloutUpdated", "SkipSteps", "RolloutCompleted"],
+    ),
+    "blue-green's goes back within the window": (
+        blue_green(autoPromotionEnabled=False, scaleDownDelaySeconds=5),
+        "",
+        go_back_within_the_window,
+        ["RolloutUpdated", "SkipSteps", "RolloutNotCompleted", "RolloutCompleted"],
     ),
     "a run that passes": (
         WITH_RUN,
@@ -149,6 +185,7 @@ WARNINGS = {
     "AnalysisRunError",
     "AnalysisRunFailed",
     "DestinationRuleNotFound",
+    "InvalidAnnotation",
     "InvalidSpec",
     "ProgressDeadlineExceeded",
     "RolloutAborted",
@@ -160,9 +197,9 @@ def play(name: str) -> list[Event]:
     strategy, verdict, story, _ = STORIES[name]
     runs = {kind: [Verdict(verdict or "Successful")] for kind in ("Step", "PrePromotion", "Experiment")}
     stage = deployed(strategy, stage=Stage(verdicts=runs))
-    before = len(stage.told)
+    stage.told.clear()
     story(stage)
-    return stage.told[before:]
+    return stage.told
 
 
 @pytest.mark.parametrize("name", STORIES)

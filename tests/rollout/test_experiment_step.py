@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.rollout.objects import Obj, canary, template, trial
 from tests.rollout.stage import HASH, NAMESPACE, Stage, Verdict
 from tidegate.api import names
 from tidegate.core.plan import Key
+from tidegate.core.times import parse_time
 
 deployed, set_up = partial(stages.deployed, ports=True), partial(stages.set_up, ports=True)
 
@@ -256,6 +258,21 @@ def test_versions_get_their_weight_while_they_are_up_and_the_status_tells_it(how
     for key, obj in stage.objects.items():
         if key.kind == "DestinationRule":
             assert [each["name"] for each in obj["spec"]["subsets"]] == ["canary", "stable", "gold"]
+
+
+@pytest.mark.parametrize("how", ["hosts", "subsets"])
+def test_no_user_comes_before_proxies_can_have_heard_of_the_new_service_or_subset(how: str) -> None:
+    """A route that a proxy hears of before the endpoints that it leads to answers 503."""
+    stage = deployed(canary(trial(10, analyses=[ASKED]), PAUSE, how=how), replicas=10, stage=Stage(twice=True))
+    stage.verdicts = {"Experiment": [Verdict(after=None)]}
+    stage.image("v2")
+    while not stage.more_weights():
+        subsets = [obj["spec"]["subsets"] for key, obj in stage.objects.items() if key.kind == "DestinationRule"]
+        stage.play(0.25)
+    (experiment,) = tried(stage).values()
+
+    assert stage.now - parse_time(experiment["status"]["availableAt"]) >= timedelta(seconds=1)
+    assert all("app-" in str([each["name"] for each in found]) for found in subsets), "the subset came with the weight"
 
 
 def test_no_weight_before_all_are_up_and_none_for_pods_that_are_lost() -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.rollout import generated
 from tests.rollout.generated import PEOPLE, PODS, STRANGERS, Move, stories
-from tests.rollout.objects import Obj
+from tests.rollout.objects import GUESTS, Obj
 from tests.rollout.stage import Stage, Verdict, deployed
+from tests.rollout.test_workload import referring, size, workload
 from tests.rollout.trials import experiment_of
 from tidegate.core.plan import Key
 from tidegate.core.rollout.world import ENDED
@@ -33,8 +34,20 @@ VERDICTS = st.dictionaries(
 REPLICAS = st.sampled_from((1, 2, 3, 4, 5, 10))
 
 
-def tell(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], **spec: object) -> Stage:
-    stage = deployed(strategy, stage=Stage(verdicts=verdicts, twice=True), replicas=replicas, ports=True, **spec)
+REFERENCES = st.sampled_from((None, None, "never", "onsuccess", "progressively"))
+"""Whether the template is a Deployment's, and how that is scaled down."""
+
+
+def tell(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None = None
+) -> Stage:
+    stage = Stage(verdicts=verdicts, twice=True)
+    if reference is None:
+        deployed(strategy, stage=stage, replicas=replicas, ports=True)
+    else:
+        referring("Deployment", strategy, stage=stage, scale_down=reference, replicas=replicas)
+        stage.put(workload("Deployment", ports=True))
+        stage.settle()
     stage.image("v2")
     for move in story:
         move(stage)
@@ -47,7 +60,7 @@ def check_end(stage: Stage) -> None:
     generated.mend(stage)
     stage.settle()
     wanted = stage.rollout["spec"]["replicas"]
-    image = stage.rollout["spec"]["template"]["spec"]["containers"][0]["image"]
+    image = stage.asked()
 
     assert stage.phase() == ("Healthy", ""), stage.status
     assert stage.sizes() == {image: wanted}
@@ -56,8 +69,9 @@ def check_end(stage: Stage) -> None:
     for key in stage.objects:
         if key.kind == "VirtualService":
             assert stage.weight(key.name) == 0
-            assert [http["name"] for http in stage.objects[key]["spec"]["http"]] == ["primary", "testers"]
-            assert [len(http["route"]) for http in stage.objects[key]["spec"]["http"]] == [2, 1]
+            https = [http for http in stage.objects[key]["spec"]["http"] if http["name"] != GUESTS]
+            assert [http["name"] for http in https] == ["primary", "testers"]
+            assert [len(http["route"]) for http in https] == [2, 1]
         if key.kind == "DestinationRule":
             assert [each["name"] for each in stage.objects[key]["spec"]["subsets"]] == ["canary", "stable", "gold"]
         if key.kind == "Experiment":
@@ -65,6 +79,8 @@ def check_end(stage: Stage) -> None:
         assert not (key.kind in ("Service", "ReplicaSet") and is_left_over(stage, key)), key
         if key.kind == "Service" and key.name != "app":
             assert stage.selects(key.name) == image, key.name
+    if ref := stage.rollout["spec"].get("workloadRef"):
+        assert size(stage) == (4 if ref["scaleDown"] == "never" else 0)
 
 
 def is_left_over(stage: Stage, key: Key) -> bool:
@@ -86,28 +102,30 @@ def check_roles(stage: Stage, image: str) -> None:
 
 
 @FEW
-@given(generated.canaries(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
+@given(generated.canaries(), REPLICAS, VERDICTS, stories(PEOPLE, PODS), REFERENCES)
 def test_a_canary_with_a_router(
-    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None
 ) -> None:
     """1. Traffic only goes where there is capacity. 2. On an undo, traffic goes first. 3. Pods outlive their routes."""
-    check_end(tell(strategy, replicas, verdicts, story))
+    check_end(tell(strategy, replicas, verdicts, story, reference))
 
 
 @FEW
-@given(generated.ratios(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
+@given(generated.ratios(), REPLICAS, VERDICTS, stories(PEOPLE, PODS), REFERENCES)
 def test_a_canary_by_numbers_of_pods(
-    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None
 ) -> None:
     """10. Idle is silent: it settles, and to the right end."""
-    check_end(tell(strategy, replicas, verdicts, story))
+    check_end(tell(strategy, replicas, verdicts, story, reference))
 
 
 @FEW
-@given(generated.blue_greens(), REPLICAS, VERDICTS, stories(PEOPLE, PODS))
-def test_blue_green(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]) -> None:
+@given(generated.blue_greens(), REPLICAS, VERDICTS, stories(PEOPLE, PODS), REFERENCES)
+def test_blue_green(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None
+) -> None:
     """1, 2 and 3, where all traffic moves at once."""
-    check_end(tell(strategy, replicas, verdicts, story))
+    check_end(tell(strategy, replicas, verdicts, story, reference))
 
 
 @FEW
@@ -116,7 +134,10 @@ def test_blue_green(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdi
     REPLICAS,
     VERDICTS,
     stories(PEOPLE, PODS, STRANGERS),
+    REFERENCES,
 )
-def test_strangers_meddle(strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]) -> None:
+def test_strangers_meddle(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None
+) -> None:
     """4. Only our own fields; and whatever others did to them is put right in the end."""
-    check_end(tell(strategy, replicas, verdicts, story))
+    check_end(tell(strategy, replicas, verdicts, story, reference))

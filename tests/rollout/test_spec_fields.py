@@ -265,6 +265,8 @@ def test_the_status_of_an_update_under_way_is_this() -> None:
     status = dict(stage.status)
     conditions = {each["type"]: each for each in status.pop("conditions")}
     (pause,) = status.pop("pauseConditions")
+    (first,) = status.pop("releases")["recent"]
+    assert (first["podHash"], first["outcome"]) == (old, "Promoted")
     assert pause["reason"] == "CanaryPauseStep" and pause["startTime"] > "2026-03-01T12:00:00Z"
     assert conditions["Paused"].items() >= {"status": "True", "reason": "RolloutPaused"}.items()
     assert conditions["Paused"]["message"] == "Rollout is paused"

@@ -143,7 +143,8 @@ WORLDS: Final[tuple[Callable[[], Stage], ...]] = (
 @pytest.mark.parametrize("world", WORLDS)
 def test_given_any_moment_when_left_then_the_status_decodes_into_argos_structs(world: Callable[[], Stage]) -> None:
     stage = world()
-    assert misfits(stage.status, STATUS) == []
+    # Go passes over a field that it does not know; this one is Tidegate's own, and the only one.
+    assert misfits(stage.status, STATUS) in ([], ["status.releases"])
     assert stage.status["observedGeneration"] == str(stage.rollout["metadata"]["generation"])
     assert stage.status["currentPodHash"] == NEW
     assert stage.rollout["metadata"]["annotations"]["rollout.argoproj.io/revision"] == "2"

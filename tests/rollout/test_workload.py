@@ -17,21 +17,24 @@ DEPLOYMENT = Key("Deployment", NAMESPACE, "shop")
 KINDS = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "PodTemplate": "v1"}
 
 
-def template(image: str) -> Obj:
-    return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "main", "image": image}]}}
+def template(image: str, *, ports: bool = False) -> Obj:
+    container = {"name": "main", "image": image, **({"ports": [{"containerPort": 80}]} if ports else {})}
+    return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container]}}
 
 
-def workload(kind: str, image: str = "v1", replicas: int = 4, **metadata: Any) -> Obj:
+def workload(kind: str, image: str = "v1", replicas: int = 4, *, ports: bool = False, **metadata: Any) -> Obj:
     meta = {"name": "shop", "annotations": {"owner": "shop"}, **metadata}
     if kind == "PodTemplate":
         return {"apiVersion": "v1", "kind": kind, "metadata": meta, "template": template(image)}
-    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "app"}}, "template": template(image)}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "app"}}, "template": template(image, ports=ports)}
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
-def referring(kind: str, strategy: Obj, *, scale_down: str | None = None, **spec: Any) -> Stage:
+def referring(
+    kind: str, strategy: Obj, *, stage: Stage | None = None, scale_down: str | None = None, **spec: Any
+) -> Stage:
     """A Rollout that has neither template nor selector of its own; not reconciled yet."""
-    stage = set_up(strategy, **spec)
+    stage = set_up(strategy, stage=stage, **spec)
     ref = {"apiVersion": KINDS[kind], "kind": kind, "name": "shop", **({"scaleDown": scale_down} if scale_down else {})}
     obj = rollout(strategy, **spec)
     del obj["spec"]["template"], obj["spec"]["selector"]

@@ -53,6 +53,11 @@ def bind(asked: CanaryStrategy, objects: Mapping[Key, Any]) -> Traffic:
     return router.bind({key: freeze(obj) if obj is not None else None for key, obj in objects.items()})
 
 
+def bind_both(asked: CanaryStrategy, obj: Obj) -> Traffic:
+    """The routes of Rollout shop/web in this VirtualService, beside the DestinationRule that has both subsets."""
+    return bind(asked, {VS: obj, DR: RULE})
+
+
 def to(host: str, weight: int | None = None, subset: str = "") -> Obj:
     """One destination of a route."""
     destination: Obj = {"host": host}

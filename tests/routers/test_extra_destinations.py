@@ -11,12 +11,12 @@ from tests.routers.samples import (
     BY_HOST,
     BY_SUBSET,
     DR,
-    RULE,
     VS,
     Obj,
     Sample,
     apply,
     bind,
+    bind_both,
     destination_rule,
     http,
     samples,
@@ -88,17 +88,17 @@ def test_whatever_came_goes_again_and_leaves_nothing(sample: Sample, stages: lis
     obj = sample.obj
     present: dict[str, int] = {}
     for canary, wanted in stages:
-        obj = apply(obj, *bind(sample.asked, {VS: obj, DR: RULE}).split(canary, extras=wanted))
+        obj = apply(obj, *bind_both(sample.asked, obj).split(canary, extras=wanted))
 
-        traffic = bind(sample.asked, {VS: obj, DR: RULE})
+        traffic = bind_both(sample.asked, obj)
         present |= {extra.name: extra.weight for extra in wanted}
         assert traffic.split(canary, extras=wanted) == ()
         assert traffic.shares(["exp-a", "exp-b", "exp-c"]) == {name: w for name, w in present.items() if w}
         assert traffic.observe().canary >= canary
 
     gone = [Extra(name, 0) for name in ("exp-a", "exp-b", "exp-c")]
-    obj = apply(obj, *bind(sample.asked, {VS: obj, DR: RULE}).split(10, extras=gone))
-    plain = apply(sample.obj, *bind(sample.asked, {VS: sample.obj, DR: RULE}).split(10))
+    obj = apply(obj, *bind_both(sample.asked, obj).split(10, extras=gone))
+    plain = apply(sample.obj, *bind_both(sample.asked, sample.obj).split(10))
     assert obj["spec"] == plain["spec"]
 
 

@@ -11,10 +11,10 @@ from tests.routers.samples import (
     BY_HOST,
     BY_SUBSET,
     DR,
-    RULE,
     VS,
     Obj,
     bind,
+    bind_both,
     destination_rule,
     http,
     strategy,
@@ -111,7 +111,7 @@ MANY = f"spec.http[] should be set in VirtualService and it must have exactly on
 def test_a_virtual_service_that_cannot_be_split_names_the_field_and_the_object(
     asked: CanaryStrategy, obj: Obj | None, path: str, message: str
 ) -> None:
-    traffic = bind(asked, {VS: obj, DR: RULE})
+    traffic = bind_both(asked, obj)
 
     problem = traffic.problems()[0]
 

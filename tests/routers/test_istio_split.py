@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -13,13 +12,12 @@ from tests.fakes.patches import PatchFailed, json_patch
 from tests.routers.samples import (
     BY_HOST,
     BY_SUBSET,
-    DR,
-    RULE,
     VS,
     Obj,
     Sample,
     apply,
     bind,
+    bind_both,
     foreign_routes,
     http,
     samples,
@@ -34,19 +32,15 @@ from tidegate.core.plan import Key
 from tidegate.core.traffic import Observed
 
 
-def objects(obj: Obj) -> dict[Key, Any]:
-    return {VS: obj, DR: RULE}
-
-
 @given(samples(), weights)
 def test_a_split_is_shown_afterwards_and_changes_nothing_else(sample: Sample, canary: int) -> None:
     """Design, "what always holds" 4 and 5: only our own fields; the status tells what is."""
-    before = bind(sample.asked, objects(sample.obj))
+    before = bind_both(sample.asked, sample.obj)
     assert before.problems() == ()
 
     after = apply(sample.obj, *before.split(canary))
 
-    shown = bind(sample.asked, objects(after))
+    shown = bind_both(sample.asked, after)
     assert shown.observe() == Observed(canary, max(0, 100 - canary - sample.others))
     assert shown.split(canary) == ()
     ours = (sample.route, sample.canary, sample.stable)
@@ -55,10 +49,10 @@ def test_a_split_is_shown_afterwards_and_changes_nothing_else(sample: Sample, ca
 
 @given(samples(), weights)
 def test_weights_that_are_right_cause_no_write(sample: Sample, canary: int) -> None:
-    settled = apply(sample.obj, *bind(sample.asked, objects(sample.obj)).split(canary))
+    settled = apply(sample.obj, *bind_both(sample.asked, sample.obj).split(canary))
     metadata = settled["metadata"] | {"labels": {"argocd.argoproj.io/instance": "web"}, "resourceVersion": "99"}
 
-    assert bind(sample.asked, objects(settled | {"metadata": metadata})).split(canary) == ()
+    assert bind_both(sample.asked, settled | {"metadata": metadata}).split(canary) == ()
 
 
 edits = st.lists(
@@ -74,7 +68,7 @@ edits = st.lists(
 def test_a_foreign_edit_between_read_and_write_never_puts_our_weight_on_a_stranger(
     sample: Sample, canary: int, edits: list[str], data: st.DataObject
 ) -> None:
-    writes = bind(sample.asked, objects(sample.obj)).split(canary)
+    writes = bind_both(sample.asked, sample.obj).split(canary)
     assume(writes)
     edited = copy.deepcopy(sample.obj)
     edited["metadata"]["resourceVersion"] = "8"
@@ -318,6 +312,6 @@ def test_flagger_1715_the_other_routes_are_not_rewritten() -> None:
 def test_a_subset_of_another_host_is_a_stranger() -> None:
     read = virtual_service(http(*BY_SUBSET, to("api", 10, "canary")))
 
-    after = apply(read, *bind(strategy(subsets=True), objects(read)).split(20))
+    after = apply(read, *bind_both(strategy(subsets=True), read).split(20))
 
     assert [d["weight"] for d in after["spec"]["http"][0]["route"]] == [70, 20, 10]

@@ -15,13 +15,12 @@ from tests.fakes.patches import PatchFailed, json_patch
 from tests.routers.samples import (
     BY_HOST,
     BY_SUBSET,
-    DR,
-    RULE,
     VS,
     Obj,
     Sample,
     apply,
     bind,
+    bind_both,
     http,
     samples,
     strategy,
@@ -105,7 +104,7 @@ def test_a_header_route_goes_to_the_canarys_subset() -> None:
     read = virtual_service(http(*BY_SUBSET))
     asked = managing(strategy(subsets=True), "testers")
 
-    after = apply(read, *bind(asked, {VS: read, DR: RULE}).split(0, [lead()]))
+    after = apply(read, *bind_both(asked, read).split(0, [lead()]))
 
     assert after["spec"]["http"][0]["route"] == [{"destination": {"host": "web", "subset": "canary"}, "weight": 100}]
 
@@ -170,9 +169,9 @@ def test_managed_routes_stand_first_in_their_order_and_the_users_are_untouched(
     own = sample.obj["spec"]["http"]
     obj = sample.obj
     for canary, wanted in stages:
-        obj = apply(obj, *bind(asked, {VS: obj, DR: RULE}).split(canary, wanted))
+        obj = apply(obj, *bind_both(asked, obj).split(canary, wanted))
 
-        shown = bind(asked, {VS: obj, DR: RULE})
+        shown = bind_both(asked, obj)
         assert shown.split(canary, wanted) == ()
         assert shown.split(canary) == ()
         assert shown.observe().canary == canary
@@ -186,9 +185,9 @@ def test_managed_routes_stand_first_in_their_order_and_the_users_are_untouched(
             expected[sample.route]["route"][position].pop("weight", None)
         assert rest == expected
 
-    cleared = apply(obj, *bind(asked, {VS: obj, DR: RULE}).split(0, ()))
+    cleared = apply(obj, *bind_both(asked, obj).split(0, ()))
     assert [route.get("name") for route in cleared["spec"]["http"]] == [route.get("name") for route in own]
-    assert bind(asked, {VS: cleared, DR: RULE}).managed() == ()
+    assert bind_both(asked, cleared).managed() == ()
 
 
 def test_one_patch_takes_routes_and_weights_back() -> None:

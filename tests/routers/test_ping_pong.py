@@ -14,7 +14,10 @@ from tests.crash.test_every_write import settled
 from tests.crash.theatre import Obj, Theatre
 from tests.fakes.cluster import Written
 from tests.fakes.transport import CrashPoint
+from tests.rollout.objects import canary
+from tests.rollout.stage import NAMESPACE, deployed
 from tidegate.api.parsing import parse_rollout
+from tidegate.core.plan import Key
 
 C = "spec.strategy.canary"
 HASH = "rollouts-pod-template-hash"
@@ -242,3 +245,16 @@ def test_a_pair_that_cannot_take_turns_is_refused(changes: Any, path: str, messa
     assert spec is None
     assert [problem.path for problem in problems] == [path]
     assert message in problems[0].message
+
+
+def test_the_turn_is_handed_over_without_the_managed_routes() -> None:
+    """A route to the canary alone leads to stable alone once the Services have changed their roles, and was then taken
+    for somebody else's, which held the Rollout for ever."""
+    lead = {"setHeaderRoute": {"name": "lead", "match": [{"headerName": "x", "headerValue": {"exact": "y"}}]}}
+    stage = deployed(canary(lead, {"setWeight": 50}, how="turns"))
+    for image in ("v2", "v3"):
+        stage.image(image)
+        stage.settle()
+        assert stage.phase() == ("Healthy", "")
+        https = stage.objects[Key("VirtualService", NAMESPACE, "app")]["spec"]["http"]
+        assert [http["name"] for http in https] == ["primary", "testers"]

@@ -147,3 +147,20 @@ def test_a_step_by_subset_that_succeeds_leaves_nothing_behind(story: Story) -> N
         story.until(lambda: len(story.get("DestinationRule")["spec"]["subsets"]) == 2, "only the Rollout's subsets")
     story.check_users(users)
     assert len(story.get("VirtualService")["spec"]["http"][0]["route"]) == 2
+
+
+def test_an_abort_ends_the_experiment_and_no_more_are_kept_than_were_asked_for(story: Story) -> None:
+    story.services("app-stable", "app-canary")
+    story.route(split_by_host())
+    story.apply(template("long", "vector(1)", successCondition="result[0] == 1", initialDelay="10m", count=1))
+    strategy, none = by_host(step("long")), {"successfulRunHistoryLimit": 0, "unsuccessfulRunHistoryLimit": 0}
+    story.apply(rollout("v1", strategy, replicas=1, analysis=none))
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy, replicas=1, analysis=none))
+    name = story.until(lambda: story.status()["canary"].get("currentExperiment"), "the status naming it")
+    until_ended(story, name, "Running")
+    story.ask(abort=True)
+    story.until_phase("Degraded", "RolloutAborted")
+    ended = until_ended(story, name, "Successful")
+    assert ended["phase"] == "Successful", "ended by somebody, and nothing bad was found"
+    story.until(lambda: story.chronicle.latest(story.namespace, "Experiment", name) is None, "it being forgotten")

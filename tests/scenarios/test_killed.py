@@ -1,19 +1,14 @@
-"""The operator dies, sleeps or is away: the same end, no request lost, and never two that act."""
+"""The operator dies or is away: the same end, and no request lost."""
 
 from __future__ import annotations
 
-import re
-import signal
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from lab import manifests as m
-from lab.cluster import Lab
-from lab.operator import Operator, operator
+from lab.operator import Operator
 from tests.scenarios.story import (
     Story,
     analysis,
@@ -131,58 +126,3 @@ def test_without_the_operator_all_stays_as_it_is_and_it_goes_on_later(alone: Sto
         tidegate.start()
     alone.until_phase("Healthy")
     alone.until_weight(0)
-
-
-def test_a_standby_takes_over_and_the_sleeper_does_not_act(
-    alone: Story, lab: Lab, installed: Path, tidegate: Operator
-) -> None:
-    alone.services("app-stable", "app-canary")
-    alone.route(split_by_host())
-    strategy = by_host(weigh(20), wait(), weigh(60), wait(1), weigh(100))
-    alone.apply(rollout("v1", strategy))
-    alone.until_phase("Healthy")
-    with operator(lab, installed, name="standby", port=8091) as standby:
-        alone.apply(rollout("v2", strategy))
-        alone.until_phase("Paused", "CanaryPauseStep")
-        assert leading(tidegate) and not leading(standby)
-
-        # The leader dies in the middle; the lease lasts 15 s and is looked at every 2.
-        tidegate.kill()
-        killed = time.monotonic()
-        alone.ask(pauseConditions=None)
-        alone.until_weight(60, timeout=20)
-        assert time.monotonic() - killed < 18
-        alone.until_phase("Healthy")
-        assert leading(standby)
-        tidegate.start()
-        assert not leading(tidegate)
-
-        # The leader falls asleep with a step that is due when it wakes.
-        alone.apply(rollout("v3", strategy))
-        alone.until_phase("Paused", "CanaryPauseStep")
-        alone.ask(pauseConditions=None)
-        alone.until_weight(60)
-        standby.send(signal.SIGSTOP)
-        writes = None
-        try:
-            alone.until_phase("Healthy", timeout=25)
-            assert leading(tidegate)
-            alone.apply(rollout("v4", strategy))
-            alone.until_phase("Paused", "CanaryPauseStep")
-            weights = alone.weights()
-        finally:
-            standby.send(signal.SIGCONT)
-        writes = written(standby)
-        alone.holds(lambda: alone.weights() == weights and not leading(standby), "the sleeper standing by", 3)
-        assert written(standby) == writes, "a leader that overslept its lease must not write"
-        assert leading(tidegate)
-
-
-def leading(replica: Operator) -> bool:
-    return "tidegate_leading 1.0" in replica.metrics()
-
-
-def written(replica: Operator) -> dict[str, str]:
-    """Writes that were answered, by verb, kind and status. Events of what it did while it led may come later."""
-    rows = re.findall(r"controller_clientset_k8s_request_total\{(.*)\} (\S+)", replica.metrics())
-    return {labels: number for labels, number in rows if not re.search(r'"(get|list|watch)"|"Lease"|"Event"', labels)}

@@ -119,3 +119,20 @@ def test_a_rollout_takes_over_from_a_deployment_and_gives_its_pods_back(story: S
 
     story.kubectl("delete", "rollout", "app")
     story.until(lambda: size() == 3, "the Deployment having its pods back")
+
+
+def test_a_rollout_takes_its_template_from_a_pod_template(story: Story) -> None:
+    labels = {"app": "app"}
+    template = m.pod_template(labels, m.app_container("v1"))
+    story.apply({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "shop"}, "template": template})
+    given = rollout("v1", canary(), replicas=1)
+    del given["spec"]["template"], given["spec"]["selector"]
+    given["spec"]["workloadRef"] = {"apiVersion": "v1", "kind": "PodTemplate", "name": "shop"}
+    story.apply(given)
+    story.until_phase("Healthy")
+    first = story.status()["stableRS"]
+    changed = m.pod_template(labels, m.app_container("v2"))
+    story.apply({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "shop"}, "template": changed})
+    story.until(
+        lambda: story.status()["stableRS"] != first and story.status()["phase"] == "Healthy", "the new template"
+    )

@@ -33,6 +33,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{- define "tidegate.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{- define "tidegate.webhookName" -}}
+{{ include "tidegate.fullname" . | trunc 55 | trimSuffix "-" }}-webhook
+{{- end }}
+
+{{/* The Secret that the webhook's certificate is in. */}}
+{{- define "tidegate.webhookSecret" -}}
+{{- .Values.webhook.certificate.secretName | default (printf "%s-tls" (include "tidegate.webhookName" .)) -}}
+{{- end }}
+
 {{/* The lease of Argo Rollouts' own controller. */}}
 {{- define "tidegate.argoLease" -}}
 {{- $suffix := ternary (printf "-%s" .Values.instanceId) "" (not (empty .Values.instanceId)) -}}
@@ -56,7 +71,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   verbs: [patch]
 - apiGroups: [argoproj.io]
   resources: [analysistemplates]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # An AnalysisRun's status is no subresource.
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
@@ -82,7 +97,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   verbs: [get, list, watch, patch]
 - apiGroups: [""]
   resources: [podtemplates]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Restarts by spec.restartAt, and metadata of a role: pods are only read while one is under way or has changed.
 - apiGroups: [""]
   resources: [pods]

@@ -10,12 +10,14 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Str, int_of
+from tidegate.api.compare import Compare, Judgement
 from tidegate.api.jobs import JobMetric
 from tidegate.api.providers import (
     CloudWatchMetric,
     DatadogMetric,
     GraphiteMetric,
     InfluxdbMetric,
+    KayentaMetric,
     NewRelicMetric,
     PrometheusMetric,
     SkyWalkingMetric,
@@ -100,6 +102,8 @@ class MetricProvider:
     """Ask SkyWalking."""
     cloud_watch: CloudWatchMetric | None = None
     """Ask Amazon CloudWatch."""
+    kayenta: KayentaMetric | None = None
+    """Let Kayenta compare two versions: its score is good, bad or in between."""
     job: JobMetric | None = None
     """Run a Kubernetes Job: a good measurement if it completes, a bad one if it fails."""
 
@@ -133,6 +137,8 @@ class Metric:
     """Good measurements in a row that make the metric successful. Default: 0, which turns this off."""
     provider: MetricProvider
     """Who is asked for the measurement."""
+    compare: Compare | None = None
+    """Compare the canary with stable, in place of conditions over a single value."""
 
     @property
     def effective_count(self) -> int | None:
@@ -187,6 +193,8 @@ class AnalysisTemplateSpec:
     """Metrics that are only watched."""
     measurement_retention: tuple[MeasurementRetention, ...] = ()
     """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
+    judge: Judgement | None = None
+    """How metrics with compare decide together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -213,6 +221,8 @@ class AnalysisRunSpec:
     """Metrics that are only watched."""
     measurement_retention: tuple[MeasurementRetention, ...] = ()
     """How many measurements to keep, where that is not 10. Of several entries for a metric the last counts."""
+    judge: Judgement | None = None
+    """How metrics with compare decide together."""
     terminate: Bool = False
     """End the run now. What has been measured until then decides."""
     ttl_strategy: TTLStrategy | None = None

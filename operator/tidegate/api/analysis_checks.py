@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Argument, Metric
 from tidegate.api.common import int_of, is_duration, is_templated
+from tidegate.api.compare_checks import check_compare, check_judge
 from tidegate.api.problems import Problem
 from tidegate.api.provider_checks import check_provider
 
@@ -24,6 +25,9 @@ def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Pro
         if not ref.template_name:
             yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
+    compared = [metric.name for metric in spec.metrics if metric.compare is not None]
+    # A template may be used together with others, whose metrics its rules are for too.
+    yield from check_judge(spec.judge, compared if isinstance(spec, AnalysisRunSpec) else None, "spec.judge")
 
 
 def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:
@@ -41,8 +45,12 @@ def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:
         seen.setdefault(metric.name, index)
         yield from _check_limits(metric, at)
         yield from _check_times(metric, at)
-        yield from check_provider(metric.provider, f"{at}.provider")
-        yield from _check_job_conditions(metric, at)
+        if metric.compare is not None:
+            yield from check_compare(metric, at)
+        else:
+            yield from check_provider(metric.provider, f"{at}.provider")
+        yield from _check_conditions(metric, at)
+        yield from _check_kayenta_start(metric, at)
 
 
 def _check_arguments(args: Sequence[Argument], path: str) -> Iterator[Problem]:
@@ -112,12 +120,28 @@ def _check_times(metric: Metric, at: str) -> Iterator[Problem]:
             yield Problem(f"{at}.{field}", f"is {value}, must not be negative")
 
 
-def _check_job_conditions(metric: Metric, at: str) -> Iterator[Problem]:
-    if metric.provider.job is None:
+def _check_conditions(metric: Metric, at: str) -> Iterator[Problem]:
+    """Providers that judge by themselves leave nothing for a condition to look at."""
+    if metric.provider.job is not None:
+        instead = "a Job that completes is good; leave it out"
+    elif metric.provider.kayenta is not None:
+        instead = "threshold says which scores are good; leave it out"
+    else:
         return
     for field, value in (
         ("successCondition", metric.success_condition),
         ("failureCondition", metric.failure_condition),
     ):
         if value.strip():
-            yield Problem(f"{at}.{field}", "has no result to look at: a Job that completes is good; leave it out")
+            yield Problem(f"{at}.{field}", f"has no result to look at: {instead}")
+
+
+def _check_kayenta_start(metric: Metric, at: str) -> Iterator[Problem]:
+    kayenta = metric.provider.kayenta
+    if kayenta is None or kayenta.lookback or metric.interval:
+        return
+    for index, scope in enumerate(kayenta.scopes):
+        for side, detail in (("controlScope", scope.control_scope), ("experimentScope", scope.experiment_scope)):
+            if not detail.start:
+                told = "is required because the metric has neither an interval to look back nor lookback: true"
+                yield Problem(f"{at}.provider.kayenta.scopes[{index}].{side}.start", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import STATUS, Bool, Natural, Str, StringMap, Time
+from tidegate.api.common import STATUS, Bool, Natural, Opaque, Str, StringMap, Time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -25,6 +25,28 @@ class Measurement:
     """More about the measurement, from the provider."""
     resume_at: Time | None = None
     """When a measurement that takes long is looked at again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Comparison:
+    """What a metric that compares has found so far."""
+
+    kind: Str = ""
+    """counts, distribution or samples."""
+    verdict: Str = ""
+    """worse, safe or not yet."""
+    message: Str = ""
+    """The finding in one sentence."""
+    since: Time | None = None
+    """When the window of the last look begins."""
+    up_to: Time | None = None
+    """When the window of the last look ends; the next one begins there."""
+    enough: Bool = False
+    """Whether the traffic so far would have sufficed to find a canary safe that does exactly as stable does."""
+    record: Opaque | None = None
+    """Both arms, their ratio with its interval, the evidence against and for, when it crossed, and its way so far."""
+    state: Opaque | None = None
+    """What the next look needs of those before it. It goes when the metric has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -57,6 +79,8 @@ class MetricResult:
     """Whether the metric is only watched and decides nothing."""
     metadata: StringMap | None = None
     """More about the metric, such as the query with its arguments filled in."""
+    compare: Comparison | None = None
+    """What the metric has found, if it compares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -76,6 +100,24 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class RunJudgement:
+    """What the metrics that compare say together."""
+
+    safe: Bool = False
+    """Whether the canary is safe by all that they have seen so far."""
+    advance: Bool = False
+    """Whether to go on before the planned end, because it is safe and advanceWhenSafe says so."""
+    hold: Str = ""
+    """Why there has been too little traffic for a verdict, and how much is missing."""
+    since: Time | None = None
+    """When the oldest window of their last looks begins."""
+    score: Str = ""
+    """The score so far, from 0 to 100."""
+    message: Str = ""
+    """What the score is made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class AnalysisRunStatus:
     """How the run is doing."""
 
@@ -91,5 +133,7 @@ class AnalysisRunStatus:
     """When the run ended."""
     run_summary: RunSummary | None = None
     """How many metrics ended in which way."""
+    judge: RunJudgement | None = None
+    """What the metrics that compare say together."""
     dry_run_summary: RunSummary | None = None
     """How many metrics that are only watched ended in which way."""

@@ -47,6 +47,7 @@ _DURATION_PART: Final = re.compile(r"([0-9.]+)([a-zµ]+)")
 _UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_SECONDS: Final = 2**63 / 1e9
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,10}")
+_NUMBER: Final = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][-+]?[0-9]{1,2})?")
 _PERCENT: Final = re.compile(r"([0-9]{1,9})%?")
 
 
@@ -67,11 +68,32 @@ class _IntOrString:
         return {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 
+class _NumberOrString:
+    """A number that may have a fraction, or text that an argument makes one. A schema has no type for this."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.union_schema(
+            [
+                core_schema.int_schema(strict=True),
+                core_schema.float_schema(strict=True, allow_inf_nan=False),
+                core_schema.str_schema(strict=True),
+            ],
+            custom_error_type="number_or_string",
+            custom_error_message="must be a number or a string",
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"x-kubernetes-preserve-unknown-fields": True}
+
+
 Str = Annotated[str, Strict()]
 Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict(), Field(ge=-(2**31), le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})]
 Natural = Annotated[int, Strict(), Field(ge=0, le=MAX_INT32), WithJsonSchema({"type": "integer", "format": "int32"})]
 IntOrString = Annotated[int | str, _IntOrString()]
+Number = Annotated[int | float | str, _NumberOrString()]
 Time = Annotated[str, Strict(), WithJsonSchema({"type": "string", "format": "date-time"})]
 Opaque = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 StringMap = Annotated[dict[Str, Str], WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
@@ -108,6 +130,18 @@ def int_of(value: int | str | None, default: int) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value) is None:
         raise ValueError(f"{value!r} is not an integer")
     return int(value)
+
+
+def number_of(value: float | str | None, default: float) -> float:
+    """The number that a field stands for once its arguments are filled in.
+
+    Raises ValueError for text that is not a number.
+    """
+    if value is None or value == "":
+        return default
+    if isinstance(value, str) and _NUMBER.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
 
 
 def percent_of(value: int | str) -> int | None:

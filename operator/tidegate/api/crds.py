@@ -2,10 +2,10 @@
 
     python -m tidegate.api.crds crds charts/tidegate/crds
 
-The schema only states types. The API server then takes what Argo Rollouts' definitions take, and what is
-wrong beyond that is told in the object's status by Tidegate. Unknown fields are kept and not pruned for the
-same reason: a field that the API server drops is one that nobody can be told about. No defaults are filled
-in, so an object reads back as it was applied.
+The schema states types, and rules for what can be said of one object without doubt (`tidegate.api.cel`). Beyond that
+the API server takes what Argo Rollouts' definitions take, and what is wrong with it is told in the object's status by
+Tidegate. Unknown fields are kept and not pruned for the same reason: a field that the API server drops is one that
+nobody can be told about. No defaults are filled in, so an object reads back as it was applied.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from tidegate.api import (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,
@@ -36,10 +37,12 @@ from tidegate.api import (
     rollout,
     rollout_status,
 )
+from tidegate.api.cel import RULES
 
 _MODULES: Final[Sequence[ModuleType]] = (
     analysis,
     analysis_status,
+    compare,
     experiment,
     experiment_status,
     jobs,
@@ -243,6 +246,8 @@ def _structural_object(node: Mapping[str, Any], definitions: Mapping[str, Any]) 
     }
     if properties:  # The API server drops an empty one, and takes the next apply by another manager for a conflict.
         kept["properties"] = properties
+    if rules := RULES.get(node["title"]):
+        kept["x-kubernetes-validations"] = [rule.raw() for rule in rules]
     return kept
 
 

@@ -49,6 +49,16 @@ class ExperimentTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ExperimentArms:
+    """Which two versions the metrics with compare are about."""
+
+    canary: Str = ""
+    """The name of the template that is judged."""
+    stable: Str = ""
+    """The name of the template that it is compared with, such as a fresh baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class ExperimentAnalysis:
     """An analysis that runs once all versions are up."""
 
@@ -64,6 +74,8 @@ class ExperimentAnalysis:
     {{templates.NAME.replicaset.name}}."""
     required_for_completion: Bool = False
     """Whether the Experiment ends only when this analysis has. Default: false."""
+    arms: ExperimentArms | None = None
+    """Which templates are the two arms of metrics with compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -134,6 +146,9 @@ class StepAnalysis:
     {{templates.NAME.replicaset.name}}."""
     required_for_completion: Bool = False
     """Whether the Experiment ends only when this analysis has. Default: false."""
+    arms: ExperimentArms | None = None
+    """Which templates are the two arms of metrics with compare. Default: the one with specRef canary and the one with
+    specRef stable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

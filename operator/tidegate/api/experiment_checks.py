@@ -11,6 +11,7 @@ from tidegate.api.analysis import Argument
 from tidegate.api.common import is_duration
 from tidegate.api.experiment import (
     ExperimentAnalysis,
+    ExperimentArms,
     ExperimentSpec,
     ExperimentStep,
     StepAnalysis,
@@ -41,7 +42,7 @@ def check_experiment(spec: ExperimentSpec) -> Iterator[Problem]:
             yield from _check_service(one.service, at)
             yield from _check_ports(one.template, f"{at}.service")
     yield from _check_services([one.service for one in spec.templates], "spec.templates")
-    yield from _check_analyses(spec.analyses, "spec.analyses")
+    yield from _check_analyses(spec.analyses, [one.name for one in spec.templates], "spec.analyses")
     yield from check_run_metadata(spec.analysis_run_metadata, "spec.analysisRunMetadata")
 
 
@@ -62,7 +63,7 @@ def check_step(
     if given > left:
         told = f"have weights of {given} together; the canary's weight at this step leaves {left}"
         yield Problem(f"{at}.templates", f"{told}; lower them")
-    yield from _check_analyses(step.analyses, f"{at}.analyses")
+    yield from _check_analyses(step.analyses, [one.name for one in step.templates], f"{at}.analyses")
     yield from check_run_metadata(step.analysis_run_metadata, f"{at}.analysisRunMetadata")
 
 
@@ -143,7 +144,9 @@ def _check_ports(template: Mapping[str, Any], at: str) -> Iterator[Problem]:
         yield Problem(at, f"{told}; give it ports[].containerPort")
 
 
-def _check_analyses(analyses: Iterable[ExperimentAnalysis | StepAnalysis], at: str) -> Iterator[Problem]:
+def _check_analyses(
+    analyses: Iterable[ExperimentAnalysis | StepAnalysis], templates: Sequence[str], at: str
+) -> Iterator[Problem]:
     given: Sequence[ExperimentAnalysis | StepAnalysis] = tuple(analyses)
     yield from _check_names([one.name for one in given], at)
     for index, one in enumerate(given):
@@ -153,6 +156,16 @@ def _check_analyses(analyses: Iterable[ExperimentAnalysis | StepAnalysis], at: s
         for number, arg in enumerate(args):
             if not arg.name:
                 yield Problem(f"{at}[{index}].args[{number}].name", "is required")
+        if one.arms is not None:
+            yield from _check_arms(one.arms, templates, f"{at}[{index}].arms")
+
+
+def _check_arms(arms: ExperimentArms, templates: Sequence[str], at: str) -> Iterator[Problem]:
+    for arm, name in (("canary", arms.canary), ("stable", arms.stable)):
+        if name and name not in templates:
+            yield Problem(f"{at}.{arm}", f"{name!r} is no template of this Experiment: {', '.join(templates)}")
+    if arms.canary and arms.canary == arms.stable:
+        yield Problem(f"{at}.stable", f"{arms.stable!r} is the canary too; a version is not compared with itself")
 
 
 def check_run_metadata(metadata: RunMetadata | None, at: str) -> Iterator[Problem]:

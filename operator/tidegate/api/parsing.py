@@ -29,6 +29,7 @@ T = TypeVar("T")
 _WRONG_TYPE: Final = {
     "int_type": "an integer",
     "int_or_string": "an integer or text",
+    "number_or_string": "a number or text",
     "string_type": "text",
     "bool_type": "true or false",
     "tuple_type": "a list",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.api.analysis import MetricProvider
-from tidegate.api.common import is_duration, is_templated
+from tidegate.api.common import is_duration, is_templated, is_time
 from tidegate.api.jobs import check_job
 from tidegate.api.problems import Problem
 from tidegate.api.providers import (
@@ -20,6 +20,7 @@ from tidegate.api.providers import (
     GraphiteMetric,
     Header,
     InfluxdbMetric,
+    KayentaMetric,
     NewRelicMetric,
     PrometheusMetric,
     SkyWalkingMetric,
@@ -136,6 +137,31 @@ def _check_cloud_watch(cloud_watch: CloudWatchMetric, at: str) -> Iterator[Probl
                 yield Problem(where, f"{period!r} is not a number of seconds")
 
 
+def _check_kayenta(kayenta: KayentaMetric, at: str) -> Iterator[Problem]:
+    yield from _check_address(kayenta.address, f"{at}.address", "http://kayenta.spinnaker:8090")
+    yield from _required(kayenta.application, f"{at}.application")
+    yield from _required(kayenta.canary_config_name, f"{at}.canaryConfigName")
+    good, bad = kayenta.threshold.pass_score, kayenta.threshold.marginal
+    if bad > good:
+        yield Problem(f"{at}.threshold.marginal", f"is {bad}, must not be above pass, which is {good}")
+    if not kayenta.scopes:
+        yield Problem(f"{at}.scopes", "is required: what is compared with what")
+    names: set[str] = set()
+    for index, scope in enumerate(kayenta.scopes):
+        place = f"{at}.scopes[{index}]"
+        yield from _required(scope.name, f"{place}.name")
+        if scope.name in names:
+            yield Problem(f"{place}.name", f"{scope.name!r} is the name of another scope too; give each its own")
+        names.add(scope.name)
+        for side, detail in (("controlScope", scope.control_scope), ("experimentScope", scope.experiment_scope)):
+            yield from _required(detail.scope, f"{place}.{side}.scope")
+            if detail.step < 1:
+                yield Problem(f"{place}.{side}.step", f"is {detail.step}, must be 1 second or more")
+            for field, text in (("start", detail.start), ("end", detail.end)):
+                if text and not is_templated(text) and not is_time(text):
+                    yield Problem(f"{place}.{side}.{field}", f"{text!r} is not a time such as 2026-11-01T10:00:00Z")
+
+
 def _check_access(headers: tuple[Header, ...], authentication: Authentication, at: str) -> Iterator[Problem]:
     oauth2, basic = authentication.oauth2, authentication.basic_auth
     for field, value in (
@@ -194,5 +220,6 @@ _CHECKS: Final[Mapping[str, Callable[[Any, str], Iterator[Problem]]]] = {
     "influxdb": _check_influxdb,
     "skywalking": _check_skywalking,
     "cloudWatch": _check_cloud_watch,
+    "kayenta": _check_kayenta,
     "job": check_job,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from tidegate.api.common import SPEC, Bool, IntOrString, Natural, Opaque, Str, StringMap
+from tidegate.api.common import SPEC, Bool, Int, IntOrString, Natural, Opaque, Str, StringMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -259,3 +260,66 @@ class CloudWatchMetric:
     """How far the queries look back, such as 30m. Default: 5m."""
     metric_data_queries: tuple[CloudWatchQuery, ...] = ()
     """The queries. At least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class KayentaThreshold:
+    """The scores, of 0 to 100, that divide good from bad."""
+
+    pass_score: Annotated[Int, Field(alias="pass")]
+    """A score of at least this is good."""
+    marginal: Int
+    """A score below this is bad. One in between is inconclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class KayentaScopeDetail:
+    """Whose measurements Kayenta takes, and of which time."""
+
+    scope: Str = ""
+    """What is measured, as Kayenta's source of metrics names it."""
+    region: Str = ""
+    """Where it runs, for sources that part metrics by region."""
+    step: Int = 0
+    """Seconds between two values."""
+    start: Str = ""
+    """The first moment, such as 2026-11-01T10:00:00Z. Default: the metric's interval ago, or the start of the analysis
+    if lookback is true."""
+    end: Str = ""
+    """The last moment, such as 2026-11-01T11:00:00Z. Default: now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class KayentaScope:
+    """The two sides of a comparison."""
+
+    name: Str
+    """What the canary configuration calls this scope, such as default."""
+    control_scope: KayentaScopeDetail
+    """The side to compare with."""
+    experiment_scope: KayentaScopeDetail
+    """The side that is judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class KayentaMetric:
+    """A judgement by Kayenta, which takes minutes. The measurement goes on until Kayenta has come to its score."""
+
+    address: Str
+    """The server's address."""
+    application: Str
+    """The application that the canary configuration belongs to."""
+    canary_config_name: Str
+    """The canary configuration's name."""
+    metrics_account_name: Str = ""
+    """Kayenta's account for metrics. Default: its own choice, as for the other two."""
+    configuration_account_name: Str = ""
+    """Kayenta's account for canary configurations."""
+    storage_account_name: Str = ""
+    """Kayenta's account for results."""
+    threshold: KayentaThreshold
+    """Which scores are good."""
+    scopes: tuple[KayentaScope, ...] = ()
+    """What is compared. At least one."""
+    lookback: Bool = False
+    """Whether a start that is not given is that of the analysis. Default: false, the metric's interval ago."""

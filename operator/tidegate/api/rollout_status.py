@@ -124,6 +124,8 @@ class CanaryStatus:
     """The Experiment of the current step."""
     stable_ping_pong: Str = ""
     """Which of the two Services is the stable one: ping or pong."""
+    paused_step_index: Int | None = None
+    """The step at which the controller has paused, where a pause follows that is not to be skipped with it."""
     step_plugin_statuses: tuple[StepPluginStatus, ...] = ()
     """The state of plugin steps."""
 
@@ -158,6 +160,71 @@ class UpdateDuration:
     """When the update ended."""
     completion_status: Str = ""
     """Promoted, FastPromoted, Aborted, Superseded, RolledBack or FastRolledBack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class OutcomeTotal:
+    """How many updates ended in one way."""
+
+    outcome: Str
+    """Promoted, FastPromoted, Aborted, Superseded, RolledBack or FastRolledBack."""
+    count: Natural
+    """How many did."""
+    seconds: Natural
+    """How long they took together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class ReleaseTotals:
+    """Sums over all updates of this Rollout; they only ever grow."""
+
+    outcomes: tuple[OutcomeTotal, ...] = ()
+    """Updates by how they ended."""
+    lead_count: Natural = 0
+    """Updates that were promoted and told when their change was made."""
+    lead_seconds: Natural = 0
+    """Seconds from the change to the promotion, of all these together."""
+    recovery_count: Natural = 0
+    """Updates that were undone and whose traffic is back."""
+    recovery_seconds: Natural = 0
+    """Seconds from the first bad measurement, or the abort, to the traffic being back, of all these together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class ReleaseRecord:
+    """One update that is over."""
+
+    revision: Natural
+    """Its revision."""
+    pod_hash: Str
+    """The pod template hash of the version that it brought."""
+    outcome: Str
+    """Promoted, FastPromoted, Aborted, Superseded, RolledBack or FastRolledBack."""
+    started_at: Time
+    """When it started."""
+    finished_at: Time
+    """When it ended."""
+    changed_at: Time | None = None
+    """When the change was made, by the annotations tidegate.dev/commit-time, tidegate.dev/image-created or
+    org.opencontainers.image.created."""
+    bad_at: Time | None = None
+    """When the first measurement of it failed."""
+    restored_at: Time | None = None
+    """When all traffic was back on the stable version."""
+    reason: Str = ""
+    """Why it was aborted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Releases:
+    """What is kept of past updates. Tidegate's own."""
+
+    totals: ReleaseTotals | None = None
+    """Sums over all updates."""
+    recent: tuple[ReleaseRecord, ...] = ()
+    """The latest updates that are over, oldest first; ten at most."""
+    steps: tuple[Time, ...] = ()
+    """When each step of the latest update was completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -237,6 +304,8 @@ class RolloutStatus:
     """The state of a blue-green update."""
     duration: UpdateDuration | None = None
     """How long the latest update took or takes."""
+    releases: Releases | None = None
+    """What is kept of past updates. Tidegate's own."""
     restarted_at: Time | None = None
     """When the pods were last restarted."""
     workload_observed_generation: Str = ""

@@ -76,7 +76,6 @@ NOT_BUILT: Final[Mapping[type, Mapping[str, NotBuilt]]] = {
     },
     ValueFrom: {"fieldRef": NotBuilt(never, "name the field in the args of the Rollout's analysis")},
     MetricProvider: {
-        "kayenta": NotBuilt(never, "ask one of the other providers, such as prometheus or web"),
         "plugin": NotBuilt(when_empty, "plugins of Argo Rollouts can't be loaded; ask prometheus or web"),
     },
     Authentication: {"sigv4": NotBuilt(when_empty, "use oauth2 or basicAuth, or a proxy that signs requests for AWS")},

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.cli.analysis import analysis_app
 from tidegate.cli.dashboard import dashboard
 from tidegate.cli.options import (
     ContextOption,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 set_app = typer.Typer(no_args_is_help=True, help="Change a field of a Rollout: its images.")
 app.add_typer(set_app, name="set", rich_help_panel=_ASK)
+app.add_typer(analysis_app, name="analysis", rich_help_panel=_LOOK)
 
 
 @app.callback()
@@ -122,6 +124,23 @@ def history(where: Where, rollout: RolloutArgument, output: OutputOption = None)
     from tidegate.cli import looking
 
     looking.history(where, rollout_name(rollout), output)
+
+
+@app.command(rich_help_panel=_LOOK)
+@cluster_verb
+def dora(
+    where: Where,
+    everywhere: bool,
+    *,
+    since: Annotated[str, typer.Option(help="How far back: 12h, 30d or 8w.")] = "30d",
+    by_team: Annotated[bool, typer.Option("--by-team", help="One line for each team.")] = False,
+    team_label: Annotated[str, typer.Option(help="The label of a Rollout that names its team.")] = "team",
+    output: OutputOption = None,
+) -> None:
+    """Show the four DORA figures: deployments, lead time, failed changes, time to recover."""
+    from tidegate.cli.dora import dora as show
+
+    show(where, since, by_team, team_label, output)
 
 
 app.command(rich_help_panel=_LOOK)(dashboard)

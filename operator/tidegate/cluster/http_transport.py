@@ -29,13 +29,17 @@ class HttpTransport:
 
     credentials: what to start with.
     login: asked for new credentials when the server answers 401; the request is then repeated once.
+    replica: who asks, in the API server's audit log.
     silence: seconds without a byte after which a watch counts as dead. API servers send a bookmark about
         every minute, so a healthy but quiet watch stays below it.
     """
 
-    def __init__(self, credentials: Credentials, *, login: Login | None = None, silence: float = _SILENCE) -> None:
+    def __init__(
+        self, credentials: Credentials, *, login: Login | None = None, replica: str = "", silence: float = _SILENCE
+    ) -> None:
         self._credentials = credentials
         self._login = login
+        self._agent = f"tidegate/{__version__}" + (f" ({replica})" if replica else "")
         self._login_lock = asyncio.Lock()
         self._ssl = ssl_context(credentials)
         # No limit: a watch holds its connection for good, and a lease renewal must not queue behind writes.
@@ -61,7 +65,7 @@ class HttpTransport:
             "Accept": "application/json",
             # Compression between two processes of one cluster costs more than it saves.
             "Accept-Encoding": "identity",
-            "User-Agent": f"tidegate/{__version__}",
+            "User-Agent": self._agent,
         }
         if self._authorization:
             headers["Authorization"] = self._authorization

@@ -58,6 +58,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("Deployment", "apps", "v1", "deployments"),
         Resource("PodTemplate", "", "v1", "podtemplates"),
         Resource("Service", "", "v1", "services"),
+        Resource("ConfigMap", "", "v1", "configmaps"),
         Resource("Secret", "", "v1", "secrets"),
         Resource("Pod", "", "v1", "pods"),
         Resource("Event", "", "v1", "events"),

@@ -173,6 +173,12 @@ class Store:
         state = self._kinds.get(key.kind)
         return state.objects.get(key) if state else None
 
+    def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
+        """What `View.owned` returns, without remembering who asked."""
+        state = self._kinds.get(kind)
+        keys = state.owned.get((namespace, owner_uid)) if state else None
+        return [state.objects[key] for key in sorted(keys)] if state and keys else []
+
     def keys(self, kind: str) -> list[Key]:
         """The keys of all objects of a kind."""
         state = self._kinds.get(kind)
@@ -351,9 +357,7 @@ class View:
     def owned(self, kind: str, owner_uid: str, namespace: str) -> list[Obj]:
         """The objects whose controller is `owner_uid` (those without a controller for ""), by name."""
         self._note(_ownership(kind, namespace, owner_uid))
-        state = self._store._kinds.get(kind)
-        keys = state.owned.get((namespace, owner_uid)) if state else None
-        return [state.objects[key] for key in sorted(keys)] if state and keys else []
+        return self._store.owned(kind, owner_uid, namespace)
 
     def listed(self, kind: str, namespace: str = "") -> list[Obj]:
         """All objects of a kind in one namespace, or everywhere, by name."""

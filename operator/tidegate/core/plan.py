@@ -61,6 +61,16 @@ class Action(Protocol):
     def write(self) -> Write: ...
 
 
+class Untold:
+    """The part of an action that no event tells of."""
+
+    __slots__ = ()
+
+    @property
+    def event(self) -> None:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The outcome of one decision.

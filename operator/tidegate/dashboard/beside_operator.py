@@ -25,9 +25,9 @@ from tidegate.dashboard.serving import listen, serving
 class PageSettings:
     """How the page is served.
 
-    address, port: where. namespace: the one that the store knows; empty for all. hosts: the names that it is called by,
-    beside loopback's. header: in which a proxy hands on the visitor's token. anonymous: let those without a token see
-    what system:anonymous may.
+    address, port: where. namespace: the one that the store knows; empty for all. hosts: the names that people use for
+    it, beside loopback's. header: in which a proxy hands on the visitor's token. anonymous: let those without a token
+    see what system:anonymous may.
     """
 
     address: str

@@ -29,10 +29,12 @@ from tidegate.core.plan import Event, Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.aside import Reconcile, StandingAside
 from tidegate.engine.controller import Controller, Outcome, Result
+from tidegate.engine.desk import EngineDesk, Sent
 from tidegate.engine.experiments import Experiments
 from tidegate.engine.kinds import BY_INSTANCE, RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.measuring import Measuring
 from tidegate.engine.queue import WorkQueue
+from tidegate.engine.review import Reviewer
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.runs import Runs
 from tidegate.engine.signatures import Signatures
@@ -55,6 +57,19 @@ class Watching(Protocol):
     def recorded(self, about: Mapping[str, Any], event: Event) -> None: ...
 
     def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None: ...
+
+
+class Listener(Protocol):
+    """Who tells others of what happens, while this replica leads: people (`tidegate.observe.notify.courier`)
+    and traces (`tidegate.observe.tracing`)."""
+
+    def changed(self, key: Key) -> None: ...
+
+    def heard(self, key: Key, event: Event) -> None: ...
+
+    def look_at_everything(self) -> None: ...
+
+    def forget(self, key: Key) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +119,8 @@ class Engine:
         on_overrun: called when work could not be stopped before another replica may begin; should end the process.
         """
         self.settings = settings
+        self._watching = watching
+        self._listeners: list[Listener] = []
         self.store = Store(RULES, on_wake=self._wake)
         limiter = TokenBucket(rate=settings.rate, burst=settings.burst)
         on_request = watching.request if watching else None
@@ -112,11 +129,12 @@ class Engine:
             self.client,
             instance=settings.identity,
             busy=self._has_a_backlog,
-            on_record=watching.recorded if watching else None,
+            on_record=self._recorded,
         )
         self._writer = Writer(self.client, self.store)
         self._on_demand = OnDemand(self.client, self.store, settings.namespace)
         signatures = Signatures(self.store, self._wake)
+        self.reviewer = Reviewer(self.store, signatures, now, lambda: self.synced)
         rollouts = Rollouts(
             self.store, self._writer, self.recorder, now, signatures=signatures, ensure=self._on_demand.ensure
         )
@@ -161,6 +179,32 @@ class Engine:
         self._working: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
+
+    def desk(self, sent: Sent) -> EngineDesk:
+        """What a courier needs of this engine. sent: told of every message that was tried."""
+        return EngineDesk(
+            self.client,
+            self.store,
+            self._writer,
+            home=self.settings.home,
+            acts=lambda: self.leading and not self.standing_aside,
+            record=self.recorder.record,
+            sent=sent,
+        )
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told of changes, events and of the beginning of leadership; before `run`."""
+        self._listeners.append(listener)
+        self.store.on_change(names.ROLLOUT, partial(_pass_on, listener))
+        self.store.on_change(names.ANALYSIS_RUN, partial(_pass_on, listener))
+
+    def _recorded(self, about: Mapping[str, Any], event: Event) -> None:
+        if self._watching is not None:
+            self._watching.recorded(about, event)
+        if about.get("kind") == names.ROLLOUT:
+            metadata = about["metadata"]
+            for listener in self._listeners:
+                listener.heard(Key(names.ROLLOUT, metadata.get("namespace", ""), metadata["name"]), event)
 
     def _informed(self) -> Sequence[tuple[str, str]]:
         by_shell = () if self.settings.shell_watches else tuple((kind, "") for kind in WATCHED_BY_SHELL)
@@ -271,6 +315,8 @@ class Engine:
         for kind, queue in self._queues.items():
             for key in self.store.keys(kind):
                 queue.add(key, low=True)
+        for listener in self._listeners:
+            listener.look_at_everything()
 
     def _neighbour_changed(self, state: State) -> None:
         self._look_at_everything()
@@ -334,6 +380,19 @@ class Engine:
     def _changed(self, change: Change) -> None:
         if change.new is not None and change.key != self._writer.author:
             self._queues[change.key.kind].add(change.key, low=change.listed)
+
+
+def _pass_on(listener: Listener, change: Change) -> None:
+    """Tell a listener which Rollout a change is about."""
+    if change.key.kind == names.ROLLOUT:
+        if change.new is None:
+            listener.forget(change.key)
+        else:
+            listener.changed(change.key)
+    elif change.new is not None:
+        for owner in change.new["metadata"].get("ownerReferences") or ():
+            if owner.get("kind") == names.ROLLOUT and owner.get("controller"):
+                listener.changed(Key(names.ROLLOUT, change.key.namespace, owner["name"]))
 
 
 def _controller(

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
-from tidegate.cluster.store import View
 from tidegate.core.analysis.nesting import TemplateName, Templates, contained
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
@@ -75,6 +74,14 @@ class _Read:
     taken: Mapping[str, Any]
     """What the workload has filled in: template and selector."""
     router: Router | None
+
+
+class View(Protocol):
+    """Where a world is read: a tracked view of the store, or one of an object that is only proposed."""
+
+    def get(self, key: Key) -> Any: ...
+
+    def owned(self, kind: str, owner_uid: str, namespace: str) -> list[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,15 @@ class Measuring:
         self, namespace: str, measure: Measure, secrets: Mapping[str, Mapping[str, str] | SecretError]
     ) -> Taken:
         started = self._now()
-        asker = Asker(namespace, self._home, self.read_secret, measure.interval, measure.run_started_at)
+        asker = Asker(namespace, self._home, self.read_secret, measure.interval, measure.run_started_at, measure.resume)
         try:
             values = {name: _entry(secrets[ref.name], namespace, ref) for name, ref in measure.secrets.items()}
         except SecretError as error:
-            return Taken(measure.metric, started, self._now(), Reading(error=str(error)))
+            return Taken(measure.metric, started, self._now(), Reading(error=str(error)), measure.window)
         if values:
             measure = replace(measure, spec=fill(measure.spec, values), secrets={})
         reading = await self._providers.take(measure, asker, frozenset(values.values()))
-        return Taken(measure.metric, started, self._now(), reading)
+        return Taken(measure.metric, started, self._now(), reading, measure.window)
 
     async def read_secret(self, namespace: str, name: str) -> Mapping[str, str]:
         """The entries of a Secret that are text. Raises SecretError."""

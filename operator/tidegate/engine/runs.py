@@ -16,7 +16,7 @@ from tidegate.core.analysis.expiry import expires
 from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.analysis.world import Reading, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Key
-from tidegate.core.rollout.gates import named_in
+from tidegate.core.rollout.slots import named_in
 from tidegate.core.rollout.world import ENDED
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.measuring import Measuring

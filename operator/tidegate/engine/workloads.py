@@ -54,7 +54,8 @@ def unpacked(workload: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if packed is None else orjson.loads(zlib.decompress(packed))
 
 
-def _kept(obj: Obj) -> Obj:
+def kept(obj: Obj) -> Obj:
+    """What the store keeps of a workload."""
     metadata = {field: obj["metadata"][field] for field in _KEPT if field in obj["metadata"]}
     annotations = obj["metadata"].get("annotations") or {}
     if ours := {name: annotations[name] for name in _OURS if name in annotations}:
@@ -62,13 +63,13 @@ def _kept(obj: Obj) -> Obj:
     spec = obj.get("spec") or {}
     template = obj.get("template") if obj["kind"] == "PodTemplate" else spec.get("template")
     selector = spec.get("selector") or {"matchLabels": ((template or {}).get("metadata") or {}).get("labels") or {}}
-    kept: Obj = {"replicas": spec.get("replicas", 1)}
+    spec_kept: Obj = {"replicas": spec.get("replicas", 1)}
     if not any(owner.get("controller") for owner in metadata.get("ownerReferences") or ()):
-        kept["packed"] = zlib.compress(orjson.dumps({"template": template or {}, "selector": selector}))
-    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata, "spec": kept}
+        spec_kept["packed"] = zlib.compress(orjson.dumps({"template": template or {}, "selector": selector}))
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata, "spec": spec_kept}
 
 
-RULES: Final[Mapping[str, KindRules]] = {kind: KindRules(project=_kept) for kind in WATCHED_ON_DEMAND}
+RULES: Final[Mapping[str, KindRules]] = {kind: KindRules(project=kept) for kind in WATCHED_ON_DEMAND}
 
 
 class OnDemand:

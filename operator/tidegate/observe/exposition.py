@@ -16,10 +16,10 @@ _PIECE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The metrics of one name. The names of histograms and counters are those of their samples without suffix."""
+    """The metrics of one name. Histograms, summaries and counters are named as their samples without suffix."""
 
     name: str
-    kind: Literal["gauge", "counter", "histogram"]
+    kind: Literal["gauge", "counter", "histogram", "summary"]
     help: str
     labels: tuple[str, ...]
 
@@ -30,6 +30,11 @@ class Family:
     def line(self, values: Sequence[str], number: float) -> str:
         """One sample. `values`: of the labels, in their order."""
         return f"{self.name}{{{_pairs(self.labels, values)}}} {number:g}\n"
+
+    def summary(self, values: Sequence[str], total: float, count: int) -> str:
+        """The samples of one sum and count."""
+        pairs = _pairs(self.labels, values)
+        return f"{self.name}_sum{{{pairs}}} {total}\n{self.name}_count{{{pairs}}} {count}\n"
 
     def histogram(self, values: Sequence[str], tally: Tally) -> str:
         """The samples of one histogram."""

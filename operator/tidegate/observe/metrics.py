@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -14,6 +14,10 @@ from tidegate.core.plan import Event, Key
 from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
 from tidegate.observe.objects import experiment_families, rollout_families, run_families
+from tidegate.observe.releases import release_families
+
+if TYPE_CHECKING:
+    from tidegate.observe.notify.deciding import Due
 
 _NAMED: Final = ("namespace", "name")
 _EVENTS: Final = Family("rollout_events_total", "counter", "Events about Rollouts", (*_NAMED, "type", "reason"))
@@ -26,6 +30,14 @@ _ERRORS: Final = {
     "Rollout": Family("rollout_reconcile_error", "counter", "Reconciles of a Rollout that failed", _NAMED),
     "AnalysisRun": Family("analysis_run_reconcile_error", "counter", "Reconciles of a run that failed", _NAMED),
     "Experiment": Family("experiment_reconcile_error", "counter", "Reconciles of an Experiment that failed", _NAMED),
+}
+_SENDING: Final = Family("notification_send", "histogram", "Seconds that sending a message took", _NAMED)
+_MESSAGES: Final = {
+    worked: Family(f"notification_send_{word}", "counter", text, (*_NAMED, "type", "reason"))
+    for worked, word, text in (
+        (True, "success", "Messages that their receivers took"),
+        (False, "error", "Tries to send a message that failed"),
+    )
 }
 _BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
 _QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns", "experiment": "Experiments"}
@@ -54,7 +66,9 @@ class Metrics:
     What belongs to one object is kept in a few numbers each, and for no longer than the object is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, team_label: str = "team") -> None:
+        """team_label: the label of a Rollout that names its team."""
+        self._team_label = team_label
         self.registry = CollectorRegistry()
         make: dict[str, Any] = {"registry": self.registry}
         self._requests = Counter(
@@ -86,6 +100,8 @@ class Metrics:
         self._reconciles: dict[Key, Tally] = {}
         self._errors: dict[Key, int] = {}
         self._events: dict[Key, dict[tuple[str, str], int]] = {}
+        self._sendings: dict[Key, Tally] = {}
+        self._messages: dict[Key, dict[tuple[bool, str, str], int]] = {}
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None:
         """Count a request to the API server."""
@@ -121,6 +137,14 @@ class Metrics:
             counts = self._events.setdefault(_key(names.ROLLOUT, about), {})
             counts[event.type, event.reason] = counts.get((event.type, event.reason), 0) + 1
 
+    def notified(self, due: Due, seconds: float, worked: bool) -> None:
+        """Count a try to send a message."""
+        key = _key(names.ROLLOUT, due.rollout)
+        self._sendings.setdefault(key, Tally(_BOUNDS)).observe(seconds)
+        counts = self._messages.setdefault(key, {})
+        of = (worked, due.type, due.reason)
+        counts[of] = counts.get(of, 0) + 1
+
     def changed(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Take note of what the leader has seen become of a Rollout."""
         self._durations.changed(before, after)
@@ -140,6 +164,7 @@ class Metrics:
 
     def _families(self, engine: Engine) -> Iterator[tuple[Family, Iterable[str]]]:
         yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
+        yield from release_families(lambda: engine.objects(names.ROLLOUT), self._team_label)
         yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
         yield from experiment_families(lambda: engine.objects(names.EXPERIMENT))
         for kind, family in _RECONCILE.items():
@@ -158,9 +183,19 @@ class Metrics:
             ),
         )
 
+        yield _SENDING, (_SENDING.histogram(key[1:], tally) for key, tally in list(self._sendings.items()))
+        for worked, family in _MESSAGES.items():
+            yield family, self._counted(family, worked)
+
+    def _counted(self, family: Family, worked: bool) -> Iterator[str]:
+        for key, counts in list(self._messages.items()):
+            for (result, type_, reason), number in list(counts.items()):
+                if result == worked:
+                    yield family.line((*key[1:], type_, reason), number)
+
     def _forget_gone(self, engine: Engine) -> None:
         there = {_key(kind, obj) for kind in _RECONCILE for obj in engine.objects(kind)}
-        for kept in (self._reconciles, self._errors, self._events):
+        for kept in (self._reconciles, self._errors, self._events, self._sendings, self._messages):
             for key in kept.keys() - there:
                 del kept[key]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import CodeType
@@ -51,6 +51,7 @@ class Asker:
 
     namespace: the run's. home: the operator's own.
     interval: of the metric, if it has one. started_at: when the run's first measurement was taken.
+    resume: what an earlier reading of this measurement left as its metadata; empty for a new measurement.
     """
 
     namespace: str = ""
@@ -58,6 +59,15 @@ class Asker:
     read_secret: ReadSecret = _no_secrets
     interval: timedelta | None = None
     started_at: datetime | None = None
+    resume: Mapping[str, str] = field(default_factory=dict)
+
+    async def secret(self, namespace: str, name: str, *keys: str) -> Mapping[str, str]:
+        """The entries of a Secret, with text under each of `keys`. Raises SecretError."""
+        entries = await self.read_secret(namespace, name)
+        for key in keys:
+            if not entries.get(key):
+                raise SecretError(f"Secret {namespace}/{name} has no text under the key {key}")
+        return entries
 
 
 NOBODY: Final = Asker()
@@ -80,6 +90,15 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Let go of connections and threads, without waiting for questions that are still out."""
         ...
+
+
+class OverHttp:
+    """A provider that asks by the session of all, which is closed by whoever opened it."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

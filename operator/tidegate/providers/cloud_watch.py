@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,8 +18,7 @@ from xml.etree import ElementTree
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import format_time, parse_duration
-from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import AskError, Talk
 from tidegate.providers.wording import answered, shortened
 
@@ -27,12 +26,8 @@ _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
-class CloudWatch:
+class CloudWatch(OverHttp):
     """The provider `cloudWatch`."""
-
-    def __init__(self, http: Http, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._http = http
-        self._now = now
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask for the time from `interval` ago until now.
@@ -42,7 +37,7 @@ class CloudWatch:
         talk = Talk(self._http, "CloudWatch", seconds)
         access = _Access.of_environment()
         talk.hide(access.secret, access.token)
-        now = self._now()
+        now = datetime.now(UTC)
         form = {
             "Action": "GetMetricData",
             "Version": "2010-08-01",
@@ -70,9 +65,6 @@ class CloudWatch:
         ]
         metadata = {"messages": shortened("; ".join(messages))} if messages else {}
         return Reading(value=results, text=shortened(text), metadata=metadata, hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 class _Access:

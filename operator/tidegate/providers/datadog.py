@@ -6,7 +6,7 @@ Argo Rollouts reads a point without a value (null) of v1 as 0; here there is no 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -16,8 +16,7 @@ import orjson
 from tidegate.core.analysis.values import show_json, show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
-from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk
 
 _ADDRESS: Final = "https://api.datadoghq.com"
@@ -25,12 +24,8 @@ _SECRET: Final = "datadog"  # noqa: S105 - its name
 _VARIABLES: Final = {"address": "DD_ADDRESS", "api-key": "DD_API_KEY", "app-key": "DD_APP_KEY"}
 
 
-class Datadog:
+class Datadog(OverHttp):
     """The provider `datadog`."""
-
-    def __init__(self, http: Http, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._http = http
-        self._now = now
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask for the time from `interval` ago until now. The result is a number, or nil where there is no data."""
@@ -40,7 +35,7 @@ class Datadog:
         headers = {"DD-API-KEY": access["api-key"], "DD-APPLICATION-KEY": access["app-key"]}
         talk.hide(*headers.values())
         headers["Content-Type"] = "application/json"
-        until = int(self._now().timestamp())
+        until = int(datetime.now(UTC).timestamp())
         since = until - int(parse_duration(spec.get("interval") or "5m").total_seconds())
         if spec.get("apiVersion") == "v2":
             url = f"{address}/api/v2/query/scalar"
@@ -61,9 +56,6 @@ class Datadog:
         text = show_json(empty) if value is None else show_number(value)
         return Reading(value=value, text=text, hidden=talk.hidden)
 
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
-
 
 async def _access(ref: Mapping[str, Any], asker: Asker) -> Mapping[str, str]:
     """Address and keys: of the Secret that the metric names, or else of the environment or the default Secret."""
@@ -73,11 +65,7 @@ async def _access(ref: Mapping[str, Any], asker: Asker) -> Mapping[str, str]:
         if len(found) == len(_VARIABLES) and found["api-key"] and found["app-key"]:
             return found
     namespace = asker.namespace if ref.get("namespaced") else asker.home
-    entries = await asker.read_secret(namespace, name or _SECRET)
-    for key in ("api-key", "app-key"):
-        if not entries.get(key):
-            raise SecretError(f"Secret {namespace}/{name or _SECRET} has no text under the key {key}")
-    return entries
+    return await asker.secret(namespace, name or _SECRET, "api-key", "app-key")
 
 
 def _scalar_request(spec: Mapping[str, Any], since: int, until: int) -> dict[str, Any]:

@@ -8,19 +8,15 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk
 
 _SPACE: Final = re.compile(r"\s+")
 _SHOWN_VALUES: Final = 50
 
 
-class Graphite:
+class Graphite(OverHttp):
     """The provider `graphite`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask the render API. The result is a list of numbers; times without a value are left out."""
@@ -38,6 +34,3 @@ class Graphite:
         text = ",".join(f"{value:f}" for value in values[:_SHOWN_VALUES])
         more = f",… {len(values) - _SHOWN_VALUES} more" if len(values) > _SHOWN_VALUES else ""
         return Reading(value=values, text=f"[{text}{more}]", hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""

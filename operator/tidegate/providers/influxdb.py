@@ -12,8 +12,7 @@ import orjson
 
 from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import AnswerError, shortened
 
@@ -22,20 +21,14 @@ _DIALECT: Final = {"annotations": ["datatype", "group", "default"], "delimiter":
 _NUMBERS: Final = frozenset({"double", "long", "unsignedLong"})
 
 
-class InfluxDB:
+class InfluxDB(OverHttp):
     """The provider `influxdb`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Carry out a Flux query. The result is a list of the values of all its tables."""
         talk = Talk(self._http, "InfluxDB", seconds)
         name = str(spec.get("profile") or _SECRET)
-        entries = await asker.read_secret(asker.home, name)
-        for key in ("authToken", "address", "org"):
-            if not entries.get(key):
-                raise SecretError(f"Secret {asker.home}/{name} has no text under the key {key}")
+        entries = await asker.secret(asker.home, name, "authToken", "address", "org")
         token = entries["authToken"].strip()
         talk.hide(token)
         url = f"{entries['address'].strip().rstrip('/')}/api/v2/query"
@@ -56,9 +49,6 @@ class InfluxDB:
         if not values:
             raise talk.fault(url, "found no values")
         return Reading(value=values, text=shortened(f"[{' '.join(map(_shown, values))}]"), hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 def _values(text: str) -> Iterator[Any]:

@@ -9,9 +9,8 @@ import orjson
 
 from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker, SecretError
+from tidegate.providers.base import NOBODY, Asker, OverHttp, SecretError
 from tidegate.providers.graphql import complaint
-from tidegate.providers.http import Http
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
@@ -30,11 +29,8 @@ _TIMEOUT: Final = 5
 _LONGEST_VALUE: Final = 2000
 
 
-class NewRelic:
+class NewRelic(OverHttp):
     """The provider `newRelic`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask NerdGraph. The result is a map, or a list of maps where there are several."""
@@ -59,17 +55,11 @@ class NewRelic:
         text = shortened(talk.conceal(show_json(value)), _LONGEST_VALUE)
         return Reading(value=value, text=text, asked={_RESOLVED: str(spec["query"])}, hidden=talk.hidden)
 
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
-
 
 async def _access(name: str, asker: Asker) -> tuple[str, str, int]:
     """Address, key and account, as the Secret has them."""
-    entries = await asker.read_secret(asker.home, name)
+    entries = await asker.secret(asker.home, name, "personal-api-key", "account-id")
     shown = f"Secret {asker.home}/{name}"
-    for key in ("personal-api-key", "account-id"):
-        if not entries.get(key):
-            raise SecretError(f"{shown} has no text under the key {key}")
     account, region = entries["account-id"].strip(), entries.get("region", "us").strip().lower() or "us"
     if not account.isdigit():
         raise SecretError(f"{shown} has an account-id that is not a number")

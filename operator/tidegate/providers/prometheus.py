@@ -30,8 +30,8 @@ from tidegate.providers.base import NOBODY, Asker, OnQuery
 from tidegate.providers.http import Http, of_address
 from tidegate.providers.prometheus_answers import read_answer
 from tidegate.providers.talk import AskError, Talk, breaks_line, broken_header, header_map
-from tidegate.providers.threads import DaemonPool
 from tidegate.providers.wording import AnswerError, explain, public_address
+from tidegate.threads import DaemonPool
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
@@ -58,7 +58,8 @@ class _Server:
 class _Question:
     """What makes two questions the same.
 
-    access: `headers` and `authentication` of the metric, as JSON. span: its `rangeQuery`, as JSON.
+    access: `headers` and `authentication` of the metric, as JSON. span: its `rangeQuery`, as JSON. series:
+    whether the labels of what is found are wanted.
     """
 
     server: _Server
@@ -66,6 +67,7 @@ class _Question:
     seconds: float
     access: bytes = b"{}"
     span: bytes = b"null"
+    series: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class Prometheus:
             seconds,
             orjson.dumps(access),
             orjson.dumps(spec.get("rangeQuery")),
+            bool(spec.get("series")),
         )
         reading = await asyncio.shield(self._asked(question))
         return replace(reading, asked={RESOLVED_QUERY: query})
@@ -149,9 +152,7 @@ class Prometheus:
             span = _Span.read(orjson.loads(question.span), self._now())
             async with asyncio.timeout(question.seconds):
                 headers = await _headers(talk, question.server.address, orjson.loads(question.access))
-                future = connection.pool.submit(
-                    lambda: connection.ask(question.query, question.seconds, headers=headers, span=span)
-                )
+                future = connection.pool.submit(lambda: connection.ask(question, headers=headers, span=span))
                 reading = await asyncio.wrap_future(future)
         except TimeoutError as error:
             reading = Reading(error=f"Prometheus at {connection.shown} {explain(error, question.seconds)}")
@@ -192,13 +193,14 @@ class _Connection:
         self._making = threading.Lock()
         self._client: PrometheusConnect | None = None
         self._of_thread = threading.local()
-        """`headers` of the question that this thread is asking."""
+        """`headers` and `series` of the question that this thread is asking."""
 
-    def ask(self, query: str, seconds: float, *, headers: Mapping[str, str], span: _Span | None) -> Reading:
+    def ask(self, question: _Question, *, headers: Mapping[str, str], span: _Span | None) -> Reading:
         """Ask and wait; called in a thread. Every failure is a reading with an error."""
+        query, seconds = question.query, question.seconds
         try:
             client = self._connected()
-            self._of_thread.headers = headers
+            self._of_thread.headers, self._of_thread.series = headers, question.series
             if span is None:
                 answer: Reading = client.custom_query(query, timeout=seconds)
             else:
@@ -226,7 +228,7 @@ class _Connection:
 
         from tidegate.providers.light_prometheus import PrometheusConnect, requests  # noqa: PLC0415
 
-        session = _session(requests.Session(), self._server, lambda: getattr(self._of_thread, "headers", {}))
+        session = _session(requests.Session(), self._server, self._of_thread)
         client = PrometheusConnect(self._server.address, session=session, retry=Retry(0))
         # The client mounts an adapter that keeps ten connections and so would drop some of a larger pool.
         session.mount(
@@ -244,10 +246,10 @@ async def _headers(talk: Talk, address: str, access: Mapping[str, Any]) -> dict[
     return headers
 
 
-def _session(session: Session, server: _Server, headers: Callable[[], Mapping[str, str]]) -> Session:
+def _session(session: Session, server: _Server, of_thread: threading.local) -> Session:
     """A session that has looked at the environment once, and that reads answers by our rules.
 
-    headers: those of the question that the calling thread asks. They follow no redirect to another host.
+    of_thread: what the question that the calling thread asks wants. Its headers follow no redirect to another host.
     """
     import urllib3  # noqa: PLC0415
     from requests.utils import get_environ_proxies  # noqa: PLC0415
@@ -261,7 +263,10 @@ def _session(session: Session, server: _Server, headers: Callable[[], Mapping[st
     if server.insecure:
         session.verify = False
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user has asked for it
-    session.hooks["response"].append(_read_response)
+    session.hooks["response"].append(lambda response, **sent: _read_response(response, of_thread.series, **sent))
+
+    def headers() -> Mapping[str, str]:
+        return getattr(of_thread, "headers", {})
 
     def add(request: PreparedRequest) -> PreparedRequest:
         request.headers.update(headers())
@@ -277,7 +282,7 @@ def _session(session: Session, server: _Server, headers: Callable[[], Mapping[st
     return session
 
 
-def _read_response(response: Response, **sent: Any) -> None:
+def _read_response(response: Response, series: bool, **sent: Any) -> None:
     """Read an answer within its limits, and leave what it means where the client looks for it.
 
     The client's timeout is one for each read from the socket: a server that sends a byte now and then is cut
@@ -293,6 +298,6 @@ def _read_response(response: Response, **sent: Any) -> None:
         if time.monotonic() > until or len(body) > _MOST_BYTES:
             response.close()
             raise AnswerError(_TOO_MUCH) if len(body) > _MOST_BYTES else TimeoutError
-    reading = read_answer(response.status_code, bytes(body))
+    reading = read_answer(response.status_code, bytes(body), series=series)
     response._content = b""
     response.json = lambda **_: {"data": {"result": reading}}  # type: ignore[method-assign]

@@ -15,9 +15,10 @@ _SHOWN_ELEMENTS: Final = 20
 """A status has to stay small: a longer vector is shown by its first elements, and judged by all of them."""
 
 
-def read_answer(status: int, body: bytes) -> Reading:
+def read_answer(status: int, body: bytes, *, series: bool = False) -> Reading:
     """The reading in an answer of /api/v1/query or query_range.
 
+    series: whether a vector's labels are wanted too; its value is a tuple of (labels, number) then.
     Raises AnswerError, whose text follows `Prometheus at …`.
     """
     answer = _json(body)
@@ -26,6 +27,9 @@ def read_answer(status: int, body: bytes) -> Reading:
     data = answer.get("data")
     try:
         kind, result = data["resultType"], data["result"]  # type: ignore[index]
+        if kind == "vector" and series:
+            found = tuple((element["metric"], float(element["value"][1])) for element in result)
+            return Reading(value=found, metadata=_warnings(answer))
         if kind == "vector":
             return _values(result, [element.get("value") for element in result], answer)
         if kind == "matrix":

@@ -52,6 +52,7 @@ PROVIDERS: Final[Mapping[str, Make]] = {
     "influxdb": _over_http("influxdb", "InfluxDB"),
     "skywalking": _over_http("skywalking", "SkyWalking"),
     "cloudWatch": _over_http("cloud_watch", "CloudWatch"),
+    "kayenta": _over_http("kayenta", "Kayenta"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,9 +11,8 @@ import orjson
 from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
-from tidegate.providers.base import NOBODY, Asker
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.graphql import complaint
-from tidegate.providers.http import Http
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
@@ -21,19 +20,14 @@ _LONGEST_VALUE: Final = 2000
 _MINUTE: Final = "%Y-%m-%d %H%M"
 
 
-class SkyWalking:
+class SkyWalking(OverHttp):
     """The provider `skywalking`."""
-
-    def __init__(self, http: Http, now: Callable[[], datetime] = lambda: datetime.now().astimezone()) -> None:
-        """now: in the time zone of the operator, in which the server is asked."""
-        self._http = http
-        self._now = now
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Carry out a query with the variable $duration. The result is the answer's `data`."""
         talk = Talk(self._http, "SkyWalking", seconds)
         url = f"{str(spec['address']).strip().rstrip('/')}/graphql"
-        now = self._now()
+        now = datetime.now().astimezone()  # SkyWalking is asked in local time.
         start = now - parse_duration(spec.get("interval") or "5m")
         duration = {"start": start.strftime(_MINUTE), "end": now.strftime(_MINUTE), "step": "MINUTE"}
         body = orjson.dumps({"query": spec["query"], "variables": {"duration": duration}})
@@ -46,6 +40,3 @@ class SkyWalking:
             raise talk.fault(url, "gave an answer without data")
         text = shortened(talk.conceal(show_json(value)), _LONGEST_VALUE)
         return Reading(value=value, text=text, hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""

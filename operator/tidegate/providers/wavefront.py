@@ -5,26 +5,21 @@ Argo Rollouts reads a series without points as 0; here that is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker, SecretError
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp, SecretError
 from tidegate.providers.talk import Talk
 from tidegate.providers.wording import shortened
 
 _SECRET: Final = "wavefront-api-tokens"  # noqa: S105 - its name
 
 
-class Wavefront:
+class Wavefront(OverHttp):
     """The provider `wavefront`."""
-
-    def __init__(self, http: Http, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._http = http
-        self._now = now
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Ask for one point of each series. The result is a number for one series, a list for several."""
@@ -32,7 +27,7 @@ class Wavefront:
         address = str(spec["address"]).strip().rstrip("/")
         token = await _token(address, asker)
         talk.hide(token)
-        moment = int(self._now().timestamp())
+        moment = int(datetime.now(UTC).timestamp())
         url = f"{address if '://' in address else f'https://{address}'}/api/v2/chart/api"
         # A span without length gives nothing unless points outside of it count too (`i`).
         asked = {"q": spec["query"], "s": moment * 1000, "e": moment * 1000, "g": "s", "p": 1, "i": "true"}
@@ -54,9 +49,6 @@ class Wavefront:
         values = tuple(value for _, value in points)
         text = _shown([f"{value:.2f}" for value in values])
         return Reading(value=values[0] if len(values) == 1 else values, text=text, metadata=found, hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""
 
 
 async def _token(address: str, asker: Asker) -> str:

@@ -10,19 +10,15 @@ import orjson
 from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
 from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
-from tidegate.providers.base import NOBODY, Asker
-from tidegate.providers.http import Http
+from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.talk import Talk, header_map
 from tidegate.providers.wording import shortened
 
 _LONGEST_VALUE: Final = 2000
 
 
-class Web:
+class Web(OverHttp):
     """The provider `web`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
         """Send the request. The result is what stands at `jsonPath`.
@@ -44,6 +40,3 @@ class Web:
             raise talk.fault(url, f"gave an answer that {error}") from None
         text = talk.conceal(show_json(value))
         return Reading(value=value, text=shortened(text, _LONGEST_VALUE), hidden=talk.hidden)
-
-    async def close(self) -> None:
-        """The session is closed by whoever opened it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Final
 
 from aiohttp import web
@@ -62,11 +63,13 @@ def make_app(engine: Engine, metrics: Metrics, pulse: Pulse) -> web.Application:
     return app
 
 
-async def serve(app: web.Application, address: str, port: int) -> tuple[web.AppRunner, int]:
+async def serve(
+    app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
+) -> tuple[web.AppRunner, int]:
     """Serve until the runner is cleaned up; the port that it listens on."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, address, port)
+    site = web.TCPSite(runner, address, port, ssl_context=tls)
     await site.start()
     listening: int = runner.addresses[0][1]
     return runner, listening

@@ -6,7 +6,11 @@ import asyncio
 import gc
 import os
 import signal
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
 
 import structlog
 
@@ -16,7 +20,9 @@ from tidegate.cluster.http_transport import HttpTransport
 from tidegate.core.plan import Key
 from tidegate.engine.engine import Engine, EngineSettings
 from tidegate.observe.metrics import Metrics
+from tidegate.observe.notify.threshold import Threshold
 from tidegate.providers.registry import ProviderSettings, open_providers
+from tidegate.shell.admission import Webhook
 from tidegate.shell.handlers import make_registry, operator_settings, prime
 from tidegate.shell.health import Pulse, make_app, serve
 from tidegate.shell.light_kopf import kopf
@@ -35,8 +41,8 @@ async def run(settings: Settings) -> None:
     async def login_again() -> Credentials:
         return await asyncio.to_thread(credentials)
 
-    transport = HttpTransport(found, login=login_again)
-    metrics = Metrics()
+    transport = HttpTransport(found, login=login_again, replica=settings.identity)
+    metrics = Metrics(team_label=settings.team_label)
     engine = Engine(
         transport,
         open_providers(ProviderSettings(prometheus_address=settings.prometheus, on_query=metrics.queried)),
@@ -44,29 +50,58 @@ async def run(settings: Settings) -> None:
         watching=metrics,
         on_overrun=_end_at_once,
     )
+    desk = engine.desk(metrics.notified)
+    messages = Threshold(desk, _now)
+    engine.listen(messages)
+    if settings.traces:
+        from tidegate.observe.tracing import Tracer, otlp_exporter  # noqa: PLC0415 - for those who have a receiver
+
+        engine.listen(Tracer(desk, otlp_exporter(settings.traces), _now, team_label=settings.team_label))
     pulse = Pulse()
-    pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(transport.close)
+        pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
+        opened.push_async_callback(pages.cleanup)
+        webhook = await _open_webhook(engine, settings)
+        if webhook:
+            opened.push_async_callback(webhook.close)
+        log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
+        page = _page(engine, transport, found, settings)
+        background = [pulse.run(), messages.run(), prime(engine), page, *([webhook.renew()] if webhook else [])]
+        await _work(engine, transport, settings, background)
+    log.info("tidegate has stopped", identity=settings.identity)
+
+
+async def _work(
+    engine: Engine, transport: HttpTransport, settings: Settings, beside: Sequence[Coroutine[Any, Any, None]]
+) -> None:
+    """Act until told to stop. beside: what runs along with the engine and ends with it."""
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 20)
-    log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
     stop = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as group:
-            heart = group.create_task(pulse.run(), name="pulse")
-            work = group.create_task(engine.run(stop), name="engine")
-            first = group.create_task(prime(engine), name="first lists")
-            page = group.create_task(_page(engine, transport, found, settings), name="page")
-            watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
-            await work
-            for task in (heart, first, page):
-                task.cancel()
-            await watch
-    finally:
-        await pages.cleanup()
-        await transport.close()
-    log.info("tidegate has stopped", identity=settings.identity)
+    async with asyncio.TaskGroup() as group:
+        background = [group.create_task(work) for work in beside]
+        work = group.create_task(engine.run(stop), name="engine")
+        watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
+        await work
+        for task in background:
+            task.cancel()
+        await watch
+
+
+async def _open_webhook(engine: Engine, settings: Settings) -> Webhook | None:
+    """Every replica answers, for all have read everything; only acting is the leader's alone."""
+    if not settings.webhook_certificates:
+        return None
+    webhook = Webhook(engine.reviewer, Path(settings.webhook_certificates))
+    await webhook.open(settings.address, settings.webhook_port)
+    return webhook
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _end_at_once(error: Exception) -> None:

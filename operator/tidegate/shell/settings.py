@@ -28,7 +28,12 @@ class Settings:
     heed_argo: do nothing while Argo Rollouts' own controller renews its lease.
     argo_lease_name, argo_lease_namespace: of that lease; it is looked for in every namespace where none is named.
     address, port: of /healthz, /readyz and /metrics.
+    webhook_certificates: the directory of tls.crt and tls.key with which objects are reviewed before they are stored;
+        empty: they are not.
+    webhook_port: where the API server asks for that.
     prometheus: the address that metrics ask which name none.
+    team_label: the label of a Rollout that names its team, for the figures of releases.
+    traces: the OTLP endpoint that each release is told to as a trace; empty for none.
     page_port: of the web page; 0 for none. page_address: where it listens. page_hosts: the names that people call it
         by, beside loopback's, separated by commas. page_token_header: in which a proxy hands on its visitors' tokens.
     page_anonymous: let visitors without a token see what system:anonymous may.
@@ -44,7 +49,11 @@ class Settings:
     argo_lease_namespace: str = ""
     address: str = "0.0.0.0"  # noqa: S104 - probes come from the node
     port: int = 8080
+    webhook_certificates: str = ""
+    webhook_port: int = 8443
     prometheus: str = ""
+    team_label: str = "team"
+    traces: str = ""
     page_port: int = 0
     page_address: str = "0.0.0.0"  # noqa: S104 - a Service leads to it
     page_hosts: str = ""
@@ -53,6 +62,13 @@ class Settings:
     log_format: str = "json"
     log_level: str = "info"
     identity: str = ""
+
+
+def _otlp() -> str:
+    """The endpoint that OpenTelemetry's own variables name; its library adds the path to the general one."""
+    exact = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    general = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    return exact or (f"{general.rstrip('/')}/v1/traces" if general else "")
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -76,7 +92,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     flag("argo-lease-namespace", default.argo_lease_namespace, "where that lease lies; empty for any namespace")
     flag("address", default.address, "where /healthz, /readyz and /metrics are served")
     flag("port", default.port, "the port of /healthz, /readyz and /metrics; 0 for any free one")
+    flag(
+        "webhook-certificates",
+        default.webhook_certificates,
+        "review objects before they are stored, with this directory's tls.crt and tls.key",
+    )
+    flag("webhook-port", default.webhook_port, "the port of those reviews; 0 for any free one")
     flag("prometheus", default.prometheus, "the Prometheus that metrics ask which name no address")
+    flag("team-label", default.team_label, "the label of a Rollout that names its team, for the figures of releases")
+    flag("traces", _otlp(), "the OTLP/HTTP endpoint that gets a trace of each release; OTEL_EXPORTER_OTLP_ENDPOINT too")
     flag("page-port", default.page_port, "the port of the web page; 0 for none")
     flag("page-address", default.page_address, "where the web page is served")
     flag("page-hosts", default.page_hosts, "the host names that people call the page by, beside localhost; a,b")

@@ -13,6 +13,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "AnalysisTemplate": ("argoproj.io",),
     "ClusterAnalysisTemplate": ("argoproj.io",),
     "AnalysisRun": ("argoproj.io",),
+    "Experiment": ("argoproj.io",),
     "Service": ("",),
     "VirtualService": ("networking.istio.io",),
     "DestinationRule": ("networking.istio.io",),

@@ -34,7 +34,7 @@ def check_measuring(manifest: Manifest) -> Iterator[Finding]:
 
 def _metric(metric: Metric, at: str) -> Iterator[tuple[str, str, str]]:
     judged = metric.success_condition.strip() or metric.failure_condition.strip()
-    if not judged and metric.provider.job is None:
+    if not judged and metric.provider.job is None and metric.compare is None:
         yield (
             at,
             "no-condition",

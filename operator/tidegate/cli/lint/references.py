@@ -12,7 +12,7 @@ from tidegate.cli.lint.findings import Finding, Manifest, Manifests
 from tidegate.cli.lint.schema import read_rollout
 from tidegate.core.analysis.nesting import TemplateName, contained, named
 from tidegate.core.plan import Key
-from tidegate.core.rollout.analyses import analyses, check_analyses
+from tidegate.core.rollout.analyses import analyses, check_analyses, named_templates
 from tidegate.routers.registry import router_for
 
 _FULL_HOST: Final = re.compile(r"[\w-]+\.([\w-]+)\.svc\b")
@@ -104,7 +104,7 @@ def _missing(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterato
 
 def _analyses(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterator[Finding]:
     templates: dict[TemplateName, Mapping[str, Any] | None] = {}
-    wanted = [name for _, analysis in analyses(spec) for name in named(analysis.templates)]
+    wanted = named_templates(spec)
     while wanted:
         name = wanted.pop()
         if name in templates:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec
 from tidegate.api.common import is_templated
-from tidegate.api.parsing import parse_rollout, parse_run, parse_template
+from tidegate.api.parsing import parse_experiment, parse_rollout, parse_run, parse_template
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
@@ -57,6 +57,8 @@ def _given(workload: Manifest) -> Mapping[str, Any]:
 def _problems(manifest: Manifest, known: Manifests) -> Iterator[Problem]:
     if manifest.kind == "Rollout":
         yield from read_rollout(manifest, known)[1]
+    elif manifest.kind == "Experiment":
+        yield from parse_experiment(manifest.raw)[1]
     elif manifest.kind in ("AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun"):
         spec, problems = parse_run(manifest.raw) if manifest.kind == "AnalysisRun" else parse_template(manifest.raw)
         yield from problems

@@ -99,7 +99,11 @@ def _lasts(canary: CanaryStrategy, start: int) -> timedelta | None:
     """How long the pauses from a step on take; None where a person or another analysis decides."""
     total = timedelta(0)
     for step in canary.steps[start:]:
-        if step.analysis is not None or (step.pause is not None and step.pause.duration is None):
+        if (
+            step.analysis is not None
+            or step.experiment is not None
+            or (step.pause is not None and step.pause.duration is None)
+        ):
             return None
         if step.pause is not None and step.pause.duration is not None:
             total += parse_duration(step.pause.duration)

@@ -8,17 +8,13 @@ from tidegate.cli.lint.findings import Manifest, Manifests
 from tidegate.cli.lint.schema import check_schema
 from tidegate.cli.migrate.report import Move
 
-KINDS = ("Rollout", "AnalysisTemplate", "ClusterAnalysisTemplate")
+KINDS = ("Rollout", "AnalysisTemplate", "ClusterAnalysisTemplate", "Experiment")
 
 
 def read_argo(manifests: Iterable[Manifest]) -> list[Move]:
     """What becomes of each object of Argo Rollouts' kinds."""
     known = Manifests(tuple(manifests))
-    return [_move(manifest, known) for manifest in known.all if manifest.kind in KINDS or _experiment(manifest)]
-
-
-def _experiment(manifest: Manifest) -> bool:
-    return manifest.raw.get("kind") == "Experiment" and str(manifest.raw.get("apiVersion")).startswith("argoproj.io/")
+    return [_move(manifest, known) for manifest in known.all if manifest.kind in KINDS]
 
 
 def _move(manifest: Manifest, known: Manifests) -> Move:
@@ -26,8 +22,6 @@ def _move(manifest: Manifest, known: Manifests) -> Move:
     move = Move(kind, manifest.namespace, manifest.name, "unchanged")
     for finding in check_schema(manifest, known):
         move.lost(finding.path, finding.message)
-    if _experiment(manifest):
-        move.lost("", "Experiments that stand alone are not translated; see docs/compatibility.md for what is built")
     if move.notes:
         move.verdict = "refused"
     return move

@@ -29,6 +29,7 @@ class Source:
     """The Rollout that an analysis is for: what `valueFrom` of its arguments can stand for.
 
     stable, latest: pod template hashes. rollout: the raw object.
+    arms: by what the canary and stable are known, for metrics that compare.
     foreseen: whether this only tries out what a run would be. Fields that may still change before there is
         one, all but the spec's, then read as any text.
     """
@@ -37,6 +38,7 @@ class Source:
     latest: str
     rollout: Mapping[str, Any] = field(default_factory=dict)
     foreseen: bool = False
+    arms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
         """The text of one field of the Rollout. Raises FieldError, whose text names the path."""
@@ -67,6 +69,8 @@ class Arguments:
 def fill(value: Any, args: Mapping[str, str], later: Collection[str] = ()) -> Any:
     """`value` with every `{{args.name}}` in its strings replaced, but for the names in `later`.
 
+    A placeholder of another sort is named there as a whole, such as arm.service.
+
     Raises UnresolvedError.
     """
     if isinstance(value, str):
@@ -90,6 +94,8 @@ def mentioned(value: Any) -> Iterator[str]:
 
 def _answer(found: re.Match[str], args: Mapping[str, str], later: Collection[str]) -> str:
     name = found[1].strip()
+    if name in later:
+        return found[0]
     if not name.startswith("args."):
         raise UnresolvedError(f"{found[0]} can't be resolved: a placeholder is written {{{{args.name}}}}")
     name = name.removeprefix("args.")

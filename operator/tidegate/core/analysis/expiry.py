@@ -13,18 +13,14 @@ from tidegate.core.analysis import jobs
 from tidegate.core.analysis.progress import Progress
 from tidegate.core.analysis.verdicts import ENDED
 from tidegate.core.analysis.world import RunPlan, RunWorld
-from tidegate.core.plan import Key, Write
+from tidegate.core.plan import Key, Untold, Write
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteExpired:
+class DeleteExpired(Untold):
     """Delete a run whose time is over."""
 
     run: Mapping[str, Any]
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         meta = self.run["metadata"]

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from tidegate.api import names
 from tidegate.core.hashing.fnv import safe_hash
-from tidegate.core.plan import Key, Write
+from tidegate.core.plan import Key, Untold, Write
 from tidegate.core.times import parse_time
 
 _LONGEST: Final = 63
@@ -81,15 +81,11 @@ def _image_error(pod: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateJob:
+class CreateJob(Untold):
     """Start a measurement."""
 
     metric: str
     body: Mapping[str, Any]
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         meta = self.body["metadata"]
@@ -97,14 +93,10 @@ class CreateJob:
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteJob:
+class DeleteJob(Untold):
     """Stop a Job that nobody waits for any more, or forget one that ended long ago."""
 
     job: Job
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return Write("delete", Key("Job", self.job.namespace, self.job.name), uid=self.job.uid)

@@ -54,8 +54,9 @@ def abandon(metrics: Sequence[Metric], progress: Progress, now: datetime) -> Pro
     entries = dict(progress.metrics)
     for metric in metrics:
         entry = entries.get(metric.name)
-        if metric.is_job and entry is not None and entry.flight is not None and not entry.ended:
-            verdict = Verdict("Inconclusive", "the run was ended before its Job was")
+        if entry is not None and entry.flight is not None and not entry.ended:
+            what = "its Job" if metric.is_job else "this measurement"
+            verdict = Verdict("Inconclusive", f"the run was ended before {what} was")
             entries[metric.name] = _finish(metric, entry, verdict, now)
     return replace(progress, metrics=entries)
 
@@ -64,7 +65,9 @@ def unneeded(metrics: Sequence[Metric], progress: Progress, world: RunWorld) -> 
     """Jobs that nobody waits for though they run, and those that ended so long ago that the status has forgotten
     them."""
     awaited = {
-        entry.flight["metadata"][JOB_NAME] for entry in progress.metrics.values() if entry.flight and not entry.ended
+        entry.flight["metadata"].get(JOB_NAME)
+        for entry in progress.metrics.values()
+        if entry.flight and not entry.ended
     }
     kept = {metric.name: metric.retention for metric in metrics}
     doomed = [job for job in world.jobs if job.running and job.name not in awaited]

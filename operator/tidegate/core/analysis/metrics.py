@@ -15,10 +15,12 @@ from typing import Any, Final
 from tidegate.api import analysis as api
 from tidegate.api.analysis import SecretKeyRef
 from tidegate.api.common import int_of, is_templated
+from tidegate.api.compare_checks import ARM_PLACEHOLDERS
 from tidegate.api.jobs import is_job
 from tidegate.api.parsing import parse_metrics, parse_run
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, UnresolvedError, fill, mentioned, read_arguments
+from tidegate.core.analysis.compare.comparison import Comparison, read_comparison, read_rules
 from tidegate.core.analysis.conditions import Condition, ConditionError, compile_condition
 from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
 from tidegate.core.analysis.moments import MomentError, moment
@@ -48,6 +50,7 @@ class Metric:
     consecutive_success_limit: so many successes in a row are a verdict; 0 when that doesn't count.
     dry_run: the metric is only watched; the run's end is decided by the others.
     retention: how many measurements the status keeps.
+    comparison: what is compared, in place of `success`; `failure` is a static bound beside it then.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Metric:
     secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
     dry_run: bool = False
     retention: int = HISTORY
+    comparison: Comparison | None = None
 
     @property
     def is_job(self) -> bool:
@@ -81,7 +85,12 @@ def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem,
     if problems:
         return (), problems
     metrics, problems = read_metrics(run["spec"]["metrics"], args, "spec.metrics")
-    return _with_rules(metrics, spec) if not problems else ((), problems)
+    if problems:
+        return (), problems
+    metrics, problems = _with_rules(metrics, spec)
+    if problems or not any(metric.comparison for metric in metrics):
+        return metrics, problems
+    return _judged_together(metrics, spec, args)
 
 
 def _with_rules(
@@ -101,6 +110,20 @@ def _with_rules(
     return tuple(chosen), ()
 
 
+def _judged_together(
+    metrics: tuple[Metric, ...], spec: api.AnalysisRunSpec, args: Arguments
+) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+    """Metrics that compare with the rules of the run and their share of its false-alarm budget."""
+    rules, problems = read_rules(spec.judge, args, "spec.judge")
+    if problems:
+        return (), problems
+    sharing = sum(metric.comparison is not None and not metric.dry_run for metric in metrics)
+    return tuple(
+        replace(metric, comparison=metric.comparison.under(rules, sharing)) if metric.comparison else metric
+        for metric in metrics
+    ), ()
+
+
 def read_metrics(
     raw: Sequence[Mapping[str, Any]], args: Arguments, path: str
 ) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
@@ -109,8 +132,9 @@ def read_metrics(
     problems: list[Problem] = []
     for index, metric in enumerate(raw):
         at = f"{path}[{index}]"
+        later = {*args.secrets, *(ARM_PLACEHOLDERS if "compare" in metric else ())}
         try:
-            filled.append(fill(metric, args.values, args.secrets))
+            filled.append(fill(metric, args.values, later))
         except UnresolvedError as error:
             problems.append(Problem(at, str(error)))
         problems += _secrets_out_of_place(metric, args, at)
@@ -153,21 +177,31 @@ def _metric(
     """A checked metric as the core knows it. Conditions are the last thing that can be wrong with it."""
     failure_limit = int_of(model.failure_limit, 0)
     _check_late(model.provider, f"{path}.provider", problems)
+    success, failure = _conditions(model)
     return Metric(
         name=model.name,
         provider={name: settings for name, settings in provider.items() if settings is not None},
         count=model.effective_count,
         interval=max(parse_duration(model.interval), SHORTEST_INTERVAL) if model.interval else None,
         initial_delay=parse_duration(model.initial_delay) if model.initial_delay else timedelta(0),
-        success=_condition(model.success_condition, f"{path}.successCondition", problems),
-        failure=_condition(model.failure_condition, f"{path}.failureCondition", problems),
+        success=_condition(success, f"{path}.successCondition", problems),
+        failure=_condition(failure, f"{path}.failureCondition", problems),
         failure_limit=None if failure_limit < 0 else failure_limit,
         inconclusive_limit=int_of(model.inconclusive_limit, 0),
         consecutive_error_limit=int_of(model.consecutive_error_limit, CONSECUTIVE_ERROR_LIMIT),
         consecutive_success_limit=int_of(model.consecutive_success_limit, 0),
         timeout=_timeout(model.provider),
         secrets={name: args.secrets[name] for name in mentioned(provider) if name in args.secrets},
+        comparison=read_comparison(model, f"{path}.compare", problems),
     )
+
+
+def _conditions(model: api.Metric) -> tuple[str, str]:
+    """When a measurement is good and when it is bad, as conditions over its result."""
+    if model.provider.kayenta is None:
+        return model.success_condition, model.failure_condition
+    threshold = model.provider.kayenta.threshold
+    return f"result >= {threshold.pass_score}", f"result < {threshold.marginal}"
 
 
 def _timeout(provider: api.MetricProvider) -> timedelta:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from tidegate.api.names import AnalysisPhase
+from tidegate.core.analysis.compare.standing import Standing
+from tidegate.core.analysis.compare.windows import Window, next_window
 from tidegate.core.analysis.metrics import Metric
 from tidegate.core.analysis.verdicts import ENDED, Tally, Verdict
 from tidegate.core.analysis.world import Taken
@@ -33,7 +35,7 @@ _COUNTERS: Final = {
     "consecutiveSuccess": "consecutive_success",
 }
 _FIELDS: Final = frozenset(
-    {"phase", "message", "startedAt", "completedAt", "metricResults", "runSummary", "dryRunSummary"}
+    {"phase", "message", "startedAt", "completedAt", "metricResults", "runSummary", "dryRunSummary", "judge"}
 )
 
 
@@ -53,6 +55,7 @@ class MetricProgress:
     message: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def ended(self) -> bool:
@@ -60,19 +63,25 @@ class MetricProgress:
 
     @property
     def flight(self) -> Mapping[str, Any] | None:
-        """The measurement that a Job is taking now, if there is one."""
+        """The measurement that is under way, if there is one: a Job takes it, or it is asked for again later."""
         last = self.measurements[-1] if self.measurements else {}
-        return last if "finishedAt" not in last and JOB_NAME in (last.get("metadata") or {}) else None
+        metadata = last.get("metadata") or {}
+        known = JOB_NAME in metadata or (metadata and "resumeAt" in last)
+        return last if known and "finishedAt" not in last else None
 
     def due_at(self, metric: Metric, started_at: datetime) -> datetime | None:
         """When the next measurement of this metric is to be taken; None once there is none to take."""
         if self.ended:
             return None
+        if metric.comparison is not None:
+            return self._look_due_at(metric, started_at)
         if not self.measurements:
             return started_at + metric.initial_delay
         last = self.measurements[-1]
         if metric.is_job and self.flight is not None:  # its Job will tell
             return None
+        if self.flight is not None and "resumeAt" in self.flight:
+            return parse_time(self.flight["resumeAt"])
         if "finishedAt" not in last:  # left unfinished by a provider of another operator: take it again
             return started_at
         finished_at = parse_time(last["finishedAt"])
@@ -80,9 +89,29 @@ class MetricProgress:
             return finished_at + ERROR_RETRY
         return finished_at + metric.interval
 
-    def with_flight(self, started_at: datetime, metadata: Mapping[str, str], keep: int) -> MetricProgress:
+    def _look_due_at(self, metric: Metric, started_at: datetime) -> datetime:
+        """When the next window of a comparison is full, and its samples are there."""
+        assert metric.comparison is not None and metric.interval is not None
+        at = self.window(metric, started_at, started_at).start + metric.interval + metric.comparison.delay
+        last = self.measurements[-1] if self.measurements else {}
+        return max(at, parse_time(last["finishedAt"]) + ERROR_RETRY) if last.get("phase") == "Error" else at
+
+    def window(self, metric: Metric, started_at: datetime, now: datetime) -> Window:
+        """The window of a look that is taken now."""
+        assert metric.comparison is not None
+        begin = (started_at + metric.initial_delay).replace(microsecond=0)
+        return next_window(self.standing.up_to or begin, now, metric.comparison.delay)
+
+    def with_flight(
+        self, started_at: datetime, metadata: Mapping[str, str], keep: int, resume_at: datetime | None = None
+    ) -> MetricProgress:
         """This progress with a measurement that is under way."""
-        flight = {"phase": "Running", "startedAt": format_time(started_at), "metadata": dict(metadata)}
+        flight = {
+            "phase": "Running",
+            "startedAt": format_time(started_at),
+            "metadata": dict(metadata),
+            **({"resumeAt": format_time(resume_at)} if resume_at else {}),
+        }
         finished = tuple(old for old in self.measurements if "finishedAt" in old)
         return replace(self, measurements=(*finished, flight)[-keep:])
 
@@ -113,7 +142,8 @@ class MetricProgress:
         message = str(self.measurements[-1].get("message", "")) if self.measurements else ""
         if self.dry_run and verdict.reason:
             message = f"Metric assessed {verdict.phase} due to {verdict.reason}"
-        return replace(self, phase=verdict.phase, message=message)
+        standing = self.standing.ended() if verdict.phase in ENDED else self.standing
+        return replace(self, phase=verdict.phase, message=message, standing=standing)
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> MetricProgress:
@@ -125,6 +155,7 @@ class MetricProgress:
             message=str(raw.get("message") or ""),
             metadata=raw.get("metadata") or {},
             dry_run=bool(raw.get("dryRun")),
+            standing=Standing.read(raw["compare"]) if raw.get("compare") else Standing(),
         )
 
     def write(self) -> dict[str, Any]:
@@ -137,6 +168,7 @@ class MetricProgress:
             **{name: number for name, number in counters.items() if number},
             **({"dryRun": True} if self.dry_run else {}),
             **({"metadata": dict(self.metadata)} if self.metadata else {}),
+            **({"compare": self.standing.write()} if self.standing.kind else {}),
         }
 
 
@@ -148,6 +180,7 @@ class Progress:
     message: str = ""
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    judge: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, MetricProgress] = field(default_factory=dict)
 
     @property
@@ -169,6 +202,7 @@ class Progress:
             message=str(status.get("message") or ""),
             started_at=parse_time(status["startedAt"]) if status.get("startedAt") else None,
             completed_at=parse_time(status["completedAt"]) if status.get("completedAt") else None,
+            judge=status.get("judge") or {},
             metrics={entry.name: entry for entry in entries},
         )
 
@@ -182,6 +216,7 @@ class Progress:
             **({"startedAt": format_time(self.started_at)} if self.started_at else {}),
             **({"completedAt": format_time(self.completed_at)} if self.completed_at else {}),
             **({"metricResults": [entry.write() for entry in self.metrics.values()]} if self.metrics else {}),
+            **({"judge": dict(self.judge)} if self.judge else {}),
             **({"runSummary": self._summary(deciding)} if metrics else {}),
             **({"dryRunSummary": self._summary(watched)} if watched else {}),
         }

@@ -17,7 +17,8 @@ from tidegate.api.parsing import parse_template
 from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Arguments, Source, merge_arguments, settle_arguments
-from tidegate.core.analysis.metrics import read_metrics
+from tidegate.core.analysis.compare.comparison import with_arms
+from tidegate.core.analysis.metrics import read_metrics, read_run
 from tidegate.core.analysis.selection import at, select_dry_run, select_retention
 
 
@@ -55,7 +56,8 @@ def compose(
             specs.append((_called(template), spec))
     declared, clashes = merge_arguments([(called, spec.args) for called, spec in specs])
     settled, unsettled = settle_arguments(declared, analysis.args, source, f"{path}.args")
-    problems += [*clashes, *unsettled, *_same_names(specs)]
+    judge, divided = _judge(specs)
+    problems += [*clashes, *unsettled, *_same_names(specs), *divided]
     if problems:
         return None, tuple(problems)
     metrics: list[Any] = []
@@ -64,6 +66,7 @@ def compose(
         raw = (template.get("spec") or {}).get("metrics")
         if not raw:
             continue  # it contains other templates
+        raw = [with_arms(metric, source.arms) for metric in raw]
         metrics += raw
         read, wrong = read_metrics(raw, settled, f"{_called(template)}: spec.metrics")
         metric_names += [metric.name for metric in read]
@@ -71,7 +74,19 @@ def compose(
     if problems:
         return None, tuple(problems)
     rules, wrong = _rules(specs, analysis, metric_names, path)
-    return (None, wrong) if wrong else (_spec(metrics, settled, rules), ())
+    composed = _spec(metrics, settled, {**rules, **judge})
+    wrong = wrong or (read_run({"spec": composed})[1] if judge else ())
+    return (None, wrong) if wrong else (composed, ())
+
+
+def _judge(specs: Sequence[tuple[str, AnalysisTemplateSpec]]) -> tuple[dict[str, Any], list[Problem]]:
+    """How metrics that compare decide together, as the one template says that says it; as a field of the run."""
+    said = [(called, spec.judge) for called, spec in specs if spec.judge is not None]
+    for called, judge in said[1:]:
+        if judge != said[0][1]:
+            told = f"differs from that of {said[0][0]}; templates that are used together need one rule"
+            return {}, [Problem(f"{called}: spec.judge", told)]
+    return ({"judge": to_raw(said[0][1])} if said else {}), []
 
 
 def _rules(

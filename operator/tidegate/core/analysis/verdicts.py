@@ -105,7 +105,8 @@ def judge_metric(metric: Metric, tally: Tally, *, terminating: bool) -> Verdict:
     return Verdict("Successful" if terminating else "Running")
 
 
-def _too_many_consecutive_errors(metric: Metric, tally: Tally) -> Verdict | None:
+def too_many_consecutive_errors(metric: Metric, tally: Tally) -> Verdict | None:
+    """No answer too often."""
     limit = metric.consecutive_error_limit
     return _over("Error", "consecutiveErrors", tally.consecutive_error, "consecutiveErrorLimit", limit)
 
@@ -114,7 +115,8 @@ def _too_many_inconclusive(metric: Metric, tally: Tally) -> Verdict | None:
     return _over("Inconclusive", "inconclusive", tally.inconclusive, "inconclusiveLimit", metric.inconclusive_limit)
 
 
-def _too_many_failures(metric: Metric, tally: Tally) -> Verdict | None:
+def too_many_failures(metric: Metric, tally: Tally) -> Verdict | None:
+    """More bad measurements than are borne."""
     if metric.failure_limit is None:
         return None
     return _over("Failed", "failed", tally.failed, "failureLimit", metric.failure_limit)
@@ -143,9 +145,9 @@ def _count_reached(metric: Metric, tally: Tally) -> Verdict | None:
 
 _RULES: Final[tuple[Callable[[Metric, Tally], Verdict | None], ...]] = (
     # Of several limits passed at once, the one that Argo tests last decides.
-    _too_many_consecutive_errors,
+    too_many_consecutive_errors,
     _too_many_inconclusive,
-    _too_many_failures,
+    too_many_failures,
     _enough_consecutive_successes,
     _count_reached,
 )

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.api.analysis import SecretKeyRef
+from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.job_objects import CreateJob, Job
 from tidegate.core.plan import Action, Event
 
@@ -29,6 +30,7 @@ class Reading:
     metadata: more about the measurement for the status, such as a provider's warnings.
     asked: what was asked, for the metric's entry in the status, such as the resolved query.
     hidden: credentials that the texts above are free of, and whatever is said about `value` must be too.
+    resume: there is no answer yet: ask again after so long, with `metadata` to know the question by.
     """
 
     value: Any = None
@@ -37,16 +39,21 @@ class Reading:
     metadata: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = field(default=frozenset(), repr=False)
+    resume: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One reading with the metric that it was taken for and the time that it took."""
+    """One reading with the metric that it was taken for and the time that it took.
+
+    window: of a comparison, the one that was asked about.
+    """
 
     metric: str
     started_at: datetime
     finished_at: datetime
     reading: Reading
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class Measure:
         every argument filled in but for those in `secrets`, which whoever measures reads at that moment.
     timeout: the longest that it may take; the reading is an error after that.
     interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
+    resume: the metadata of a measurement that is under way, which is to be gone on with; empty for a new one.
+    window: of a comparison, the one that is asked about.
     """
 
     metric: str
@@ -65,6 +74,8 @@ class Measure:
     secrets: Mapping[str, SecretKeyRef] = field(default_factory=dict)
     interval: timedelta | None = None
     run_started_at: datetime | None = None
+    resume: Mapping[str, str] = field(default_factory=dict)
+    window: Window | None = None
 
     @property
     def provider(self) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.api import names
-from tidegate.core.plan import Event, Key, Write
+from tidegate.core.plan import Event, Key, Untold, Write
 from tidegate.core.rollout.world import ReplicaSet, Run, Service
 from tidegate.core.times import format_time
 
@@ -53,16 +53,12 @@ class Resize:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveNotice:
+class GiveNotice(Untold):
     """Write on a ReplicaSet when its pods go."""
 
     namespace: str
     replica_set: ReplicaSet
     deadline: datetime
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         noted = {names.SCALE_DOWN_DEADLINE: format_time(self.deadline)}
@@ -71,15 +67,11 @@ class GiveNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteService:
+class DeleteService(Untold):
     """Delete a Service whose pods are gone."""
 
     namespace: str
     service: Service
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return Write("delete", Key("Service", self.namespace, self.service.name), uid=self.service.uid)

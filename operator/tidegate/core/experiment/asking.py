@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tidegate.api.analysis import Argument, DryRun, MeasurementRetention, TemplateRef
-from tidegate.api.experiment import ExperimentSpec
+from tidegate.api.experiment import ExperimentArms, ExperimentSpec
 from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Source
+from tidegate.core.analysis.compare.answers import CANARY, STABLE
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.nesting import TemplateName, Templates, unfold
 from tidegate.core.analysis.selection import R, at, select_dry_run, select_retention
 from tidegate.core.analysis.templates import compose
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*templates\.(.+?)\.(podTemplateHash|replicaset\.name)\s*\}\}")
-_NOT_YET: Final = "0"
+FORESEEN: Final = "0"
+"""What stands for a name that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What an argument may ask of a version: the hash of its pods and the name of its ReplicaSet."""
+    """By what a version is known: the hash of its pods, the name of its ReplicaSet, and that of its Service if it has
+    one. Arguments may ask for the first two."""
 
-    hash: str = _NOT_YET
-    set_name: str = _NOT_YET
+    hash: str = FORESEEN
+    set_name: str = FORESEEN
+    service: str = ""
+    namespace: str = FORESEEN
+
+    def as_arm(self) -> dict[str, str]:
+        """The version as a comparison knows it."""
+        known = {"namespace": self.namespace, "podTemplateHash": self.hash, "replicaSet": self.set_name}
+        return {**known, "service": self.service} if self.service else known
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One analysis. path: where it stands in its object. endless: whether it may have no end of its own."""
+    """One analysis.
+
+    path: where it stands in its object. endless: whether it may have no end of its own.
+    arms: the versions that metrics with compare are about, by arm, as far as they are known. unnamed: what to say of an
+        arm that is not.
+    """
 
     path: str
     ref: TemplateRef
     args: Sequence[Argument | RolloutArgument]
     endless: bool
+    arms: Mapping[str, str] = field(default_factory=dict)
+    unnamed: str = "name the template of this Experiment that is meant"
 
     @property
     def template(self) -> TemplateName:
@@ -69,9 +86,21 @@ def questions(spec: ExperimentSpec) -> list[Question]:
             TemplateRef(template_name=one.template_name, cluster_scope=one.cluster_scope),
             one.args,
             endless=not one.required_for_completion,
+            arms=named_arms(one.arms),
         )
         for index, one in enumerate(spec.analyses)
     ]
+
+
+def named_arms(arms: ExperimentArms | None) -> dict[str, str]:
+    """The versions that an analysis names itself, by arm."""
+    given = {CANARY: arms.canary, STABLE: arms.stable} if arms else {}
+    return {arm: name for arm, name in given.items() if name}
+
+
+def compares(question: Question, templates: Templates) -> bool:
+    """Whether an analysis has a metric that compares."""
+    return any(True for _ in comparing(_templates(question, templates)[0]))
 
 
 def rules(spec: ExperimentSpec) -> Rules:
@@ -109,6 +138,7 @@ def composed(
     if missing:
         return None, missing
     args, wrong = _filled(question, versions)
+    wrong += tuple(_unnamed(question, raws))
     if wrong:
         return None, wrong
     known = _metric_names(raws)
@@ -117,7 +147,26 @@ def composed(
         _meaning(rules.dry_run, lambda rule: not select_dry_run([rule], known)[1]),
         _meaning(rules.measurement_retention, lambda rule: not select_retention([rule], known)[1]),
     )
-    return compose(raws, meant, source, question.path)
+    arms = {arm: versions[name].as_arm() for arm, name in question.arms.items() if name in versions}
+    return compose(raws, meant, replace(source, arms=arms), question.path)
+
+
+def _unnamed(question: Question, raws: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Arms that neither the analysis nor the metric tells the version of."""
+    for arm in (CANARY, STABLE):
+        if arm in question.arms:
+            continue
+        asking = [m["name"] for m in comparing(raws) if not ((m["compare"].get("arms") or {}).get(arm))]
+        if asking:
+            told = f"is required: metric {asking[0]} compares two versions; {question.unnamed}"
+            yield Problem(f"{question.path}.arms.{arm}", told)
+
+
+def comparing(raws: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The metrics with compare of unfolded templates."""
+    for metric in _metrics(raws):
+        if isinstance(metric.get("compare"), Mapping):
+            yield metric
 
 
 def _templates(question: Question, templates: Templates) -> tuple[list[Mapping[str, Any]], tuple[Problem, ...]]:
@@ -156,8 +205,12 @@ def _meaning(rules: Sequence[tuple[str, R]], means: Any) -> list[R]:
 
 
 def _metric_names(raws: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(metric["name"]) for metric in _metrics(raws)]
+
+
+def _metrics(raws: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     found = [metric for raw in raws for metric in (raw.get("spec") or {}).get("metrics") or ()]
-    return [str(metric["name"]) for metric in found if isinstance(metric, Mapping) and "name" in metric]
+    return [metric for metric in found if isinstance(metric, Mapping) and "name" in metric]
 
 
 def _without_end(question: Question, spec: Mapping[str, Any]) -> list[Problem]:

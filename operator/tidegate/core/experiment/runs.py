@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from tidegate.api import names
-from tidegate.api.experiment import ExperimentAnalysis
+from tidegate.api.experiment import ExperimentAnalysis, ExperimentTemplate
 from tidegate.api.parts import RunMetadata
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import run_body
-from tidegate.core.experiment import asking
+from tidegate.core.experiment import asking, bodies
 from tidegate.core.experiment.actions import Create, EndRun
-from tidegate.core.experiment.asking import Version
+from tidegate.core.experiment.asking import FORESEEN, Version
 from tidegate.core.experiment.world import Draft, Entry, ExperimentWorld
 from tidegate.core.plan import Key
 from tidegate.core.rollout.world import ENDED, Run
@@ -60,8 +60,15 @@ def end_all(draft: Draft) -> None:
 def versions(world: ExperimentWorld) -> dict[str, Version]:
     """What arguments may ask of the versions; of those that are not there yet any text will do."""
     assert world.spec is not None
-    found = {given.name: world.set_of(given.name) for given in world.spec.templates}
-    return {name: Version(rs.hash, rs.name) if rs else Version() for name, rs in found.items()}
+    return {given.name: _version(world, given) for given in world.spec.templates}
+
+
+def _version(world: ExperimentWorld, given: ExperimentTemplate) -> Version:
+    rs = world.set_of(given.name)
+    if rs is None:
+        return Version(service=FORESEEN if given.service else "")
+    service = bodies.service_name(given, rs) if given.service else ""
+    return Version(rs.hash, rs.name, service, world.namespace)
 
 
 def _name(draft: Draft, given: ExperimentAnalysis, entry: Entry) -> None:

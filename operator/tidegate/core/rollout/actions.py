@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.api import names
-from tidegate.core.plan import Event, Key, Write
+from tidegate.core.plan import Event, Key, Untold, Write
 from tidegate.core.rollout.world import Experiment, Pod, ReplicaSet, Run, Service, Workload
 from tidegate.core.times import format_time
 
@@ -67,17 +67,13 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class SetDeadline:
+class SetDeadline(Untold):
     """Say when a ReplicaSet that nobody needs goes down, and whether it was stable; None takes it off the list."""
 
     namespace: str
     replica_set: ReplicaSet
     deadline: datetime | None
     was_stable: bool = False
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         annotations = _off_the_list(self.replica_set)
@@ -89,17 +85,13 @@ class SetDeadline:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRevision:
+class MarkRevision(Untold):
     """Write what the Rollout says about its current ReplicaSet: its revision number and minReadySeconds."""
 
     namespace: str
     replica_set: ReplicaSet
     annotations: Mapping[str, str]
     min_ready_seconds: int
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return _patch(
@@ -114,15 +106,11 @@ class MarkRevision:
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteReplicaSet:
+class DeleteReplicaSet(Untold):
     """Forget a revision beyond the history limit."""
 
     namespace: str
     replica_set: ReplicaSet
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         key = Key("ReplicaSet", self.namespace, self.replica_set.name)
@@ -130,7 +118,7 @@ class DeleteReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
-class DressReplicaSet:
+class DressReplicaSet(Untold):
     """Change the metadata that a ReplicaSet's pods bear for their role. behind: what its pods may still have."""
 
     namespace: str
@@ -138,10 +126,6 @@ class DressReplicaSet:
     changes: Mapping[str, Mapping[str, str | None]]
     metadata: str | None
     behind: str | None
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         marks: dict[str, str | None] = {names.EPHEMERAL_METADATA: self.metadata}
@@ -154,16 +138,12 @@ class DressReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Avoid:
+class Avoid(Untold):
     """Change the pods that a ReplicaSet's pods keep away from."""
 
     namespace: str
     replica_set: ReplicaSet
     terms: Mapping[str, list[Any] | None]
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         spec = {"template": {"spec": {"affinity": {"podAntiAffinity": dict(self.terms)}}}}
@@ -171,32 +151,24 @@ class Avoid:
 
 
 @dataclass(frozen=True, slots=True)
-class DressPod:
+class DressPod(Untold):
     """Change the metadata that one pod bears for its role."""
 
     namespace: str
     pod: Pod
     changes: Mapping[str, Mapping[str, str | None]]
 
-    @property
-    def event(self) -> None:
-        return None
-
     def write(self) -> Write:
         return _patch("Pod", self.namespace, self.pod, {"metadata": {p: dict(v) for p, v in self.changes.items()}})
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Untold):
     """Take an annotation off a ReplicaSet."""
 
     namespace: str
     replica_set: ReplicaSet
     annotation: str
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         body: dict[str, Any] = {"metadata": {"annotations": {self.annotation: None}}}
@@ -204,15 +176,11 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
-class Evict:
+class Evict(Untold):
     """Ask for the end of a pod, so that its ReplicaSet replaces it. A disruption budget may refuse."""
 
     namespace: str
     pod: Pod
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         body = {
@@ -296,30 +264,22 @@ class CreateRun:
 
 
 @dataclass(frozen=True, slots=True)
-class EndRun:
+class EndRun(Untold):
     """Tell an analysis that its verdict is no longer wanted."""
 
     namespace: str
     run: Run
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return _patch("AnalysisRun", self.namespace, self.run, {"spec": {"terminate": True}})
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteRun:
+class DeleteRun(Untold):
     """Forget an analysis beyond its history limit."""
 
     namespace: str
     run: Run
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return Write("delete", Key("AnalysisRun", self.namespace, self.run.name), uid=self.run.uid)
@@ -341,30 +301,22 @@ class CreateExperiment:
 
 
 @dataclass(frozen=True, slots=True)
-class EndExperiment:
+class EndExperiment(Untold):
     """Tell an Experiment that its verdict is no longer wanted."""
 
     namespace: str
     experiment: Experiment
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return _patch("Experiment", self.namespace, self.experiment, {"spec": {"terminate": True}})
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteExperiment:
+class DeleteExperiment(Untold):
     """Forget an Experiment beyond its history limit."""
 
     namespace: str
     experiment: Experiment
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         return Write("delete", Key("Experiment", self.namespace, self.experiment.name), uid=self.experiment.uid)
@@ -418,7 +370,7 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRollout:
+class MarkRollout(Untold):
     """Write the revision on the Rollout itself, and the replica count that was left open, for autoscalers to read.
 
     workload_generation: that of the workload whose template this is about; empty without one.
@@ -430,10 +382,6 @@ class MarkRollout:
     revision: int
     default_replicas: bool
     workload_generation: str = ""
-
-    @property
-    def event(self) -> None:
-        return None
 
     def write(self) -> Write:
         marks = {names.REVISION: str(self.revision)}

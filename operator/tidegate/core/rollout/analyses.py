@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tidegate.api.analysis import TemplateRef
-from tidegate.api.experiment import ExperimentStep
+from tidegate.api.experiment import ExperimentStep, StepAnalysis, StepTemplate
 from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
@@ -15,7 +15,8 @@ from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.nesting import TemplateName, Templates, named, unfold
 from tidegate.core.analysis.selection import at
 from tidegate.core.analysis.templates import compose
-from tidegate.core.experiment.asking import Question, Rules, Version, check
+from tidegate.core.experiment.asking import FORESEEN, Question, Rules, Version, check, comparing, named_arms
+from tidegate.core.rollout.arms import arms
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
@@ -56,12 +57,13 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     Found before an update begins, so that a typing error holds it up and never undoes it. What is found depends
     on nothing of the raw Rollout but its spec.
     """
-    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True)
+    known = arms(spec, rollout, canary=_ANY_HASH, stable=_ANY_HASH)
+    source = Source(_ANY_HASH, _ANY_HASH, rollout, foreseen=True, arms=known)
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
         problems += _problems(path, analysis, templates, source)
     for path, step in experiments(spec):
-        versions = {template.name: Version() for template in step.templates}
+        versions = {one.name: Version(service=FORESEEN if has_service(one) else "") for one in step.templates}
         problems += check(step_questions(step, path), step_rules(step, path), templates, versions, source)
     return tuple(problems)
 
@@ -96,9 +98,26 @@ def step_questions(step: ExperimentStep, path: str) -> list[Question]:
             TemplateRef(template_name=one.template_name, cluster_scope=one.cluster_scope),
             one.args,
             endless=not one.required_for_completion,
+            arms=step_arms(step, one),
+            unnamed="give exactly one template that specRef, or name the one that is meant here",
         )
         for index, one in enumerate(step.analyses)
     ]
+
+
+def step_arms(step: ExperimentStep, analysis: StepAnalysis) -> dict[str, str]:
+    """The templates of a step that are the arms of a comparison, by arm: those that the analysis names, or else the
+    only ones of their version."""
+    versions: dict[str, list[str]] = {}
+    for template in step.templates:
+        versions.setdefault(template.spec_ref, []).append(template.name)
+    alone = {version: found[0] for version, found in versions.items() if len(found) == 1}
+    return {**alone, **named_arms(analysis.arms)}
+
+
+def has_service(template: StepTemplate) -> bool:
+    """Whether a step's version gets a Service of its own."""
+    return template.weight is not None or template.service is not None
 
 
 def step_rules(step: ExperimentStep, path: str) -> Rules:
@@ -114,6 +133,11 @@ def composed(
     if problems:
         return None, problems
     return compose(raws, analysis, source, path)
+
+
+def compares(analysis: RolloutAnalysis, templates: Templates) -> bool:
+    """Whether an analysis has a metric that compares."""
+    return any(True for _ in comparing(unfold(analysis.templates, templates, "")[0]))
 
 
 def _problems(path: str, analysis: RolloutAnalysis, templates: Templates, source: Source) -> Sequence[Problem]:

@@ -84,6 +84,10 @@ def _advance(draft: Draft) -> None:
             draft.blue_green[_CHECKPOINT] = True
         elif release.available >= release.replicas:
             point_service(draft, strategy.active_service, new)
+            if not release.replicas:
+                # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
+                draft.blue_green[_CHECKPOINT] = True
+                _confirm(draft)
 
 
 def _pods_before_the_flip(draft: Draft) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.api import names
-from tidegate.core.rollout import experiments, extras, gates, pauses
+from tidegate.core.rollout import experiments, extras, gates, pauses, slots
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
@@ -54,7 +54,7 @@ def decide_canary(draft: Draft) -> None:
     if draft.aborted:
         _undo(draft)
         return
-    begun = gates.BACKGROUND.slot in draft.canary
+    begun = gates.BACKGROUND.slot.name in draft.canary
     if begun:
         _ask_background(draft)
     if draft.paused:
@@ -100,7 +100,7 @@ def _ask_background(draft: Draft) -> None:
     analysis = draft.release.canary.analysis
     if analysis is None or draft.release.new is None or draft.status.get("promoteFull"):
         return
-    if gates.BACKGROUND.slot in draft.canary or step_index(draft) >= analysis.starting_step:
+    if gates.BACKGROUND.slot.name in draft.canary or step_index(draft) >= analysis.starting_step:
         gates.ask(draft, gates.BACKGROUND, analysis)
 
 
@@ -115,7 +115,8 @@ def _walk(draft: Draft) -> int:
     if any(pauses.condition(draft, reason) for reason in _IN_DOUBT):
         draft.waiting = True
         return index
-    if index < len(steps) and steps[index].kind not in ("pause", "experiment") and pauses.resumed(draft):
+    waits_by_itself = index < len(steps) and steps[index].kind in ("pause", "experiment")
+    if index < len(steps) and pauses.resumed(draft) and not (waits_by_itself and pauses.at_step(draft, index)):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.
         pauses.release(draft)
     while index < len(steps):
@@ -125,8 +126,8 @@ def _walk(draft: Draft) -> int:
             break
         index += 1
         draft.waiting = False
-        draft.canary.pop("currentStepAnalysisRunStatus", None)
-        draft.canary.pop(experiments.CURRENT, None)
+        draft.canary.pop(slots.STEP.name, None)
+        draft.canary.pop(slots.EXPERIMENT, None)
         draft.say(names.REASON_STEP_COMPLETED, f"Rollout step {index}/{len(steps)} completed ({step.kind})")
     set_step_index(draft, index)
     experiments.let_go(draft, index)
@@ -142,7 +143,8 @@ def _outruns(draft: Draft, start: int, index: int) -> bool:
     canary = draft.release.canary
     if draft.status.get("promoteFull"):
         return False
-    now = aim_at(canary, index)
+    over = index >= len(canary.steps) and canary.ping_pong is not None  # The turn is handed over without their routes.
+    now = everything(canary) if over else aim_at(canary, index)
     return any(
         shows(aim_at(canary, passed)) != shows(now)
         for passed, step in enumerate(canary.steps[start:index], start)
@@ -163,6 +165,10 @@ def _advance(draft: Draft, index: int) -> None:
     routed = draft.world.traffic is not None and release.replicas
     if not all_done or (routed and not at_weight(draft, everything(release.canary))):
         _move(draft, new, aim)
+        return
+    # With the turn a managed route would lead to stable all at once, and be taken for somebody else's.
+    weight = release.canary.whole if routed else observed(draft)
+    if release.canary.ping_pong and not shift(draft, weight, routes=()):
         return
     # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
     # Of Services that take turns the canary's becomes stable's by being called so, and nothing has to move.

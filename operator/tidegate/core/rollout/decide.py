@@ -24,13 +24,14 @@ from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
 from tidegate.core.rollout.lasting import keep_time
+from tidegate.core.rollout.ledger import keep_record
 from tidegate.core.rollout.lifecycle import abort, begin, obey
 from tidegate.core.rollout.release import Draft, Release
 from tidegate.core.rollout.report import overdue, report
 from tidegate.core.rollout.telling import tell
 from tidegate.core.rollout.world import World
 
-_VOLATILE: Final = frozenset({*COUNTS, "conditions", "message"})
+_VOLATILE: Final = frozenset({*COUNTS, "conditions", "message", "releases"})
 _PARTS: Final = ("canary", "blueGreen")
 _COUNTS_MAY_WAIT: Final = 0.5
 _RUNNING_MAY_WAIT: Final = 3.0
@@ -49,14 +50,20 @@ def decide(world: World) -> Plan:
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
     draft = Draft(world, Release.assess(world, world.spec))
-    problems = (*_missing_services(draft), *_routes(world))
-    if problems:
+    if problems := _unmet(draft):
         return _refuse(world, problems)
     try:
         _decide(draft)
     except gates.RefusedError as refused:
         return _refuse(world, refused.problems)
     return _plan(draft)
+
+
+def unfit(world: World) -> tuple[Problem, ...]:
+    """Why nothing could be done for a Rollout as the world is: what `decide` would say of it first."""
+    if world.problems or world.spec is None:
+        return world.problems
+    return _unmet(Draft(world, Release.assess(world, world.spec)))
 
 
 def _decide(draft: Draft) -> None:
@@ -106,6 +113,7 @@ def _plan(draft: Draft) -> Plan:
     changed = draft.status != draft.before
     if changed:
         keep_time(draft)
+        keep_record(draft)
     return Plan(
         status=draft.status if changed else None,
         events=tuple(tell(draft)) if changed else (),
@@ -163,6 +171,11 @@ def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
         return Plan()
     missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
     return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"), *missing))
+
+
+def _unmet(draft: Draft) -> tuple[Problem, ...]:
+    """What the spec relies on and the cluster does not have."""
+    return (*_missing_services(draft), *_routes(draft.world))
 
 
 def _missing_services(draft: Draft) -> tuple[Problem, ...]:

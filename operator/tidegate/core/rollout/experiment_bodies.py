@@ -7,13 +7,14 @@ from typing import Any
 
 from tidegate.api import names
 from tidegate.api.common import to_raw
-from tidegate.api.experiment import ExperimentStep, StepAnalysis, StepTemplate
+from tidegate.api.experiment import ExperimentStep, StepTemplate
 from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.arguments import Source, offered
 from tidegate.core.analysis.fields import FieldError
+from tidegate.core.experiment.asking import compares
 from tidegate.core.experiment.naming import without_hash
-from tidegate.core.rollout.analyses import experiment_path
+from tidegate.core.rollout.analyses import experiment_path, has_service, step_questions
 from tidegate.core.rollout.dress import PARTS, dressed, without_rules
 from tidegate.core.rollout.gates import RefusedError
 from tidegate.core.rollout.release import Draft
@@ -30,7 +31,7 @@ def experiment(draft: Draft, step: ExperimentStep, index: int, name: str) -> dic
         "progressDeadlineSeconds": given,
         "scaleDownDelaySeconds": step.scale_down_delay_seconds,
         "templates": [_template(draft, one) for one in step.templates],
-        "analyses": _analyses(draft, step.analyses, experiment_path(index)),
+        "analyses": _analyses(draft, step, experiment_path(index)),
         "dryRun": [to_raw(rule) for rule in step.dry_run] or None,
         "analysisRunMetadata": to_raw(metadata) if metadata else None,
     }
@@ -68,17 +69,20 @@ def _template(draft: Draft, one: StepTemplate) -> dict[str, Any]:
         found["replicas"] = one.replicas
     if rs.min_ready_seconds:
         found["minReadySeconds"] = rs.min_ready_seconds
-    if one.weight is not None or one.service is not None:
+    if has_service(one):
         found["service"] = {"name": one.service.name} if one.service and one.service.name else {}
     return found
 
 
-def _analyses(draft: Draft, analyses: Sequence[StepAnalysis], path: str) -> list[dict[str, Any]]:
+def _analyses(draft: Draft, step: ExperimentStep, path: str) -> list[dict[str, Any]]:
     source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
-    return [
-        {**to_raw(one), **({"args": args} if (args := _args(one.args, source, f"{path}.analyses[{index}]")) else {})}
-        for index, one in enumerate(analyses)
-    ]
+    found = []
+    for question, one in zip(step_questions(step, path), step.analyses, strict=True):
+        args = _args(one.args, source, question.path)
+        # An Experiment knows no specRef; and one that compares nothing is just what Argo Rollouts would make.
+        arms = dict(question.arms) if compares(question, draft.world.templates) else {}
+        found.append({**to_raw(one), **({"args": args} if args else {}), **({"arms": arms} if arms else {})})
+    return found
 
 
 def _args(args: Sequence[RolloutArgument], source: Source, path: str) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ without an Experiment, which is created then.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from tidegate.api import names
 from tidegate.api.experiment import ExperimentStep
@@ -15,9 +15,8 @@ from tidegate.core.rollout import pauses
 from tidegate.core.rollout.actions import CreateExperiment, DeleteExperiment, EndExperiment
 from tidegate.core.rollout.experiment_bodies import experiment
 from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.slots import EXPERIMENT
 from tidegate.core.rollout.world import Experiment, Service
-
-CURRENT: Final = "currentExperiment"
 
 
 def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
@@ -30,13 +29,13 @@ def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
     found = current(draft)
     resumed = pauses.resumed(draft)
     if found is not None and found.phase == names.RUN_INCONCLUSIVE and _belongs(found.name, base) and not resumed:
-        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_EXPERIMENT)
+        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_EXPERIMENT, index)
         return False
     if resumed:
         pauses.release(draft)
     again = found is not None and (not found.ours or found.phase == names.RUN_INCONCLUSIVE)
-    if again or not _belongs(draft.canary.get(CURRENT, ""), base):
-        draft.canary[CURRENT] = _free_name(draft, base)
+    if again or not _belongs(draft.canary.get(EXPERIMENT, ""), base):
+        draft.canary[EXPERIMENT] = _free_name(draft, base)
         return False
     if found is None:
         _create(draft, step, index)
@@ -46,7 +45,7 @@ def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
 
 def current(draft: Draft) -> Experiment | None:
     """The Experiment that the status names."""
-    name = draft.canary.get(CURRENT)
+    name = draft.canary.get(EXPERIMENT)
     return next((each for each in draft.world.experiments if each.name == name), None) if name else None
 
 
@@ -61,18 +60,18 @@ def failure(draft: Draft) -> str:
 
 def let_go(draft: Draft, index: int) -> None:
     """Name no Experiment that is not of the step at this index: a person may have gone on to the next one."""
-    if CURRENT in draft.canary:
+    if EXPERIMENT in draft.canary:
         steps = draft.release.canary.steps
         at_step = index < len(steps) and steps[index].experiment is not None
-        if not at_step or not _belongs(draft.canary[CURRENT], _base_name(draft, index)):
-            del draft.canary[CURRENT]
+        if not at_step or not _belongs(draft.canary[EXPERIMENT], _base_name(draft, index)):
+            del draft.canary[EXPERIMENT]
 
 
 def holds(status: Mapping[str, Any], name: str, services: Sequence[Service]) -> bool:
     """Whether a Rollout's status says that users may be led to an Experiment's pods: it names the Experiment, from
     before it is created on, or a route still leads to one of its Services."""
     canary = status.get("canary") or {}
-    if canary.get(CURRENT) == name:
+    if canary.get(EXPERIMENT) == name:
         return True
     shown = {each.get("serviceName") for each in (canary.get("weights") or {}).get("additional") or ()}
     return any(service.name in shown for service in services)
@@ -83,7 +82,7 @@ def follow(draft: Draft) -> None:
     of a revision that is gone. One that still has pods is left to take them down in its time."""
     if not draft.world.experiments:
         return
-    wanted = "" if draft.aborted or draft.release.promoted else draft.canary.get(CURRENT)
+    wanted = "" if draft.aborted or draft.release.promoted else draft.canary.get(EXPERIMENT)
     mine = [each for each in draft.world.experiments if each.ours and each.name != wanted]
     for each in mine:
         if not each.ended and not each.terminating:
@@ -105,7 +104,7 @@ def _create(draft: Draft, step: ExperimentStep, index: int) -> None:
     """Create the Experiment that the status names, once both versions are there to be copied."""
     release = draft.release
     if release.new is not None and release.stable is not None:
-        body = experiment(draft, step, index, draft.canary[CURRENT])
+        body = experiment(draft, step, index, draft.canary[EXPERIMENT])
         draft.do(CreateExperiment(draft.world.namespace, body))
 
 

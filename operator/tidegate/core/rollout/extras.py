@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from tidegate.core.rollout import experiments
 from tidegate.core.rollout.actions import PointSubsets
 from tidegate.core.rollout.lifecycle import step_index
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
+from tidegate.core.rollout.slots import EXPERIMENT
 from tidegate.core.rollout.world import Version
 from tidegate.core.traffic import Extra, Traffic
+
+_HEARD_OF: Final = timedelta(seconds=1)
+"""How long a version has been available before it gets traffic. Its Service, subset and endpoints are new to every
+proxy, and one that hears of the route before it hears of them answers 503."""
 
 
 def concerned(draft: Draft) -> bool:
     """Whether there may be any such traffic; hardly ever."""
-    return bool(draft.world.experiments or experiments.CURRENT in draft.canary or _listed(draft.before))
+    return bool(draft.world.experiments or EXPERIMENT in draft.canary or _listed(draft.before))
 
 
 def destinations(draft: Draft, canary: int) -> tuple[Extra, ...]:
@@ -54,13 +60,23 @@ def point(draft: Draft, extras: tuple[Extra, ...]) -> None:
     _point(draft, tuple(extra for extra in extras if extra.weight))
 
 
+def prepare(draft: Draft) -> None:
+    """Have the subsets that routes will lead to when proxies have heard of them."""
+    if concerned(draft):
+        weights, versions = _wanted(draft, soon=True), _versions(draft)
+        found = ((name, weight, versions[name]) for name, weight in weights.items())
+        _point(
+            draft, tuple(Extra(name, weight, version.hash, version.port) for name, weight, version in found if version)
+        )
+
+
 def clear(draft: Draft) -> None:
     """Take out the subsets that no route leads to any more."""
     traffic = draft.world.traffic
     if traffic is None or not concerned(draft):
         return
     versions = _versions(draft)
-    used = {*traffic.shares(tuple(versions)), *_wanted(draft)}
+    used = {*traffic.shares(tuple(versions)), *_wanted(draft, soon=True)}
     _point(draft, tuple(Extra(name, 0) for name in versions if name not in used))
 
 
@@ -98,14 +114,16 @@ def _within(draft: Draft, traffic: Traffic, canary: int, versions: Mapping[str, 
     return weights
 
 
-def _wanted(draft: Draft) -> dict[str, int]:
-    """The weights that the current step asks for, as far as the pods can carry them."""
+def _wanted(draft: Draft, *, soon: bool = False) -> dict[str, int]:
+    """The weights that the current step asks for, as far as the pods can carry them; now, or soon."""
     release = draft.release
     steps, index, found = release.canary.steps, step_index(draft), experiments.current(draft)
     step = steps[index].experiment if index < len(steps) else None
     if step is None or found is None or draft.aborted or draft.status.get("promoteFull") or release.promoted:
         return {}
-    if not found.ours or found.ended or found.terminating or not found.begun:
+    if not found.ours or found.ended or found.terminating or found.begun is None:
+        return {}
+    if not soon and not draft.reached(found.begun + _HEARD_OF):
         return {}
     given = {one.name: one.weight for one in step.templates if one.weight}
     return {
@@ -123,7 +141,7 @@ def _carried(draft: Draft, version: Version) -> int:
 def _versions(draft: Draft) -> dict[str, Version | None]:
     """Every version that a route may lead to, by its Service; None for one whose Experiment is gone."""
     found: dict[str, Version | None] = dict.fromkeys(_listed(draft.before))
-    name = (draft.before.get("canary") or {}).get(experiments.CURRENT)
+    name = (draft.before.get("canary") or {}).get(EXPERIMENT)
     if name and not any(each.name == name for each in draft.world.experiments):
         for step in draft.release.canary.steps:
             for one in step.experiment.templates if step.experiment else ():

@@ -6,7 +6,6 @@ created then, and never a run that nobody knows; and a later attempt can't mista
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,61 +15,36 @@ from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutAnalysis
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.templates import run_body
-from tidegate.core.rollout import analyses, pauses
+from tidegate.core.rollout import analyses, pauses, slots
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
+from tidegate.core.rollout.arms import arms
 from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.slots import Slot
 from tidegate.core.rollout.world import Run
-
-_SLOTS: Final = (
-    ("canary", "currentStepAnalysisRunStatus"),
-    ("canary", "currentBackgroundAnalysisRunStatus"),
-    ("blueGreen", "prePromotionAnalysisRunStatus"),
-    ("blueGreen", "postPromotionAnalysisRunStatus"),
-)
-
-
-_WORDS: Final = {
-    "currentStepAnalysisRunStatus": "Step-based",
-    "currentBackgroundAnalysisRunStatus": "Background",
-    "prePromotionAnalysisRunStatus": "Pre-promotion",
-    "postPromotionAnalysisRunStatus": "Post-promotion",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A place in a rollout where an analysis is asked.
 
-    part, slot: where the status keeps the run's name and phase. path: of the analysis in the spec.
+    slot: where the status keeps the run's name and phase. path: of the analysis in the spec.
     """
 
-    run_type: names.RunType
-    part: str
-    slot: str
+    slot: Slot
     path: str
     suffix: str = ""
     step: int | None = None
 
 
-BACKGROUND: Final = Gate("Background", *_SLOTS[1], analyses.BACKGROUND)
-PRE_PROMOTION: Final = Gate(
-    "PrePromotion",
-    *_SLOTS[2],
-    analyses.PRE_PROMOTION,
-    suffix="-pre",
-)
-POST_PROMOTION: Final = Gate(
-    "PostPromotion",
-    *_SLOTS[3],
-    analyses.POST_PROMOTION,
-    suffix="-post",
-)
+BACKGROUND: Final = Gate(slots.BACKGROUND, analyses.BACKGROUND)
+PRE_PROMOTION: Final = Gate(slots.PRE_PROMOTION, analyses.PRE_PROMOTION, suffix="-pre")
+POST_PROMOTION: Final = Gate(slots.POST_PROMOTION, analyses.POST_PROMOTION, suffix="-post")
 
 
 def step_gate(index: int) -> Gate:
     """The gate of an inline analysis step."""
     path = analyses.step_path(index)
-    return Gate("Step", *_SLOTS[0], path, suffix=f"-{index}", step=index)
+    return Gate(slots.STEP, path, suffix=f"-{index}", step=index)
 
 
 class RefusedError(Exception):
@@ -87,27 +61,28 @@ def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
     An inconclusive run pauses the rollout. Once the pause has been lifted, a new run is asked. What a failed run
     means is not for here: see `failure`.
     """
-    slots: dict[str, Any] = draft.status[gate.part]
-    entry = slots.get(gate.slot)
+    part: dict[str, Any] = draft.status[gate.slot.part]
+    entry = part.get(gate.slot.name)
     base = _base_name(draft, gate)
     if not entry or not _belongs(entry["name"], base):
-        slots[gate.slot] = _pending(draft, base)
+        part[gate.slot.name] = _pending(draft, base)
         return False
     run = _find(draft, entry["name"])
     if run is None:
         _start(draft, gate, analysis, entry["name"])
         return False
     if not run.ours:
-        slots[gate.slot] = _pending(draft, base)
+        part[gate.slot.name] = _pending(draft, base)
         return False
     if run.phase == names.RUN_INCONCLUSIVE:
         known = entry.get("status") == run.phase
         if known and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
             draft.status.pop("controllerPause", None)
-            slots[gate.slot] = _pending(draft, base)
+            part[gate.slot.name] = _pending(draft, base)
             return False
-        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS)
-    slots[gate.slot] = _entry(run)
+        step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
+        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
+    part[gate.slot.name] = _entry(run)
     return run.phase == names.RUN_SUCCESSFUL
 
 
@@ -116,28 +91,53 @@ def failure(draft: Draft) -> str:
 
     Asked before anything else: the moves that undo an update would otherwise hide what it is undone for.
     """
-    for part, slot in _SLOTS:
-        entry = draft.status[part].get(slot)
-        run = _find(draft, entry["name"]) if entry else None
+    for slot, entry in slots.entries(draft.status):
+        run = _find(draft, entry["name"])
         if run is not None and run.ours and run.phase in (names.RUN_FAILED, names.RUN_ERROR):
-            told = f"{_WORDS[slot]} analysis phase error/failed"
+            told = f"{slot.words} analysis phase error/failed"
             return f"{told}: {run.message}" if run.message else told
     return ""
 
 
+def background(draft: Draft) -> Run | None:
+    """The background run of this update while it is under way."""
+    entry = draft.canary.get(BACKGROUND.slot.name)
+    run = _find(draft, entry["name"]) if entry else None
+    return run if run is not None and run.ours and not run.ended else None
+
+
+def lacks_traffic(draft: Draft) -> str:
+    """Why the background analysis, which compares, could not have come to a verdict yet; nothing if it could, or if it
+    compares nothing."""
+    entry = draft.canary.get(BACKGROUND.slot.name)
+    if not entry:
+        return ""
+    run = _find(draft, entry["name"])
+    if run is not None and (run.phase or not run.ours):
+        return "" if run.ended else run.hold
+    analysis = draft.release.canary.analysis
+    begun = analysis is None or not analyses.compares(analysis, draft.world.templates)
+    return "" if begun else f"AnalysisRun {entry['name']} has not looked yet"
+
+
+def tell(draft: Draft, gate: Gate, message: str) -> None:
+    """Say in the status what a gate's run holds the rollout for."""
+    part: dict[str, Any] = draft.status[gate.slot.part]
+    part[gate.slot.name] = {**part[gate.slot.name], "message": message}
+
+
 def follow(draft: Draft) -> None:
     """Keep the phases of the named runs up to date where no gate is asked any more."""
-    for part, slot in _SLOTS:
-        entry = draft.status[part].get(slot)
-        run = _find(draft, entry["name"]) if entry else None
+    for slot, entry in tuple(slots.entries(draft.status)):
+        run = _find(draft, entry["name"])
         if run is not None and run.ours and run.phase and run.phase != entry.get("status"):
-            draft.status[part][slot] = _entry(run)
+            draft.status[slot.part][slot.name] = _entry(run)
 
 
 def end_unneeded(draft: Draft) -> None:
     """End runs that the status no longer names, or all of them once the update is over or given up."""
     release = draft.release
-    wanted = set() if draft.aborted or release.promoted else named_in(draft.status)
+    wanted = set() if draft.aborted or release.promoted else slots.named_in(draft.status)
     for run in draft.world.runs:
         if run.ours and not run.ended and not run.terminating and run.name not in wanted:
             draft.do(EndRun(draft.world.namespace, run))
@@ -147,7 +147,7 @@ def forget_old(draft: Draft) -> None:
     """Delete ended runs whose revision is gone, and those beyond the history limits, oldest first; never one that the
     status names."""
     limits = draft.release.spec.analysis
-    kept = named_in(draft.status)
+    kept = slots.named_in(draft.status)
     alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
     ended = sorted(
         (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept),
@@ -165,7 +165,9 @@ def forget_old(draft: Draft) -> None:
 
 def composed(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> dict[str, Any]:
     """The spec of the run that `analysis` asks for. Raises RefusedError when its templates don't allow one."""
-    source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
+    release, world = draft.release, draft.world
+    known = arms(release.spec, world.rollout, canary=release.hash, stable=release.stable_hash)
+    source = Source(release.stable_hash, release.hash, world.rollout, arms=known)
     spec, problems = analyses.composed(gate.path, analysis, draft.world.templates, source)
     if spec is None:
         raise RefusedError(problems)
@@ -181,7 +183,7 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
         **selector,
         **(given.labels or {}),
         names.POD_TEMPLATE_HASH: release.hash,
-        names.RUN_TYPE: gate.run_type,
+        names.RUN_TYPE: gate.slot.run_type,
     }
     if instance := (world.rollout["metadata"].get("labels") or {}).get(names.INSTANCE_ID):
         labels[names.INSTANCE_ID] = instance  # Or the run would be another controller's.
@@ -205,12 +207,6 @@ def _pending(draft: Draft, base: str) -> dict[str, str]:
 def _entry(run: Run) -> dict[str, str]:
     entry = {"name": run.name, "status": run.phase or names.RUN_PENDING}
     return {**entry, "message": run.message} if run.message else entry
-
-
-def named_in(status: Mapping[str, Any]) -> set[str]:
-    """The names of the runs that a Rollout's status holds on to."""
-    entries = ((status.get(part) or {}).get(slot) for part, slot in _SLOTS)
-    return {entry["name"] for entry in entries if entry}
 
 
 def _find(draft: Draft, name: str) -> Run | None:

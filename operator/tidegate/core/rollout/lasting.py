@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.api import names
+from tidegate.core.rollout import rollback_window
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import format_time, parse_time
 
@@ -44,9 +45,12 @@ def _end(draft: Draft) -> str:
         return ""
     if before.get("currentPodHash") != after.get("currentPodHash") and release.promoted:
         return "FastRolledBack"
-    if release.new is not None and names.REVISION_HISTORY in release.new.annotations:
-        return "RolledBack"
-    return "FastPromoted" if before.get("promoteFull") else "Promoted"
+    new = release.new
+    # Where pods are up already all is done in one decision, and nothing of what hastened it was written before.
+    fast = before.get("promoteFull") or rollback_window.within(release) or (new is not None and new.just_stable)
+    if new is not None and names.REVISION_HISTORY in new.annotations:
+        return "FastRolledBack" if fast else "RolledBack"
+    return "FastPromoted" if fast else "Promoted"
 
 
 def _with_pause(draft: Draft, kept: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,8 @@ from tidegate.api import names
 from tidegate.core.rollout import pauses
 from tidegate.core.rollout.adoption import same_steps
 from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.slots import BACKGROUND, EXPERIMENT, SLOTS, STEP
 from tidegate.core.times import format_time
-
-_CANARY_SLOTS = ("currentStepAnalysisRunStatus", "currentBackgroundAnalysisRunStatus", "currentExperiment")
-_BLUE_GREEN_SLOTS = ("prePromotionAnalysisRunStatus", "postPromotionAnalysisRunStatus")
 
 
 def step_count(draft: Draft) -> int:
@@ -79,9 +77,8 @@ def abort(draft: Draft, why: str) -> None:
     draft.status["abort"] = True
     draft.status["abortedAt"] = format_time(draft.world.now)
     draft.status.pop("promoteFull", None)
-    draft.status.pop("pauseConditions", None)
-    draft.status.pop("controllerPause", None)
-    draft.canary.pop("currentExperiment", None)
+    pauses.release(draft)
+    draft.canary.pop(EXPERIMENT, None)
     draft.why_aborted = f"{message}: {why}" if why else message
     set_step_index(draft, 0)
     draft.say(names.REASON_ABORTED, draft.why_aborted, "Warning")
@@ -93,12 +90,11 @@ def promote(draft: Draft, why: str) -> None:
     _take_turns(draft)
     draft.status["stableRS"] = release.hash
     draft.status.pop("promoteFull", None)
-    draft.status.pop("pauseConditions", None)
-    draft.status.pop("controllerPause", None)
+    pauses.release(draft)
     set_step_index(draft, step_count(draft))
     draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
-    for slot in _CANARY_SLOTS:
-        draft.canary.pop(slot, None)
+    for name in (STEP.name, BACKGROUND.name, EXPERIMENT):  # What was asked of a blue-green update stays to be read.
+        draft.canary.pop(name, None)
     draft.say(
         names.REASON_COMPLETED,
         f"Rollout completed update to revision {release.revision} ({release.hash}): {why}",
@@ -115,10 +111,10 @@ def _take_turns(draft: Draft) -> None:
 
 
 def _start_over(draft: Draft) -> None:
-    for slot in _CANARY_SLOTS:
-        draft.canary.pop(slot, None)
-    for slot in (*_BLUE_GREEN_SLOTS, "scaleUpPreviewCheckPoint"):
-        draft.blue_green.pop(slot, None)
-    for field in ("abortedAt", "pauseConditions", "controllerPause"):
-        draft.status.pop(field, None)
+    for slot in SLOTS:
+        draft.status[slot.part].pop(slot.name, None)
+    draft.canary.pop(EXPERIMENT, None)
+    draft.blue_green.pop("scaleUpPreviewCheckPoint", None)
+    draft.status.pop("abortedAt", None)
+    pauses.release(draft)
     set_step_index(draft, step_count(draft) if draft.release.promoted or draft.release.first else 0)

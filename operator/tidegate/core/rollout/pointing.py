@@ -12,13 +12,15 @@ def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
     """Make a Service select the pods of `target`; True when it does so already (or there is no such Service).
 
     A Service that selects no revision yet may be serving users from pods that are not ours, so it is only taken over
-    once all pods of the target are available. Later one available pod is enough: what was selected before is going.
+    once all pods of the target are available. Later one available pod is enough: what was selected before is going. Of
+    a Rollout that is scaled to 0 no pod is asked for, once what was selected before has none either.
     """
     service = draft.world.services.get(name) if name else None
     if service is None or service.hash == target.hash:
         return True
     enough = max(target.replicas, 1) if not service.hash else 1
-    if target.available >= enough:
+    idle = service.hash and not draft.release.replicas and not _available(draft, service.hash)
+    if idle or target.available >= enough:
         draft.do(PointService(draft.world.namespace, service, target.hash, draft.world.name))
     return False
 
@@ -62,8 +64,7 @@ def canary_end_carries(draft: Draft, weight: int) -> int:
     hash_ = canary_end(draft)
     if not hash_:
         return weight
-    available = sum(rs.available for rs in draft.world.replica_sets if rs.hash == hash_ and not rs.deleting)
-    return carries(available, draft.release.replicas, draft.release.canary.whole)
+    return carries(_available(draft, hash_), draft.release.replicas, draft.release.canary.whole)
 
 
 def referenced(draft: Draft) -> frozenset[str]:
@@ -98,3 +99,7 @@ def _point_subsets(draft: Draft, canary: ReplicaSet | None, stable: ReplicaSet |
         for request in requests:
             draft.do(PointSubsets(request))
     return not requests
+
+
+def _available(draft: Draft, hash_: str) -> int:
+    return sum(rs.available for rs in draft.world.replica_sets if rs.hash == hash_ and not rs.deleting)

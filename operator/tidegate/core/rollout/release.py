@@ -116,9 +116,9 @@ class Draft:
         self.waiting = False
         """Whether the update waits for a time, a person or an analysis: the progress deadline does not run then."""
 
-    def do(self, action: Action) -> None:
-        """Add an action, after those that are there."""
-        self.actions.append(action)
+    def do(self, action: Action, *, first: bool = False) -> None:
+        """Add an action, after those that are there or before them."""
+        self.actions.insert(0 if first else len(self.actions), action)
 
     def say(self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal") -> None:
         """Add an event that tells of a change in the status."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tidegate.api import names
-from tidegate.core.rollout import conditions, restarts
+from tidegate.core.rollout import conditions, restarts, slots
 from tidegate.core.rollout.counts import count, pods
 from tidegate.core.rollout.release import Draft
 
@@ -19,12 +19,6 @@ _PROGRESS: Final = (
     "pauseConditions",
     "controllerPause",
     "promoteFull",
-)
-
-_HOLDING_UP: Final = (
-    ("canary", "currentStepAnalysisRunStatus"),
-    ("blueGreen", "prePromotionAnalysisRunStatus"),
-    ("blueGreen", "postPromotionAnalysisRunStatus"),
 )
 
 
@@ -60,10 +54,10 @@ def overdue(draft: Draft) -> bool:
 def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
     """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
     about before the strategy says what it waits for, and a long analysis is no lack of progress."""
-    if (status.get("canary") or {}).get("currentExperiment"):
+    if (status.get("canary") or {}).get(slots.EXPERIMENT):
         return True
-    entries = ((status.get(part) or {}).get(slot) for part, slot in _HOLDING_UP)
-    return any(entry and entry.get("status") in (names.RUN_PENDING, names.RUN_RUNNING) for entry in entries)
+    not_ended = (names.RUN_PENDING, names.RUN_RUNNING)
+    return any(slot.holds_up and entry.get("status") in not_ended for slot, entry in slots.entries(status))
 
 
 def phase(draft: Draft) -> tuple[str, str]:
@@ -94,7 +88,7 @@ def _restarting(draft: Draft) -> bool:
 
 def _blue_green_waits(draft: Draft) -> str:
     status, hash_ = draft.status, draft.release.hash
-    if (status.get("blueGreen") or {}).get("activeSelector") != hash_:
+    if draft.release.replicas and (status.get("blueGreen") or {}).get("activeSelector") != hash_:
         return "active service cutover pending"
     if status.get("stableRS") != hash_:
         if draft.release.blue_green.post_promotion_analysis:
@@ -201,7 +195,7 @@ def _available(draft: Draft) -> bool:
     if release.spec.strategy.blue_green:
         active = (draft.status.get("blueGreen") or {}).get("activeSelector")
         serving = next((rs for rs in (release.new, release.stable) if rs and rs.hash == active), None)
-        return serving is not None and serving.available >= release.replicas
+        return not release.replicas or (serving is not None and serving.available >= release.replicas)
     return bool(draft.status["availableReplicas"] >= release.replicas)
 
 

@@ -24,6 +24,7 @@ from tidegate.core.rollout.world import ReplicaSet
 _NOT_COPIED: Final = frozenset(
     {
         names.LAST_APPLIED,
+        names.NOTIFIED,
         names.REVISION,
         names.REVISION_HISTORY,
         names.DESIRED_REPLICAS,
@@ -123,7 +124,9 @@ def number(draft: Draft) -> None:
     stale = generation and given.get(names.WORKLOAD_GENERATION) != generation
     if given.get(names.REVISION) != str(release.revision) or default or stale:
         version, revision = meta["resourceVersion"], release.revision
-        draft.do(MarkRollout(draft.key, world.uid, version, revision, default, workload_generation=generation))
+        mark = MarkRollout(draft.key, world.uid, version, revision, default, workload_generation=generation)
+        # By this mark alone Argo CD knows that the phase in the status is of the workload's template before.
+        draft.do(mark, first=bool(stale))
     rs = release.new
     if rs is None:
         return

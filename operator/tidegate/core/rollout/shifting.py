@@ -39,6 +39,7 @@ def shift(draft: Draft, weight: int, routes: Sequence[ManagedRoute] | None = Non
     if requests:
         extras.point(draft, more)
     else:
+        extras.prepare(draft)
         extras.clear(draft)
     for number, request in enumerate(requests):
         draft.do(Shift(request, _told(traffic, weight, routes, more) if number == 0 else None))

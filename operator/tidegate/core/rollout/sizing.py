@@ -7,7 +7,7 @@ from tidegate.core.rollout.pointing import canary_end, canary_end_carries, canar
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import Bounds, Ratio, carries, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
-from tidegate.core.rollout.shifting import observed
+from tidegate.core.rollout.shifting import led, observed
 from tidegate.core.rollout.world import ReplicaSet
 
 
@@ -140,7 +140,8 @@ def retire_others(draft: Draft) -> None:
 def _size_canary(draft: Draft, rs: ReplicaSet, pods: int, aim: Aim) -> None:
     """Bring the canary to so many pods, or to those that its end needs."""
     pods = max(pods, _in_use(draft, rs, aim))
-    if pods < rs.replicas and rs.deadline is not None and not draft.reached(rs.deadline):
+    served = led(draft) and canary_stands_for(draft, rs)  # From here on its delay begins when they have left again.
+    if pods < rs.replicas and rs.deadline is not None and not served and not draft.reached(rs.deadline):
         return  # It was stable a moment ago and has come back: its pods have their delay yet.
     keep(draft, rs, pods)
 
@@ -155,7 +156,8 @@ def _size_stable(draft: Draft, weight: int) -> None:
     stable, pods = release.stable, release.replicas
     if stable is None:
         return
-    if release.canary.dynamic_stable_scale and canary_end_carries(draft, now):
+    elsewhere = canary_end(draft) != stable.hash  # At rest both ends are stable's, whatever weight somebody sets.
+    if release.canary.dynamic_stable_scale and elsewhere and canary_end_carries(draft, now):
         pods = max(needed(pods, whole - min(weight, now), whole), min(stable.replicas, _least(draft, Aim(0))))
         assert draft.world.traffic is not None
         if draft.world.traffic.split(now):

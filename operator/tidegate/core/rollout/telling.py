@@ -12,15 +12,9 @@ from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.core.plan import Event
-from tidegate.core.rollout import conditions, pauses
+from tidegate.core.rollout import conditions, pauses, slots
 from tidegate.core.rollout.release import Draft
 
-_RUNS: Final = {
-    ("canary", "currentStepAnalysisRunStatus"): "Step",
-    ("canary", "currentBackgroundAnalysisRunStatus"): "Background",
-    ("blueGreen", "prePromotionAnalysisRunStatus"): "PrePromotion",
-    ("blueGreen", "postPromotionAnalysisRunStatus"): "PostPromotion",
-}
 _BAD: Final = (names.RUN_FAILED, names.RUN_ERROR)
 
 
@@ -46,12 +40,11 @@ def _beginning(draft: Draft) -> Iterator[Event]:
 
 def _runs(draft: Draft) -> Iterator[Event]:
     """Runs whose phase is not the one that the status had. Their beginning is told when they are created."""
-    for (part, slot), type_ in _RUNS.items():
-        known = (draft.before.get(part) or {}).get(slot) or {}
+    for slot, known in slots.entries(draft.before):
         run = next((r for r in draft.world.runs if r.ours and r.name == known.get("name")), None)
         if run is not None and run.ended and run.phase != known.get("status"):
             previous = known.get("status") or "NoPreviousStatus"
-            message = f"{type_} Analysis Run '{run.name}' Status New: '{run.phase}' Previous: '{previous}'"
+            message = f"{slot.run_type} Analysis Run '{run.name}' Status New: '{run.phase}' Previous: '{previous}'"
             yield Event(f"AnalysisRun{run.phase}", message, "Warning" if run.phase in _BAD else "Normal")
 
 

@@ -179,7 +179,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted."""
+    """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
+
+    hold: why it has seen too little traffic for a verdict. safe_since: when the window began in which it has last found
+    the canary safe, where that is to shorten pauses.
+    """
 
     name: str
     uid: str
@@ -189,6 +193,10 @@ class Run:
     terminating: bool
     created: str
     hash: str
+    first_bad: str = ""
+    """When the first measurement that counts failed; empty while none has."""
+    hold: str = ""
+    safe_since: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -199,16 +207,34 @@ class Run:
     def read(cls, raw: Mapping[str, Any], owner_uid: str) -> Run:
         """Read an AnalysisRun."""
         meta, status = raw["metadata"], raw.get("status") or {}
+        judge = status.get("judge") or {}
         return cls(
             name=meta["name"],
             uid=meta["uid"],
+            hold=judge.get("hold") or "",
+            safe_since=_moment(judge.get("since")) if judge.get("advance") else None,
             phase=status.get("phase") or "",
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
             terminating=bool((raw.get("spec") or {}).get("terminate")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
+            first_bad=_first_bad(status),
         )
+
+
+def _first_bad(status: Mapping[str, Any]) -> str:
+    """The end of the earliest failed measurement of a metric that is no dry run."""
+    return min(
+        (
+            measurement["finishedAt"]
+            for result in status.get("metricResults") or ()
+            if not result.get("dryRun")
+            for measurement in result.get("measurements") or ()
+            if measurement.get("phase") == names.RUN_FAILED and measurement.get("finishedAt")
+        ),
+        default="",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +257,7 @@ class Version:
 class Experiment:
     """An Experiment of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
 
-    begun: whether all its versions have been available. pods: those that its versions should have now.
+    begun: since when all its versions have been available. pods: those that its versions should have now.
     """
 
     name: str
@@ -240,7 +266,7 @@ class Experiment:
     message: str
     ours: bool
     terminating: bool
-    begun: bool
+    begun: datetime | None
     created: str
     hash: str
     pods: int
@@ -268,7 +294,7 @@ class Experiment:
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
             terminating=bool(spec.get("terminate")) or "deletionTimestamp" in meta,
-            begun=bool(status.get("availableAt")),
+            begun=_moment(status.get("availableAt")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
             pods=sum(rs.replicas for rs in sets.values()),

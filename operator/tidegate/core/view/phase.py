@@ -113,6 +113,8 @@ def step_words(step: Obj) -> str:
             )
         case "analysis":
             return "analysis " + ", ".join(str(t.get("templateName")) for t in (body or {}).get("templates") or ())
+        case "experiment":
+            return "experiment " + ", ".join(str(t.get("name")) for t in (body or {}).get("templates") or ())
         case "setHeaderRoute" | "setMirrorRoute":
             return f"{kind} {(body or {}).get('name', '')}".strip()
     return kind

@@ -19,5 +19,6 @@ from __future__ import annotations
 
 from tidegate.core.analysis.conditions.condition import Condition, compile_condition
 from tidegate.core.analysis.conditions.errors import ConditionError
+from tidegate.core.analysis.conditions.expressions import Expression, compile_expression
 
-__all__ = ["Condition", "ConditionError", "compile_condition"]
+__all__ = ["Condition", "ConditionError", "Expression", "compile_condition", "compile_expression"]

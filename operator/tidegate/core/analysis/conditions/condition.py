@@ -38,14 +38,18 @@ class Condition:
         `result` is a float, a tuple of floats (a vector, []float64), or what JSON gives: dict, list, str, bool, None,
         int, float. Raises ConditionError when it cannot be evaluated for this result, or is neither true nor false.
         """
-        try:
-            value = self._evaluate(result)
-        except RecursionError:
-            # The limits on depth are far below Python's, unless the caller itself stands deep in the stack.
-            raise too_deep() from None
+        value = self.value(result)
         if value is True or value is False:
             return bool(value)
         raise ConditionError(f"the condition gives {describe(value)}, not true or false")
+
+    def value(self, result: Any) -> Any:
+        """What it gives for a result. Raises ConditionError."""
+        try:
+            return self._evaluate(result)
+        except RecursionError:
+            # The limits on depth are far below Python's, unless the caller itself stands deep in the stack.
+            raise too_deep() from None
 
     def _evaluate(self, result: Any) -> Any:
         value, type_ = admit(result)

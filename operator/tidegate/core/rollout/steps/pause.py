@@ -1,10 +1,15 @@
-"""The step `pause`: hold for a time, or until a person promotes."""
+"""The step `pause`: hold for a time, or until a person promotes.
+
+A background analysis that compares may change when a timed pause ends: it lasts longer while there has been too little
+traffic for a verdict, and shorter once the canary is known to be safe, where the analysis says so. Safe at the weight
+of this step, that is: by a look whose window began after the pause had.
+"""
 
 from __future__ import annotations
 
 from tidegate.api import names
 from tidegate.api.rollout import CanaryStep
-from tidegate.core.rollout import pauses
+from tidegate.core.rollout import gates, pauses
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import parse_duration
 
@@ -14,7 +19,25 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     assert step.pause is not None
     given = step.pause.duration
     duration = None if given is None else parse_duration(given)
-    if not pauses.over(draft, names.PAUSE_CANARY_STEP, duration):
+    over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration, index)
+    if duration is not None and not pauses.resumed(draft):
+        over = _may_end(draft) if over else _is_safe(draft)
+    if not over:
         return False
     pauses.release(draft)
     return True
+
+
+def _may_end(draft: Draft) -> bool:
+    """Whether the pause may end: not while the background analysis lacks traffic. It wakes the rollout when it has
+    looked again."""
+    lacking = gates.lacks_traffic(draft)
+    if lacking:
+        gates.tell(draft, gates.BACKGROUND, lacking)
+    return not lacking
+
+
+def _is_safe(draft: Draft) -> bool:
+    """Whether the background analysis has found the canary safe since the pause began."""
+    run, began = gates.background(draft), pauses.since(draft, names.PAUSE_CANARY_STEP)
+    return run is not None and run.safe_since is not None and began is not None and run.safe_since >= began

@@ -1,0 +1,110 @@
+"""What the definitions themselves say beyond types: rules that the API server keeps, with or without an operator.
+
+A rule only says what `tidegate.api.rollout_checks` refuses as well and Argo Rollouts does too, so that none keeps out a
+manifest that works. Rules stand on the smallest part that they speak of: from Kubernetes 1.30 on an API server passes
+over what an update leaves unchanged, and so an object that broke a rule before the rule was there can still be scaled,
+given another image and a status.
+
+A server estimates what a rule may cost, and a list without a limit counts for a million entries there. That is why the
+kinds of steps are compared one with the rest at a time, and why providers of metrics are left to the webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegate.api.rollout import CanaryStep
+from tidegate.api.unsupported import known_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """rule: CEL over a part of an object, `self`. field: the one that is wrong then, in it."""
+
+    rule: str
+    message: str
+    field: str = ""
+
+    def raw(self) -> dict[str, Any]:
+        """As a definition has it."""
+        shown = {"rule": self.rule, "message": self.message}
+        return {**shown, "fieldPath": f".{self.field}"} if self.field else shown
+
+
+def _differ(one: str, other: str) -> str:
+    return f"!has(self.{one}) || !has(self.{other}) || self.{one} == '' || self.{one} != self.{other}"
+
+
+def _one_kind() -> Iterator[Rule]:
+    kinds = sorted(known_fields(CanaryStep))
+    for number, kind in enumerate(kinds[:-1], 1):
+        others = " || ".join(f"has(self.{other})" for other in kinds[number:])
+        yield Rule(f"!has(self.{kind}) || !({others})", f"has {kind} and another kind; make each a step of its own")
+
+
+RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "RolloutSpec": (
+        Rule(
+            "(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600)"
+            " > (has(self.minReadySeconds) ? self.minReadySeconds : 0)",
+            "must be more than minReadySeconds; it is 600 where it is left out",
+            "progressDeadlineSeconds",
+        ),
+    ),
+    "Strategy": (Rule("!has(self.canary) || !has(self.blueGreen)", "has both canary and blueGreen; keep one of them"),),
+    "CanaryStrategy": (
+        Rule(
+            _differ("stableService", "canaryService"),
+            "is the canaryService too; the two versions need a Service each",
+            "stableService",
+        ),
+        Rule(
+            "!has(self.scaleDownDelaySeconds) || has(self.trafficRouting)",
+            "is only possible with trafficRouting: without it the old pods are replaced one by one",
+            "scaleDownDelaySeconds",
+        ),
+        Rule(
+            "!has(self.dynamicStableScale) || !self.dynamicStableScale || has(self.trafficRouting)",
+            "is only possible with trafficRouting: without it the stable pods follow the weight anyway",
+            "dynamicStableScale",
+        ),
+        Rule(
+            "!has(self.dynamicStableScale) || !self.dynamicStableScale || !has(self.scaleDownDelaySeconds)",
+            "is not possible with scaleDownDelaySeconds, which keeps all stable pods up; leave one of them out",
+            "dynamicStableScale",
+        ),
+        Rule(
+            "has(self.trafficRouting) || !has(self.steps) || !self.steps.exists(s, has(s.setCanaryScale))",
+            "have a setCanaryScale, which is only possible with trafficRouting: without it the number of canary pods "
+            "is the weight",
+            "steps",
+        ),
+        Rule(
+            "(has(self.trafficRouting) && has(self.trafficRouting.maxTrafficWeight)) || !has(self.steps)"
+            " || !self.steps.exists(s, has(s.setWeight) && s.setWeight > 100)",
+            "have a setWeight above 100, which needs trafficRouting.maxTrafficWeight",
+            "steps",
+        ),
+    ),
+    "CanaryStep": (
+        Rule("!has(self.setWeight) || self.setWeight >= 0", "must be 0 or more", "setWeight"),
+        *_one_kind(),
+    ),
+    "PingPong": (Rule(_differ("pongService", "pingService"), "is the pingService too; name another", "pongService"),),
+    "IstioRouting": (
+        Rule(
+            "!has(self.virtualService) || !has(self.virtualServices) || self.virtualServices.size() == 0",
+            "has both virtualService and virtualServices; keep one of them",
+        ),
+    ),
+    "BlueGreenStrategy": (
+        Rule(
+            _differ("previewService", "activeService"),
+            "is the activeService too; the two versions need a Service each",
+            "previewService",
+        ),
+    ),
+}
+"""By the name of the model."""

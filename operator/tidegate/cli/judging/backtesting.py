@@ -1,0 +1,285 @@
+"""Replays a template against recorded traffic: the questions that the operator would have asked, window by window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from tidegate.cli.judging.picture import draw
+from tidegate.cli.printing import Output, dump, echo
+from tidegate.cli.told import Told
+from tidegate.core.analysis.compare.answers import CANARY, STABLE, Answers, Sample
+from tidegate.core.analysis.compare.comparison import SERIES, Comparison, with_arms
+from tidegate.core.analysis.compare.looking import sorted_answers
+from tidegate.core.analysis.compare.windows import Window
+from tidegate.core.analysis.metrics import Metric, read_run
+from tidegate.core.judge import Finding, Verdict
+from tidegate.core.judge.replay import FalseAlarms, false_alarms, null_splits
+from tidegate.core.judge.wording import duration
+from tidegate.core.times import format_time, parse_duration, parse_time
+from tidegate.providers.prometheus import Prometheus
+
+_MOST_WINDOWS: Final = 5000
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line says; see `tidegate analysis backtest --help`."""
+
+    template: Path
+    prometheus: str = ""
+    data: Path | None = None
+    start: str = "1h"
+    end: str = ""
+    canary: tuple[str, ...] = ()
+    stable: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    split: str = ""
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One metric over all windows. way: evidence against after each look, as a share of what is needed. at: the end of
+    the window in which it was settled."""
+
+    finding: Finding
+    way: tuple[float, ...]
+    at: datetime | None
+
+
+Recorded = Mapping[str, Sequence[tuple[Window, Any]]]
+"""What was answered to each metric, window by window: (labels, value) pairs, or the text of an error."""
+
+
+def backtest(wish: Wish, save: Path | None, picture: Path | None, output: Output | None) -> None:
+    """Replay and print. Raises Told."""
+    metrics = read_template(wish)
+    recorded = _load(wish.data) if wish.data else asyncio.run(_ask(wish, metrics))
+    if save is not None:
+        save.write_bytes(orjson.dumps(_saved(recorded), option=orjson.OPT_INDENT_2))
+    if wish.split:
+        _tell_splits(wish, metrics, recorded, picture, output)
+    else:
+        _tell_incident(metrics, recorded, picture, output)
+
+
+def read_template(wish: Wish) -> tuple[Metric, ...]:
+    """The template's metrics that compare, with arguments and arms filled in. Raises Told."""
+    try:
+        documents = [d for d in yaml.safe_load_all(wish.template.read_text(encoding="utf-8")) if isinstance(d, dict)]
+    except (OSError, yaml.YAMLError) as error:
+        raise Told(f"{wish.template} can't be read: {error}") from None
+    specs = [d["spec"] for d in documents if str(d.get("kind")).endswith("AnalysisTemplate") and d.get("spec")]
+    if not specs:
+        raise Told(f"{wish.template} has no AnalysisTemplate")
+    given = _pairs(wish.args, "--arg")
+    stable = _pairs(wish.stable, "--stable")
+    arms = {CANARY: _pairs(wish.canary, "--canary") or stable, STABLE: stable}
+    raw = [metric for spec in specs for metric in spec.get("metrics") or () if "compare" in metric]
+    if not raw:
+        raise Told(f"no metric of {wish.template} has compare: there is nothing to replay")
+    args = [
+        {**arg, **({"value": given[arg["name"]]} if arg["name"] in given else {})}
+        for s in specs
+        for arg in s.get("args") or ()
+    ]
+    judge = next((spec["judge"] for spec in specs if "judge" in spec), None)
+    spec = {"metrics": [with_arms(metric, arms) for metric in raw], "args": args, **({"judge": judge} if judge else {})}
+    metrics, problems = read_run({"spec": spec})
+    if problems:
+        hint = "; give what is missing by --arg name=value, --canary or --stable podTemplateHash=…"
+        raise Told("; ".join(map(str, problems)) + hint)
+    return metrics
+
+
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    found = {}
+    for text in ",".join(texts).split(",") if texts else ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise Told(f"{option}: {text!r} is not name=value")
+        found[name.strip()] = value
+    return found
+
+
+def windows(wish: Wish, interval: timedelta, now: datetime) -> list[Window]:
+    """The range, cut into looks. Raises Told."""
+    begin, end = _moment(wish.start, now), _moment(wish.end, now) if wish.end else now.replace(microsecond=0)
+    count = int((end - begin) / interval)
+    if not 0 < count <= _MOST_WINDOWS:
+        span = f"from {format_time(begin)} to {format_time(end)}"
+        raise Told(f"{span} there are {count} looks; 1 to {_MOST_WINDOWS} can be replayed")
+    return [Window(begin + number * interval, begin + (number + 1) * interval) for number in range(count)]
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        return now.replace(microsecond=0) - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return parse_time(text).replace(microsecond=0)
+    except ValueError:
+        raise Told(f"{text!r} is neither a time such as 2026-05-01T10:00:00Z nor a duration such as 2h") from None
+
+
+async def _ask(wish: Wish, metrics: Sequence[Metric]) -> dict[str, list[tuple[Window, Any]]]:
+    """Ask every question of the range, some at once."""
+    provider, gate, now = Prometheus(default_address=wish.prometheus), asyncio.Semaphore(_AT_ONCE), datetime.now(UTC)
+
+    async def one(metric: Metric, window: Window) -> tuple[Window, Any]:
+        comparison = _comparison(metric, wish.split)
+        spec = comparison.question(metric.provider, window)["prometheus"]
+        if wish.prometheus:
+            spec = {**spec, "address": wish.prometheus}
+        async with gate:
+            reading = await provider.measure({**spec, SERIES: True}, seconds=metric.timeout.total_seconds())
+        return window, reading.error or [[dict(labels), value] for labels, value in reading.value]
+
+    try:
+        found = {}
+        for metric in metrics:
+            assert metric.interval is not None
+            asked = [one(metric, window) for window in windows(wish, metric.interval, now)]
+            found[metric.name] = list(await asyncio.gather(*asked))
+        return found
+    finally:
+        await provider.close()
+
+
+def _comparison(metric: Metric, split: str) -> Comparison:
+    """A metric's comparison; for splits its answers tell pods apart."""
+    comparison = metric.comparison
+    assert comparison is not None
+    kind = comparison.kind
+    return replace(comparison, kind=replace(kind, by=split)) if split else comparison  # type: ignore[type-var]
+
+
+def _saved(recorded: Recorded) -> dict[str, Any]:
+    return {
+        name: [{"start": format_time(w.start), "end": format_time(w.end), "answer": answer} for w, answer in looks]
+        for name, looks in recorded.items()
+    }
+
+
+def _load(path: Path) -> dict[str, list[tuple[Window, Any]]]:
+    try:
+        raw = orjson.loads(path.read_bytes())
+        return {
+            name: [(Window(parse_time(l["start"]), parse_time(l["end"])), l["answer"]) for l in looks]  # noqa: E741
+            for name, looks in raw.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Told(f"{path} is not a file that `tidegate analysis backtest --save` wrote: {error}") from None
+
+
+def replay(comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> Replayed:
+    """What the judge would have said, up to the first verdict "worse". Raises Told."""
+    state: Mapping[str, Any] = {}
+    way: list[float] = []
+    finding: Finding | None = None
+    settled: datetime | None = None
+    for window, answers in looks:
+        try:
+            seen = comparison.kind.observe(state, answers, window)
+        except ValueError as error:
+            raise Told(f"the look up to {format_time(window.end)} can't be judged: {error}") from None
+        if seen.finding.verdict is not Verdict.NOT_YET and (
+            finding is None or finding.verdict is not seen.finding.verdict
+        ):
+            settled = window.end
+        state, finding = seen.state, seen.finding
+        way.append(finding.against.log_e / finding.against.needed)
+        if finding.verdict is Verdict.WORSE:
+            break
+    if finding is None:
+        raise Told("there is nothing to replay: no look has an answer")
+    return Replayed(finding, tuple(way), settled if finding.verdict is not Verdict.NOT_YET else None)
+
+
+def _good(looks: Sequence[tuple[Window, Any]]) -> list[tuple[Window, Answers]]:
+    """Looks with answers; those that failed are left out, as the operator leaves them out."""
+    return [
+        (window, sorted_answers(tuple((labels, float(value)) for labels, value in answer)))
+        for window, answer in looks
+        if not isinstance(answer, str)
+    ]
+
+
+def _tell_incident(metrics: Sequence[Metric], recorded: Recorded, picture: Path | None, output: Output | None) -> None:
+    found: dict[str, Replayed] = {}
+    for metric in metrics:
+        assert metric.comparison is not None
+        found[metric.name] = replay(metric.comparison, _good(recorded.get(metric.name, ())))
+    if picture is not None:
+        draw(picture, {name: [one.way] for name, one in found.items()})
+    if output in (Output.json, Output.yaml):
+        dump({name: _plain(one) for name, one in found.items()}, output)
+        return
+    begin = min(looks[0][0].start for looks in recorded.values() if looks)
+    echo(f"{'metric':<24}{'verdict':<10}{'after':>10}{'looks':>8}  finding")
+    for name, one in found.items():
+        after = duration((one.at - begin).total_seconds()) if one.at else "-"
+        echo(f"{name:<24}{one.finding.verdict.value:<10}{after:>10}{len(one.way):>8}  {one.finding.sentence}")
+
+
+def _plain(one: Replayed) -> dict[str, Any]:
+    at = format_time(one.at) if one.at else None
+    return {"verdict": one.finding.verdict.value, "at": at, "way": one.way, "finding": one.finding.to_json()}
+
+
+def _tell_splits(
+    wish: Wish, metrics: Sequence[Metric], recorded: Recorded, picture: Path | None, output: Output | None
+) -> None:
+    told: dict[str, tuple[FalseAlarms, list[Replayed]]] = {}
+    for metric in metrics:
+        comparison, looks = _comparison(metric, wish.split), _good(recorded.get(metric.name, ()))
+        played = [replay(comparison, split) for split in _splits(looks, wish)]
+        told[metric.name] = (false_alarms([one.finding.verdict for one in played]), played)
+    if picture is not None:
+        draw(picture, {name: [one.way for one in played] for name, (_, played) in told.items()})
+    if output in (Output.json, Output.yaml):
+        fields = FalseAlarms.__dataclass_fields__
+        dump({name: {field: getattr(alarms, field) for field in fields} for name, (alarms, _) in told.items()}, output)
+        return
+    echo(f"{'metric':<24}{'splits':>8}{'alarms':>8}{'share':>9}{'95 %':>16}{'promised':>10}")
+    for metric in metrics:
+        alarms, played = told[metric.name]
+        low, high = (100 * end for end in alarms.interval)
+        promised = 100 * 2.718281828 ** -played[0].finding.against.needed
+        echo(
+            f"{metric.name:<24}{alarms.splits:>8}{alarms.alarms:>8}{100 * alarms.share:>7.1f} %"
+            f"{f'{low:.1f} to {high:.1f} %':>16}{promised:>8.2g} %"
+        )
+
+
+def _splits(looks: Sequence[tuple[Window, Answers]], wish: Wish) -> list[list[tuple[Window, Answers]]]:
+    """One version against itself: some of its pods as the canary, the others as stable. Raises Told."""
+    pods = sorted(
+        {labels[wish.split] for _, a in looks for found in a.values() for labels, _ in found if wish.split in labels}
+    )
+    try:
+        chosen = null_splits(pods, wish.size)
+    except ValueError as error:
+        raise Told(f"--split {wish.split}: {error}; the answers know {len(pods)} values of that label") from None
+    return [[(window, _divided(answers, wish.split, ours)) for window, answers in looks] for ours in chosen]
+
+
+def _divided(answers: Answers, label: str, ours: frozenset[str]) -> Answers:
+    def of(found: Sequence[Sample], *, mine: bool) -> list[Sample]:
+        return [(labels, value) for labels, value in found if label in labels and (labels[label] in ours) is mine]
+
+    stable = {part: found for (arm, part), found in answers.items() if arm == STABLE}
+    return {
+        **{(CANARY, part): of(found, mine=True) for part, found in stable.items()},
+        **{(STABLE, part): of(found, mine=False) for part, found in stable.items()},
+    }

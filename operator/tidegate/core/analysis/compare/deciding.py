@@ -1,0 +1,153 @@
+"""What becomes of metrics that compare, each by itself and all of a run together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tidegate.api.names import AnalysisPhase
+from tidegate.core.analysis.compare.comparison import Rules, ScoreRules
+from tidegate.core.analysis.compare.standing import Standing
+from tidegate.core.analysis.verdicts import Verdict, too_many_consecutive_errors, too_many_failures
+from tidegate.core.judge import Verdict as Judged
+from tidegate.core.judge.score import Outcome, Score, score
+from tidegate.core.times import format_time
+
+if TYPE_CHECKING:
+    from tidegate.core.analysis.metrics import Metric
+    from tidegate.core.analysis.progress import MetricProgress, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """All metrics of a run that compare and decide.
+
+    safe: each of them. hold: why there is no verdict yet that traffic could not bring; empty when it is not for want
+    of traffic. since: the beginning of the oldest of their last looks; None while one of them has had none.
+    """
+
+    any: bool = False
+    safe: bool = False
+    hold: str = ""
+    since: datetime | None = None
+    rules: Rules = field(default_factory=Rules)
+
+    @classmethod
+    def see(cls, metrics: Iterable[Metric], progress: Progress) -> Together:
+        deciding = [metric for metric in metrics if metric.comparison is not None and not metric.dry_run]
+        standings = [progress.of(metric).standing for metric in deciding]
+        if not standings:
+            return cls()
+        comparison = deciding[0].comparison
+        assert comparison is not None
+        starts = [standing.since for standing in standings if standing.since is not None]
+        return cls(
+            any=True,
+            safe=_all_safe(deciding, standings, comparison.rules),
+            hold=next((_hold(m, s) for m, s in zip(deciding, standings, strict=True) if _lacks_traffic(s)), ""),
+            since=min(starts) if len(starts) == len(standings) else None,
+            rules=comparison.rules,
+        )
+
+    @property
+    def advance(self) -> bool:
+        """Whether to go on before the planned end."""
+        return self.safe and self.rules.advance_when_safe
+
+    def write(self, score: Score | None, *, ended: bool) -> dict[str, Any]:
+        """As `status.judge`. A run that has ended holds nothing up."""
+        return {
+            **({"safe": True} if self.safe else {}),
+            **({"hold": self.hold} if self.hold and not ended else {}),
+            **({"since": format_time(self.since)} if self.since else {}),
+            **({"advance": True} if self.advance and not ended else {}),
+            **({"score": f"{score.so_far:g}", "message": score.sentence} if score else {}),
+        }
+
+
+def judge_compared(metric: Metric, entry: MetricProgress, together: Together, *, terminating: bool) -> Verdict:
+    """What a metric's looks say together; `Running` while there is nothing to say yet."""
+    standing, rules = entry.standing, together.rules
+    if standing.worse:
+        return Verdict("Failed", standing.message)
+    limited = too_many_consecutive_errors(metric, entry.tally)
+    if limited is None and metric.failure is not None:
+        limited = too_many_failures(metric, entry.tally)
+    if limited is not None:
+        return limited
+    planned = metric.count is not None and entry.tally.count >= metric.count
+    # One without an end watches a whole update: knowing that the canary is safe at this weight shortens a pause only.
+    early = together.advance and metric.count is not None
+    if standing.safe and (planned or terminating or early):
+        return Verdict("Successful", standing.message)
+    if planned and (standing.enough or metric.dry_run):
+        return _undecided(rules, standing.message)
+    if terminating or early:
+        return Verdict("Inconclusive", f"ended before there was a verdict: {standing.message or 'there was no look'}")
+    return Verdict("Running")
+
+
+def judge_together(metrics: Iterable[Metric], progress: Progress, verdicts: Mapping[str, Verdict]) -> Score | None:
+    """The score that the verdicts of metrics that compare make; None where each of them decides alone."""
+    deciding = [metric for metric in metrics if metric.comparison is not None and not metric.dry_run]
+    rules = deciding[0].comparison.rules.score if deciding and deciding[0].comparison else None
+    if rules is None:
+        return None
+    return score(rules.parameters, [_outcome(metric.name, rules, progress.of(metric), verdicts) for metric in deciding])
+
+
+def _outcome(name: str, rules: ScoreRules, entry: MetricProgress, verdicts: Mapping[str, Verdict]) -> Outcome:
+    phase = verdicts[name].phase if name in verdicts else "Running"
+    ends = {"Successful": Judged.SAFE, "Failed": Judged.WORSE}
+    verdict = ends.get(phase) or (Judged.SAFE if entry.standing.safe and phase == "Running" else Judged.NOT_YET)
+    has_data = bool(entry.standing.record.get("data"))
+    return Outcome(name, verdict, has_data, rules.groups.get(name, ""), name in rules.critical)
+
+
+def score_verdict(found: Score) -> Verdict:
+    """What the score of a run that has come to its end says of it."""
+    phases: dict[Judged, AnalysisPhase] = {Judged.WORSE: "Failed", Judged.SAFE: "Successful"}
+    return Verdict(phases.get(found.verdict, "Inconclusive"), found.sentence)
+
+
+def _all_safe(metrics: Sequence[Metric], standings: Sequence[Standing], rules: Rules) -> bool:
+    if rules.score is None:
+        return all(standing.safe for standing in standings)
+    outcomes = [
+        Outcome(
+            metric.name,
+            Judged(standing.verdict) if standing.verdict else Judged.NOT_YET,
+            bool(standing.record.get("data")),
+            rules.score.groups.get(metric.name, ""),
+            metric.name in rules.score.critical,
+        )
+        for metric, standing in zip(metrics, standings, strict=True)
+    ]
+    return score(rules.score.parameters, outcomes).verdict is Judged.SAFE
+
+
+def _undecided(rules: Rules, sentence: str) -> Verdict:
+    told = f"no verdict until the end, and whenUndecided is {rules.when_undecided}: {sentence}"
+    if rules.when_undecided == "promote":
+        return Verdict("Successful", told)
+    return Verdict("Failed" if rules.when_undecided == "undo" else "Inconclusive", told)
+
+
+def held(metrics: Iterable[Metric], progress: Progress) -> str:
+    """Why a run goes on after the planned number of looks; empty when it does not."""
+    for metric in metrics:
+        entry = progress.of(metric)
+        past = metric.count is not None and entry.tally.count >= metric.count
+        if metric.comparison is not None and past and not entry.ended and _lacks_traffic(entry.standing):
+            return _hold(metric, entry.standing)
+    return ""
+
+
+def _lacks_traffic(standing: Standing) -> bool:
+    return not (standing.worse or standing.safe or standing.enough)
+
+
+def _hold(metric: Metric, standing: Standing) -> str:
+    return f'Metric "{metric.name}" has had too little traffic for a verdict: {standing.message or "no look yet"}'

@@ -1,0 +1,269 @@
+"""Kayenta's judgement of two arrays of samples: Mann and Whitney's test with Hodges and Lehmann's shift and its
+interval.
+
+For people who come from automated canary analysis and whose marks are tuned to it. It is one look at the end: looking
+repeatedly multiplies its false alarms (docs/judge.md has how much). The interval is that of R's `wilcox.test(exact
+= FALSE, correct = TRUE, conf.int = TRUE)`: the shifts at which the corrected and tie-corrected rank sum's z is
+within the quantiles.
+
+Where Kayenta's verdict is an accident, this differs, on purpose:
+
+- Its root finder stops at an absolute 1e-4, so a verdict depends on the unit of the metric and an interval's ends
+  may even be the wrong way round. Here roots are exact: the sum of ranks jumps at differences of two samples, and
+  nowhere else.
+- Two constant arrays get random noise there, so that the test can run. Here their shift is what it is.
+- The interval ends at the largest and smallest difference there even if so few samples can't give the confidence,
+  so that two samples on each side are "significant". Here such an end is infinite.
+- An exception there becomes "error", which the score does not count, which passes. Here there are none: what can't be
+  judged is Nodata.
+- `nanStrategy: replace` passes a metric without a single sample there. Here replacement fills gaps; no samples are
+  Nodata.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from statistics import NormalDist
+from typing import Any
+
+
+class Direction(StrEnum):
+    INCREASE = "increase"
+    DECREASE = "decrease"
+    EITHER = "either"
+
+
+class Mark(StrEnum):
+    PASS = "Pass"  # noqa: S105 - a mark, not a password
+    HIGH = "High"
+    LOW = "Low"
+    NODATA = "Nodata"
+
+
+class Measure(StrEnum):
+    MEAN_RATIO = "meanRatio"
+    CLES = "cles"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A shift counts only if the effect is at least allowed_increase or at most allowed_decrease; beyond the
+    critical ones a critical metric fails the whole run. None: 1 for the ratio of means, 0.5 for the common language
+    effect size."""
+
+    measure: Measure = Measure.MEAN_RATIO
+    allowed_increase: float | None = None
+    allowed_decrease: float | None = None
+    critical_increase: float | None = None
+    critical_decrease: float | None = None
+
+    def threshold(self, value: float | None) -> float:
+        if value is not None:
+            return value
+        return 1.0 if self.measure is Measure.MEAN_RATIO else 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MannWhitneyParameters:
+    """tolerance: the part of the estimated shift that the interval must stay clear of 0 by; tolerance and confidence as
+    Kayenta has them. nan_replaced: NaN counts as 0 instead of being dropped. outliers_removed: by
+    `without_outliers`."""
+
+    direction: Direction = Direction.EITHER
+    tolerance: float = 0.25
+    confidence: float = 0.98
+    critical: bool = False
+    effect: Effect = Effect()
+    nan_replaced: bool = False
+    outliers_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how much the experiment lies above the control: Hodges and Lehmann's estimate, and the interval's ends."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """ratio: of the means; NaN if one of them is 0. critical: the metric fails the whole run."""
+
+    mark: Mark
+    critical: bool
+    shift: Shift | None
+    ratio: float
+    effect: float
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """None for what is no finite number, which JSON has no word for."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {k: plain(v) for k, v in value.items()}
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        return {k: plain(v) for k, v in asdict(self).items()}
+
+
+def classify(
+    experiment: Sequence[float], control: Sequence[float], parameters: MannWhitneyParameters | None = None
+) -> Judgement:
+    """Samples of the canary and of the baseline, in any order, NaN for gaps."""
+    given = parameters or MannWhitneyParameters()
+    canary, baseline = _prepared(experiment, given), _prepared(control, given)
+    if not canary or not baseline:
+        absent = "canary" if not canary else "baseline"
+        return Judgement(
+            Mark.NODATA, given.critical, None, math.nan, math.nan, f"the {absent} has no samples: nothing to compare"
+        )
+    ratio, effect = mean_ratio(canary, baseline), _effect(given.effect.measure, canary, baseline)
+    if sorted(canary) == sorted(baseline):
+        return Judgement(Mark.PASS, False, Shift(0.0, 0.0, 0.0), ratio, effect, "both have the same samples")
+    found = shift(canary, baseline, given.confidence)
+    mark = _mark(found, effect, given)
+    critical = given.critical and _is_critical(mark, effect, given.effect)
+    told = (
+        f"canary lies {found.estimate:+.4g} from the baseline, {100 * given.confidence:g} % sure of {found.lower:.4g} "
+        f"to {found.upper:.4g}: {mark.value}"
+    )
+    return Judgement(mark, critical, found, ratio, effect, told)
+
+
+def _prepared(samples: Sequence[float], parameters: MannWhitneyParameters) -> list[float]:
+    present = [v for v in samples if not math.isnan(v)]
+    if parameters.nan_replaced and present:
+        present = [0.0 if math.isnan(v) else v for v in samples]
+    return without_outliers(present) if parameters.outliers_removed else present
+
+
+def _mark(found: Shift, effect: float, parameters: MannWhitneyParameters) -> Mark:
+    clear = parameters.tolerance * abs(found.estimate)
+    limits = parameters.effect
+    unknown = math.isnan(effect)
+    if parameters.direction is not Direction.DECREASE and found.lower > clear:
+        large = unknown or effect >= limits.threshold(limits.allowed_increase)
+        return Mark.HIGH if large else Mark.PASS
+    if parameters.direction is not Direction.INCREASE and found.upper < -clear:
+        small = unknown or effect <= limits.threshold(limits.allowed_decrease)
+        return Mark.LOW if small else Mark.PASS
+    return Mark.PASS
+
+
+def _is_critical(mark: Mark, effect: float, limits: Effect) -> bool:
+    if mark is Mark.HIGH:
+        return math.isnan(effect) or effect >= limits.threshold(limits.critical_increase)
+    if mark is Mark.LOW:
+        return math.isnan(effect) or effect <= limits.threshold(limits.critical_decrease)
+    return False
+
+
+def shift(experiment: Sequence[float], control: Sequence[float], confidence: float) -> Shift:
+    """An end is infinite where there are too few samples for the confidence to be had at all."""
+    x, y = sorted(experiment), sorted(control)
+    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+    lower = _root(x, y, lambda by: statistic(x, y, by) <= quantile)
+    upper = _root(x, y, lambda by: statistic(x, y, by) <= -quantile)
+    return Shift(hodges_lehmann(x, y), lower, upper)
+
+
+def hodges_lehmann(x: Sequence[float], y: Sequence[float]) -> float:
+    """The median of all differences (both sorted), found without making them."""
+    # From where half of the pairs are no more above to where more than half are below, any shift does: take the middle.
+    first = _root(x, y, lambda by: _excess(x, y, by) <= 0)
+    last = _root(x, y, lambda by: _excess(x, y, by) < 0)
+    return (first + last) / 2
+
+
+def _root(x: Sequence[float], y: Sequence[float], reached: Callable[[float], bool]) -> float:
+    """The smallest shift from which on it is reached. Nothing changes outside of the range
+    of the differences."""
+    low, high = x[0] - y[-1], x[-1] - y[0]
+    span = (high - low) or abs(high) or 1.0
+    if reached(low - span):
+        return -math.inf
+    if not reached(high + span):
+        return math.inf
+    if reached(low):
+        return low
+    if not reached(high):
+        return high
+    for _ in range(44):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return _nearest_difference(x, y, (low + high) / 2)
+
+
+def _nearest_difference(x: Sequence[float], y: Sequence[float], by: float) -> float:
+    """Roots lie at differences. Without this, an end at 0 would be some 1e-14, and a shift."""
+    candidates = []
+    for v in x:
+        i = bisect_left(y, v - by)
+        candidates += [v - w for w in y[max(0, i - 1) : i + 1]]
+    return min(candidates, key=lambda d: abs(d - by))
+
+
+def statistic(x: Sequence[float], y: Sequence[float], by: float) -> float:
+    """z of the rank sum of x - by among x - by and y (both sorted), with correction for continuity and ties; it
+    falls as `by` grows."""
+    m, n = len(x), len(y)
+    excess = _excess(x, y, by)
+    ties = sum(t**3 - t for t in Counter([*(v - by for v in x), *y]).values())
+    variance = m * n / 12 * ((m + n + 1) - ties / ((m + n) * (m + n - 1)))
+    if variance <= 0 or not excess:
+        return 0.0
+    return (excess - math.copysign(0.5, excess)) / math.sqrt(variance)
+
+
+def _excess(x: Sequence[float], y: Sequence[float], by: float) -> float:
+    """Pairs in which x - by is above y, ties as halves, less half of all pairs."""
+    above = math.fsum((bisect_left(y, v - by) + bisect_right(y, v - by)) / 2 for v in x)
+    return above - len(x) * len(y) / 2
+
+
+def mean_ratio(experiment: Sequence[float], control: Sequence[float]) -> float:
+    canary, baseline = math.fsum(experiment) / len(experiment), math.fsum(control) / len(control)
+    if canary == 0 and baseline == 0:
+        return 1.0
+    return math.nan if canary == 0 or baseline == 0 else canary / baseline
+
+
+def common_language_effect(experiment: Sequence[float], control: Sequence[float]) -> float:
+    """The chance that a sample of the canary is above one of the baseline; ties count half (Vargha and Delaney,
+    2000)."""
+    y = sorted(control)
+    above = math.fsum((bisect_left(y, v) + bisect_right(y, v)) / 2 for v in experiment)
+    return above / (len(experiment) * len(y))
+
+
+def _effect(measure: Measure, experiment: Sequence[float], control: Sequence[float]) -> float:
+    if measure is Measure.MEAN_RATIO:
+        return mean_ratio(experiment, control)
+    return common_language_effect(experiment, control)
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Hyndman and Fan's type 7, as R and numpy have it by default."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * part
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def without_outliers(values: Sequence[float], factor: float = 3.0, *, careful: bool = True) -> list[float]:
+    """What lies within `factor` interquartile ranges of the quartiles; careful: or between the 1st and 99th
+    percentile."""
+    if len(values) < 2:
+        return list(values)
+    q1, q3 = percentile(values, 0.25), percentile(values, 0.75)
+    low, high = q1 - factor * (q3 - q1), q3 + factor * (q3 - q1)
+    if careful:
+        low, high = min(low, percentile(values, 0.01)), max(high, percentile(values, 0.99))
+    return [v for v in values if low <= v <= high]

@@ -1,0 +1,30 @@
+"""What a Rollout takes for itself of Istio's objects: routes and subsets, each with the field that names it.
+
+Two Rollouts may well share a VirtualService or a DestinationRule, as long as each has routes and subsets of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tidegate.core.plan import Key
+from tidegate.routers.istio.router import IstioRouter
+
+
+def istio_claims(router: IstioRouter, objects: Mapping[Key, Mapping[str, Any] | None]) -> Iterator[tuple[str, str]]:
+    """(what is claimed, the path of the field that claims it).
+
+    A route that is not named is only known once its VirtualService is there to be looked at.
+    """
+    for target in router.targets:
+        for number, name in enumerate(target.routes):
+            yield f"HTTP route '{name}' of {target.key}", f"{target.at}.routes[{number}]"
+    bound = router.bind(objects)
+    for service in bound.services:
+        for route in service.routes:
+            shown = f"route '{route.name}'" if route.name else f"route {route.index}"
+            yield f"{route.kind.upper()} {shown} of {service.target.key}", f"{service.target.at}.name"
+    if router.rule is not None:
+        for field, subset in (("canarySubsetName", router.rule.canary), ("stableSubsetName", router.rule.stable)):
+            yield f"subset '{subset}' of {router.rule.key}", f"{router.rule.at}.{field}"

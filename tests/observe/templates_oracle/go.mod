@@ -1,0 +1,3 @@
+module tidegate.dev/tests/templates
+
+go 1.22
