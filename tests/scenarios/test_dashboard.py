@@ -128,6 +128,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         seen.says("96.9 %")
         page.locator("#traffic path.line.canary").wait_for()
         seen.picture("rollout-desktop")
+        seen.drawing("rollout", height=1010)
 
         seen.press("pause")
         story.until(lambda: story.rollout()["spec"].get("paused"), "spec.paused")
@@ -208,9 +209,9 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
             seen.tab_to(f"#do-{button}")
             keys.press("Enter")
             if sure:
-                page.wait_for_function("document.activeElement?.id === 'sure-yes'")
+                page.locator("#sure-yes:focus").wait_for()
                 keys.press("Enter")
-                page.wait_for_function(f"document.activeElement?.id === 'do-{button}'")
+                page.locator(f"#do-{button}:focus").wait_for()
 
         press("promote")
         story.until(lambda: story.status().get("currentStepIndex") == 2, "the next step")
@@ -265,7 +266,7 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
 
 
 def sign_in(seen: Visit, secret: str) -> None:
-    seen.page.wait_for_function("document.activeElement?.id === 'token'")
+    seen.page.locator("#token:focus").wait_for()
     seen.page.keyboard.insert_text(secret)
     seen.page.keyboard.press("Enter")
 
