@@ -30,7 +30,7 @@ PAGE = "http://localhost:8092"
 @pytest.fixture(scope="module")
 def tidegate(lab: Lab, installed: Path) -> Iterator[Operator]:
     """An operator with the page, under the roles that the chart gives it then."""
-    account = install(lab, "dashboard.enabled=true")
+    account = install(lab, "page.enabled=true")
     with operator(lab, account, "--page-port=8092", "--page-address=127.0.0.1") as running:
         yield running
     install(lab)
@@ -134,6 +134,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         story.until(lambda: story.rollout()["spec"].get("paused"), "spec.paused")
         seen.press("resume")
         story.until(lambda: story.rollout()["spec"].get("paused") is False, "spec.paused taken away")
+        seen.ready("pause")  # What is pressed next has to be about what is seen then.
         seen.press("promote")
         story.until(lambda: story.status().get("currentStepIndex") == 3, "the second pause")
         seen.says("Steps: 3 of 4 done")
@@ -227,6 +228,9 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
         assert "abort" not in story.status() or not story.status()["abort"]
         assert page.evaluate("document.activeElement.id") == "do-retry"  # What one was at stays where it was.
 
+        press("pause")
+        seen.ready("resume")
+        assert page.evaluate("document.activeElement.id") == "do-resume"  # It stands where Pause stood.
         writers = {entry["manager"] for entry in story.get("Rollout")["metadata"]["managedFields"]}
         assert "tidegate-page" in writers
         seen.tab_to("#sign-out")
@@ -257,7 +261,7 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
         seen.says("You may look, and no more")
         for button in page.locator("#buttons button:visible").all():
             assert button.get_attribute("aria-disabled") == "true"
-        page.click("#do-abort")
+        page.click("#do-abort", force=True)
         seen.says("auth can-i patch rollouts.argoproj.io --subresource=status")
         page.goto(f"{PAGE}/rollouts/{elsewhere}/hidden")
         seen.says("may not do this")
