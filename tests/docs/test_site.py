@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from lab.paths import REPOSITORY
-from tests.docs.pages import Block, anchors, blocks, links, pages
+from tests.docs.pages import Block, anchors, blocks, links, pages, read
 from tidegate.api.parsing import parse_experiment, parse_rollout, parse_template
 from tools import field_page
 
@@ -76,3 +77,9 @@ def test_what_is_shown_as_yaml_is_read_without_a_complaint() -> None:
 def test_the_page_of_all_fields_is_that_of_the_models() -> None:
     written = Path(REPOSITORY, "docs", "fields.md").read_text()
     assert written == field_page.render(), "`make crds` writes it"
+
+
+def test_the_tests_that_the_ways_to_release_name_are_there() -> None:
+    named = re.findall(r"`(tests/[a-z_/.]+)`", read("docs/practices.md"))
+    assert len(named) > 10
+    assert not [path for path in named if not Path(REPOSITORY, path).exists()]
