@@ -7,7 +7,8 @@ height => {
     if (node.nodeType === Node.TEXT_NODE) return write(node);
     if (node.nodeType !== Node.ELEMENT_NODE) return;
     const look = getComputedStyle(node), box = node.getBoundingClientRect();
-    if (look.display === "none" || look.clipPath !== "none" || !box.width || box.top > height || box.right < 0) return;
+    if (!node.checkVisibility() || look.display === "none" || look.clipPath !== "none" || !box.width || box.top > height || box.right < 0) return;
+    if (node instanceof HTMLImageElement) return put.push(`<rect x="${n(box.x)}" y="${n(box.y)}" width="${n(box.width)}" height="${n(box.height)}" rx="6" fill="#0b5c6b"/>`);
     if (node instanceof SVGSVGElement) return chart(node, box);
     const edge = parseFloat(look.borderTopWidth) > 0 && look.borderTopStyle !== "none", side = parseFloat(look.borderLeftWidth);
     if (!clear(look.backgroundColor) || (edge && side)) {
@@ -20,7 +21,7 @@ height => {
   };
   const write = node => {
     const look = getComputedStyle(node.parentElement), range = document.createRange();
-    const mono = look.fontFamily.includes("mono") ? "monospace" : "sans-serif";
+    const mono = look.fontFamily.includes("mono") ? "DejaVu Sans Mono, monospace" : "DejaVu Sans, Verdana, sans-serif";
     let lines = [];
     for (let at = 0; at < node.length; at += 1) {
       range.setStart(node, at);
@@ -32,7 +33,7 @@ height => {
       else lines.push({ box, right: box.right, text: node.data[at] });
     }
     for (const { box, right, text } of lines)
-      if (text.trim() && box.top < height) put.push(`<text x="${n(box.x)}" y="${n(box.y + box.height * 0.79)}" textLength="${n(right - box.x)}" font-family="${mono}" font-size="${look.fontSize}" font-weight="${look.fontWeight}" fill="${look.color}">${safe(text)}</text>`);
+      if (text.trim() && box.top < height) put.push(`<text xml:space="preserve" x="${n(box.x)}" y="${n(box.y + box.height * 0.79)}" textLength="${n(right - box.x)}" font-family="${mono}" lengthAdjust="spacingAndGlyphs" font-size="${look.fontSize}" font-weight="${look.fontWeight}" fill="${look.color}">${safe(text)}</text>`);
   };
   const chart = (node, box) => {
     const copy = node.cloneNode(true), from = [node, ...node.querySelectorAll("*")];
@@ -40,7 +41,7 @@ height => {
       const look = getComputedStyle(from[at]);
       for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size"]) part.setAttribute(name, look.getPropertyValue(name));
       for (const name of ["class", "role", "aria-label", "aria-hidden"]) part.removeAttribute(name);
-      if (part.tagName === "text") part.setAttribute("font-family", "sans-serif");
+      if (part.tagName === "text") part.setAttribute("font-family", "DejaVu Sans, Verdana, sans-serif");
     });
     copy.setAttribute("x", n(box.x));
     copy.setAttribute("y", n(box.y));

@@ -128,7 +128,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         seen.says("96.9 %")
         page.locator("#traffic path.line.canary").wait_for()
         seen.picture("rollout-desktop")
-        seen.drawing("rollout", height=1010)
+        seen.drawing("rollout", height=1250)
 
         seen.press("pause")
         story.until(lambda: story.rollout()["spec"].get("paused"), "spec.paused")
