@@ -115,6 +115,26 @@ def test_comparisons_are_there_for_those_who_want_them(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("namespaced", [False, True])
+def test_the_page_brings_a_service_and_two_rights_and_is_off_by_default(lab: Lab, namespaced: bool) -> None:
+    limited = f"namespaced={json.dumps(namespaced)}"
+    name = "tidegate-ops" if namespaced else "tidegate"
+    off, on = render(lab, limited), render(lab, limited, "page.enabled=true")
+
+    added = rights(one(on, "ClusterRole", name)) - rights(one(off, "ClusterRole", name))
+    assert added == {
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+    assert rights(one(on, "Role")) == rights(one(off, "Role"))
+    new = {(obj["kind"], obj["metadata"]["name"]) for obj in on} - {
+        (obj["kind"], obj["metadata"]["name"]) for obj in off
+    }
+    assert new == {("Service", "tidegate-page")}
+    assert read_settings(arguments(off)).page_port == 0
+    assert read_settings(arguments(on)).page_port == 8081
+
+
+@pytest.mark.parametrize("namespaced", [False, True])
 def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bool) -> None:
     objects = render(lab, f"namespaced={json.dumps(namespaced)}")
     name = "tidegate-ops" if namespaced else "tidegate"
@@ -209,6 +229,8 @@ def test_a_disruption_budget_never_holds_a_lone_replica_in_place(lab: Lab) -> No
         "webhook.url=http://plain/validate",
         "serviceMonitor.interval=often",
         "extraArgs[0]=run",
+        "page.port=8080",
+        "page.hosts[0]=https://page.example.com",
     ],
 )
 def test_a_value_that_means_nothing_is_refused(lab: Lab, value: str) -> None:
@@ -226,6 +248,11 @@ EVERYTHING = (
     "serviceMonitor.labels.release=prometheus",
     "serviceMonitor.scrapeTimeout=10s",
     "dashboards.enabled=true",
+    "page.enabled=true",
+    "page.hosts[0]=page.example.com",
+    "page.hosts[1]=rollouts.example.com",
+    "page.tokenHeader=x-forwarded-access-token",
+    "page.anonymous=true",
     "image.digest=sha256:" + 64 * "0",
     "imagePullSecrets[0].name=registry",
     "podLabels.team=platform",
@@ -268,9 +295,12 @@ def test_everything_at_once_is_lint_free_and_reaches_the_pods(lab: Lab, monkeypa
     assert settings.argo_lease_namespace == "argo"
     assert (settings.webhook_certificates, settings.webhook_port) == ("/etc/tidegate/webhook", 8443)
 
+    assert (settings.page_port, settings.page_hosts) == (8081, "page.example.com,rollouts.example.com")
+    assert (settings.page_token_header, settings.page_anonymous) == ("x-forwarded-access-token", True)
+
     policy = one(objects, "NetworkPolicy")["spec"]
     ports = {port["name"] for port in container["ports"]}
-    assert {rule["ports"][0]["port"] for rule in policy["ingress"]} == ports == {"http", "webhook"}
+    assert {rule["ports"][0]["port"] for rule in policy["ingress"]} == ports == {"http", "webhook", "page"}
     assert policy["policyTypes"] == ["Ingress", "Egress"] and policy["egress"] == [{"ports": [{"port": 443}]}]
 
 

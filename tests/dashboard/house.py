@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.transport import FakeTransport
+from tests.fakes.transport import Decide, FakeTransport
 from tidegate.cluster.client import Client
 from tidegate.cluster.errors import error_from_answer
 from tidegate.cluster.informer import Informer
@@ -221,6 +221,8 @@ class House:
     live: Live
     app: App
     transports: list[PersonsTransport]
+    faults: list[Decide]
+    """Of every connection that a visitor's token opens from now on."""
 
     def browser(self, **more: Any) -> Browser:
         return Browser(self.app, **more)
@@ -233,9 +235,11 @@ async def house(
     """A page beside an operator, or, with the name of its user, on a laptop (its secret is `secret`)."""
     me = PersonsTransport(cluster, people, laptop or OPERATOR)
     transports: list[PersonsTransport] = []
+    faults: list[Decide] = []
 
     def transport_of(token: str) -> PersonsTransport:
         transports.append(PersonsTransport(cluster, people, people.tokens[token]))
+        transports[-1].faults += faults
         return transports[-1]
 
     client, store = Client(me), Store(RULES)
@@ -246,7 +250,7 @@ async def house(
         await informer.synced.wait()
     door = Laptop(client, laptop, "secret") if laptop else Tokens(client, transport_of, anonymous=anonymous)
     try:
-        yield House(cluster, people, live, make_app(Page(live, door, cookie="page"), hosts), transports)
+        yield House(cluster, people, live, make_app(Page(live, door, cookie="page"), hosts), transports, faults)
     finally:
         live.close()
         for task in tasks:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+_DRAW = Path(__file__).with_name("drawing.js")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--no-sandbox",
@@ -69,6 +70,10 @@ class Visit:
         """Keep what is seen, in full length."""
         self._pictures.mkdir(exist_ok=True)
         self.page.screenshot(path=self._pictures / f"{name}.png", full_page=True)
+
+    def drawing(self, name: str, *, height: int) -> None:
+        """Keep what is seen, down to this height, as an SVG: text that a repository can hold (docs/images)."""
+        (self._pictures / f"{name}.svg").write_text(self.page.evaluate(_DRAW.read_text(), height) + "\n")
 
     def says(self, words: str) -> None:
         """Wait until the page says this somewhere."""

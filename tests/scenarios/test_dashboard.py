@@ -30,7 +30,7 @@ PAGE = "http://localhost:8092"
 @pytest.fixture(scope="module")
 def tidegate(lab: Lab, installed: Path) -> Iterator[Operator]:
     """An operator with the page, under the roles that the chart gives it then."""
-    account = install(lab, "dashboard.enabled=true")
+    account = install(lab, "page.enabled=true")
     with operator(lab, account, "--page-port=8092", "--page-address=127.0.0.1") as running:
         yield running
     install(lab)
@@ -128,11 +128,13 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         seen.says("96.9 %")
         page.locator("#traffic path.line.canary").wait_for()
         seen.picture("rollout-desktop")
+        seen.drawing("rollout", height=1250)
 
         seen.press("pause")
         story.until(lambda: story.rollout()["spec"].get("paused"), "spec.paused")
         seen.press("resume")
         story.until(lambda: story.rollout()["spec"].get("paused") is False, "spec.paused taken away")
+        seen.ready("pause")  # What is pressed next has to be about what is seen then.
         seen.press("promote")
         story.until(lambda: story.status().get("currentStepIndex") == 3, "the second pause")
         seen.says("Steps: 3 of 4 done")
@@ -208,9 +210,9 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
             seen.tab_to(f"#do-{button}")
             keys.press("Enter")
             if sure:
-                page.wait_for_function("document.activeElement?.id === 'sure-yes'")
+                page.locator("#sure-yes:focus").wait_for()
                 keys.press("Enter")
-                page.wait_for_function(f"document.activeElement?.id === 'do-{button}'")
+                page.locator(f"#do-{button}:focus").wait_for()
 
         press("promote")
         story.until(lambda: story.status().get("currentStepIndex") == 2, "the next step")
@@ -226,6 +228,9 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
         assert "abort" not in story.status() or not story.status()["abort"]
         assert page.evaluate("document.activeElement.id") == "do-retry"  # What one was at stays where it was.
 
+        press("pause")
+        seen.ready("resume")
+        assert page.evaluate("document.activeElement.id") == "do-resume"  # It stands where Pause stood.
         writers = {entry["manager"] for entry in story.get("Rollout")["metadata"]["managedFields"]}
         assert "tidegate-page" in writers
         seen.tab_to("#sign-out")
@@ -256,7 +261,7 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
         seen.says("You may look, and no more")
         for button in page.locator("#buttons button:visible").all():
             assert button.get_attribute("aria-disabled") == "true"
-        page.click("#do-abort")
+        page.click("#do-abort", force=True)
         seen.says("auth can-i patch rollouts.argoproj.io --subresource=status")
         page.goto(f"{PAGE}/rollouts/{elsewhere}/hidden")
         seen.says("may not do this")
@@ -265,7 +270,7 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
 
 
 def sign_in(seen: Visit, secret: str) -> None:
-    seen.page.wait_for_function("document.activeElement?.id === 'token'")
+    seen.page.locator("#token:focus").wait_for()
     seen.page.keyboard.insert_text(secret)
     seen.page.keyboard.press("Enter")
 

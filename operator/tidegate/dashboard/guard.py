@@ -75,7 +75,7 @@ class Guard:
         if host_name(host) not in self._hosts:
             return 421, (
                 "This page does not answer to that name. Call it by localhost, or name its host: "
-                "--page-hosts for `tidegate run`, dashboard.hosts in the chart."
+                "--page-hosts for `tidegate run`, page.hosts in the chart."
             )
         site = headers.get("sec-fetch-site", "same-origin")
         if scope["method"] in _SAFE:

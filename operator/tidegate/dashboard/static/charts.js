@@ -33,8 +33,8 @@ function times(svg, width, from, to) {
 export function weights(width, points, numbers, now) {
   if (!points.length) return h("p", { class: "quiet" }, "Nothing has been seen yet.");
   const moments = points.map((point) => Date.parse(point.at));
-  const to = Math.max(now, moments.at(-1) + 1000);
-  const from = Math.min(moments[0], to - 30000);
+  const from = moments[0];
+  const to = Math.max(now, moments.at(-1) + 1000, from + 10000);
   const x = scale(from, to, LEFT, width - RIGHT);
   const y = scale(0, 100, HEIGHT - BOTTOM, TOP);
   const name = (hash) => (numbers[hash] ? `revision ${numbers[hash]}` : hash);
