@@ -31,8 +31,8 @@ _READS = {"GET": "list", "WATCH": "watch"}
 class People:
     """Who there is.
 
-    tokens: user by token. roles: by user and namespace ("" for all): view, edit, or narrow, which is to view Rollouts and
-    nothing else.
+    tokens: user by token. roles: by user and namespace ("" for all): view, edit, or narrow, which is to view
+    Rollouts and nothing else.
     """
 
     tokens: dict[str, str] = field(default_factory=dict)
