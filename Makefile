@@ -49,8 +49,9 @@ bench: build ## the table of docs/performance.md; OUT=file.json, CONTROLLER='com
 judge: venv ## simulations of the judge (about 6 minutes of one core); QUICK=1, OUT=file.json, PICTURES=folder
 	@QUICK="$(QUICK)" OUT="$(OUT)" PICTURES="$(PICTURES)" $(RUN) -m benchmarks.judge
 
-crds: venv ## the CRDs from the models
+crds: venv ## the CRDs and docs/fields.md from the models
 	@$(RUN) -m tidegate.api.crds crds charts/tidegate/crds
+	@$(RUN) -m tools.field_page docs/fields.md
 
 lint: venv ## ruff, mypy, import-linter
 	@$(VENV)/bin/ruff check .

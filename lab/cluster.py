@@ -116,7 +116,7 @@ class Lab:
 
     def helm(self, *arguments: str) -> str:
         """Run helm and return what it printed. Raises LabError with its error output."""
-        return self._run([str(self._programs["helm"] / "helm"), *arguments], None, self.kubeconfig)
+        return self._run([str(self.program("helm")), *arguments], None, self.kubeconfig)
 
     def apply(self, objects: str | Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[Object]:
         """Server-side apply of YAML text, of one object or of several, in their order."""
@@ -160,6 +160,10 @@ class Lab:
     def envoy_clusters(self) -> dict[str, dict[str, bool]]:
         """Endpoints that Envoy knows: cluster name -> address -> whether it is healthy."""
         return gateway.clusters(self.envoy_admin_url)
+
+    def program(self, name: str) -> Path:
+        """A built program that is not part of the cluster, such as helm."""
+        return self._programs[name] / name
 
     # -- disturbing it -----------------------------------------------------------------------------------------------
 

@@ -34,7 +34,8 @@ def main() -> int:
     if folder := os.environ.get("PICTURES"):
         draw(Path(folder), runs // 10, SEED)
     seconds = time.process_time() - started
-    print(f"\n{seconds:.0f} s of one core, seed {SEED}, {runs} rollouts where counts are played")
+    played = f"{runs} rollouts where counts are played without pods, fewer in some tables; Mann-Whitney on {few}"
+    print(f"\n{seconds / 60:.1f} minutes of one core; seed {SEED}; {played}.")
     if out := os.environ.get("OUT"):
         figures = {t.name: {"title": t.title, "rows": t.rows} for t in tables}
         Path(out).write_text(json.dumps({"seed": SEED, "cpu_seconds": seconds, "tables": figures}, indent=1) + "\n")

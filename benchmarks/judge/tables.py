@@ -69,7 +69,7 @@ class Table:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def begin(self) -> None:
-        print(f"\n### {self.title}\n\n| {' | '.join(self.columns)} |\n|{'---|' * len(self.columns)}")
+        print(f"\n## {self.title}\n\n| {' | '.join(self.columns)} |\n|{'---|' * len(self.columns)}")
 
     def row(self, *values: Any) -> None:
         self.rows.append(dict(zip(self.columns, values, strict=True)))

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from lab.kubelet.api import NODE, Api, Object
+from lab.kubelet.names import Names
 from lab.kubelet.runtime import Nursery
 from lab.kubelet.worker import Node, Worker
 
@@ -138,6 +139,8 @@ async def main() -> None:
         Api(options.server, os.environ["LAB_TOKEN"], options.ca) as api,
         Nursery(options.workdir / "pods" / "servers.log") as nursery,
     ):
+        if not options.instant:
+            await Names.serve(api)
         await Kubelet(api, nursery, options.workdir, instant=options.instant, drain=options.drain).run()
 
 

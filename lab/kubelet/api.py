@@ -29,6 +29,7 @@ class Api:
 
     def __init__(self, server: str, token: str, ca: str) -> None:
         self._server = server
+        self._ca = ca
         self._headers = {"Authorization": f"Bearer {token}"}
         self._tls = ssl.create_default_context(cafile=ca)
 
@@ -98,6 +99,23 @@ class Api:
         await self.request(
             "PATCH", f"{pod_path(pod)}/status", body, content_type="application/strategic-merge-patch+json"
         )
+
+    async def account(self, pod: Object) -> Object:
+        """A kubeconfig with the rights of the pod's service account and no more."""
+        namespace = pod["metadata"]["namespace"]
+        account = pod["spec"].get("serviceAccountName", "default")
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}
+        token = (await self.request("POST", path, body))["status"]["token"]
+        cluster = {"server": self._server, "certificate-authority": self._ca}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "lab", "cluster": cluster}],
+            "users": [{"name": "lab", "user": {"token": token}}],
+            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab", "namespace": namespace}}],
+            "current-context": "lab",
+        }
 
     async def remove(self, pod: Object) -> None:
         """Tell the API server that a deleted pod has ended. Nothing happens if it is another one of the same name."""

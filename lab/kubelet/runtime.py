@@ -16,9 +16,11 @@ from typing import Any, Protocol
 
 from lab.kubelet.api import NODE, Object
 from lab.kubelet.status import NODE_ADDRESS
+from lab.paths import REPOSITORY
 from lab.processes import die_with_parent
 
 _SERVERS = ("lab.local/app", "argoproj/rollouts-demo")
+_OPERATOR = "lab.local/tidegate"
 
 Lookup = Callable[[str, str], Awaitable[Mapping[str, str]]]
 """Reads the data of a ("configmaps" | "secrets", name) in the pod's namespace, decoded."""
@@ -39,10 +41,22 @@ def is_server(container: Object) -> bool:
     return not container.get("command") and image.partition(":")[0] in _SERVERS
 
 
+def is_operator(container: Object) -> bool:
+    """Whether the container is Tidegate itself, as the Dockerfile builds it, from this repository."""
+    return not container.get("command") and container.get("image", "").rpartition(":")[0] == _OPERATOR
+
+
+def operator(container: Object, address: str, kubeconfig: Path) -> tuple[Object, dict[str, str]]:
+    """What the image's entry point comes to here, and its variables: the pod's account is a kubeconfig."""
+    arguments = [*container.get("args", ["run"]), f"--address={address}"]
+    variables = {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(REPOSITORY / "operator")}
+    return {**container, "command": [sys.executable, "-m", "tidegate"], "args": arguments}, variables
+
+
 def pull_error(container: Object) -> str:
     """Why the image can't be pulled, or nothing. Commands run on this machine, whatever image they name."""
     image = container.get("image", "")
-    if "missing" in image or not (container.get("command") or is_server(container)):
+    if "missing" in image or not (container.get("command") or is_server(container) or is_operator(container)):
         return f'failed to pull image "{image}": the lab has no such image'
     return ""
 

@@ -102,7 +102,6 @@ def pod_status(
         "hostIPs": [{"ip": NODE_ADDRESS}],
         "conditions": conditions(pod, containers),
         "containerStatuses": [container.status() for container in containers],
-        "qosClass": "BestEffort",
     }
     if address:
         status |= {"podIP": address, "podIPs": [{"ip": address}]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -152,6 +153,12 @@ class Worker:
         pods = self._node.workdir / "pods"
         folder = pods / metadata["uid"]
         folder.mkdir(parents=True, exist_ok=True)
+        if runtime.is_operator(spec):
+            kubeconfig = folder / "kubeconfig"
+            kubeconfig.touch(mode=0o600)
+            kubeconfig.write_text(json.dumps(await self._node.api.account(self.pod)))
+            spec, found = runtime.operator(spec, self.address, kubeconfig)
+            variables = {**variables, **found}
         log = pods / f"{metadata['namespace']}_{metadata['name']}_{spec['name']}.log"
         return await runtime.Command.start(spec, variables, log, folder)
 

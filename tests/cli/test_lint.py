@@ -123,6 +123,11 @@ FINDINGS: list[tuple[str, list[Obj], list[tuple[str, str, str, str]]]] = [
         [("warning", "never-fails", "spec.metrics[0].failureLimit", "tolerates 3 failures of 3")],
     ),
     (
+        "a request that has to be answered with success",
+        [template({**metric(provider={"web": {"url": "http://app/healthz"}}), "successCondition": ""})],
+        [],
+    ),
+    (
         "a metric that judges nothing",
         [template({**metric(), "successCondition": ""})],
         [("warning", "no-condition", "spec.metrics[0]", "every answer counts as good")],

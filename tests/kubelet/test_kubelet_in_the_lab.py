@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -201,3 +202,30 @@ def test_pods_look_right_to_kubectl(lab: Lab, namespace: str) -> None:
     lab.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/web", "--timeout=10s")
     ready, status, restarts = lab.kubectl("-n", namespace, "get", "pod", "web", "--no-headers").split()[1:4]
     assert (ready, status, restarts) == ("1/1", "Running", "0")
+
+
+def test_a_pod_that_asks_for_resources_becomes_ready(lab: Lab, namespace: str) -> None:
+    """Its class of service is then Burstable, and the API server refuses a status that says otherwise."""
+    container = {**m.app_container("v1"), "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "96Mi"}}}
+    create_pod(lab, namespace, container)
+    wait_for(lambda: is_ready(lab, namespace), "the pod being ready")
+    assert pod(lab, namespace)["status"]["qosClass"] == "Burstable"
+
+
+def test_a_service_s_name_leads_to_its_ready_pods_and_to_no_others(lab: Lab, namespace: str) -> None:
+    def found(name: str) -> set[str]:
+        try:
+            return {str(end[4][0]) for end in socket.getaddrinfo(name, 8080, socket.AF_INET, socket.SOCK_STREAM)}
+        except socket.gaierror:
+            return set()
+
+    lab.client.create(m.service("web", namespace, {"app": "web"}))
+    probe = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
+    create_pod(lab, namespace, m.app_container("v1", readinessProbe=probe))
+    wait_for(lambda: is_ready(lab, namespace), "the pod being ready")
+    address = pod(lab, namespace)["status"]["podIP"]
+    wait_for(lambda: found(f"web.{namespace}.svc") == {address}, "the name")
+    assert found(f"web.{namespace}.svc.cluster.local") == {address}
+    assert not found(f"wep.{namespace}.svc")
+    control(lab, namespace, "ready=0")
+    wait_for(lambda: not found(f"web.{namespace}.svc"), "the pod leaving the name")

@@ -70,7 +70,13 @@ CASES: dict[str, Case] = {
             "scopes": [],
         }
     ),
-    "web": Case(lambda address: {"url": f"{address}/rate", "headers": [{"key": "X-Key", "value": KEY}]}),
+    "web": Case(
+        lambda address: {
+            "url": f"{address}/rate",
+            "headers": [{"key": "X-Key", "value": KEY}],
+            "jsonPath": "{$}",  # without one an answer may be any text
+        }
+    ),
 }
 
 HERE = set(known_fields(MetricProvider)) - {"job"}

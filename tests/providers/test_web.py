@@ -67,6 +67,20 @@ async def test_given_a_path_that_leads_nowhere_then_it_is_an_error(stand_in: Sta
     assert reading.error == f"the server at {stand_in.address}/rate gave an answer that has nothing at {path}"
 
 
+async def test_given_an_answer_of_text_then_it_is_the_result_unless_a_path_asks_for_a_part_of_it(
+    stand_in: StandIn,
+) -> None:
+    stand_in.answers["/healthz"] = (200, b"all is well\n")
+    url = f"{stand_in.address}/healthz"
+
+    reading = await take("web", {"url": url})
+    assert (reading.error, reading.value) == ("", "all is well\n")
+    part = await take("web", {"url": url, "jsonPath": "{$.ok}"})
+    assert part.error == f"the server at {url} gave an answer that is not JSON"
+    stand_in.answers["/healthz"] = (503, b"all is well\n")
+    assert "answered 503" in (await take("web", {"url": url})).error
+
+
 @pytest.mark.parametrize(
     "path",
     ["$.a", "a", "{$.a", "{$..a}", "{$.a[0,1]}", "{range .a}{.b}{end}", "text {.a}", "{$.a[]}", "{$.a[x]}", "{$.a b}",

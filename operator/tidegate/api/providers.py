@@ -89,7 +89,7 @@ class PrometheusMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class WebMetric:
-    """A request to any server that answers with JSON."""
+    """A request to any web server; an answer of another status than 2xx is an error."""
 
     url: Str
     """The address to ask."""
@@ -104,7 +104,7 @@ class WebMetric:
     timeout_seconds: Natural = 0
     """Seconds that the request may take. Default: 10."""
     json_path: Str = ""
-    """Where the result stands in the answer, such as {$.data.value}. Default: {$}, the whole answer."""
+    """Where the result stands in the answer, such as {$.data.value}. Default: the whole answer, JSON or text."""
     insecure: Bool = False
     """Whether to accept any TLS certificate of the server. Default: false."""
     authentication: Authentication = Authentication()

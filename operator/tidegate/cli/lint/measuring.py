@@ -34,7 +34,10 @@ def check_measuring(manifest: Manifest) -> Iterator[Finding]:
 
 def _metric(metric: Metric, at: str) -> Iterator[tuple[str, str, str]]:
     judged = metric.success_condition.strip() or metric.failure_condition.strip()
-    if not judged and metric.provider.job is None and metric.compare is None:
+    provider = metric.provider
+    # A Job's end and Kayenta's score are verdicts, and of the web an answer that is none of success is an error.
+    by_itself = provider.job or provider.kayenta or provider.web
+    if not judged and not by_itself and metric.compare is None:
         yield (
             at,
             "no-condition",

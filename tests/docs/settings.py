@@ -1,0 +1,120 @@
+"""What the pages' commands meet on the lab that is not in the pages: see `tests.docs.shell`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+START: Final = "docs/start.md"
+
+SHORTER: Final = {
+    "examples/health-checks/analysis.yaml": ("interval: 10s", "interval: 1s"),
+    "examples/datadog/rollout.yaml": ("duration: 30s", "duration: 10s"),
+    "examples/datadog/analysis.yaml": ("0s\n", "s\n"),
+    "examples/canary-istio/rollout.yaml": ("duration: 15s", "duration: 6s"),
+}
+"""Of a file, the text that would only take time, and what stands there instead."""
+
+_NO_DOCKER: Final = "needs a Docker engine; the lab runs the operator's image from the repository"
+_INSTALLED: Final = "the environment of the tests has the packages already"
+
+NOT_RUN: Final = {
+    (START, "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
+    (START, "pip install ."): _INSTALLED,
+    ("README.md", "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
+    (
+        "docs/install.md",
+        "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
+    ): f"{_NO_DOCKER}; {START} has the rest",
+    ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
+        "starts a lab, and this is one"
+    ),
+    ("docs/lab.md", "make test ARGS='tests/lab -k weight'"): "starts a lab, and this is one",
+    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
+        "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
+    ),
+}
+"""Blocks that can't be run here, by page and first line, with the reason."""
+
+_ROLLOUT: Final = """
+kubectl apply -f - <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+  strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
+END
+tidegate status shop --timeout 2m
+"""
+_WITH_WORKLOAD: Final = """
+kubectl create deployment shop --image=lab.local/app:v1 --replicas=5
+kubectl rollout status deployment/shop --timeout=1m
+kubectl apply -f - <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  replicas: 5
+  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: shop, scaleDown: never}
+  strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
+END
+tidegate status shop --timeout 2m
+kubectl scale deployment/shop --replicas=0
+"""
+_ARGO: Final = """
+kubectl create namespace argo-rollouts
+kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1
+kubectl -n argo-rollouts label deployment/argo-rollouts app.kubernetes.io/part-of=argo-rollouts
+"""
+_FLAGGER: Final = """
+cat > podinfo.yaml <<'END'
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo}
+spec:
+  provider: istio
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  service: {port: 80, targetPort: 8080, gateways: [istio-system/gateway], hosts: [podinfo.example.com]}
+  analysis: {interval: 1m, threshold: 5, stepWeight: 10, maxWeight: 50}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: podinfo}
+spec:
+  selector: {matchLabels: {app: podinfo}}
+  template:
+    metadata: {labels: {app: podinfo}}
+    spec: {containers: [{name: podinfo, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+END
+"""
+BEFORE: Final = {
+    ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
+    ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
+        "mkdir deploy; kubectl get rollout shop -o yaml > deploy/shop.yaml"
+    ),
+    ("docs/command-line.md", "source <(tidegate completion bash)                                   # or zsh"): (
+        "mkdir -p ~/.config/fish/completions"
+    ),
+    ("docs/takeover.md", "kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=0"): _ARGO,
+    ("docs/takeover.md", "kubectl -n tidegate-system scale deployment tidegate --replicas=0"): (
+        "kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1"
+    ),
+    ("docs/operations.md", "tidegate get shop"): _ROLLOUT,
+    (
+        "docs/notifications.md",
+        "kubectl annotate rollout shop notifications.argoproj.io/subscribe.on-rollout-aborted.slack=releases",
+    ): _ROLLOUT,
+    ("docs/flagger.md", "tidegate migrate -f podinfo.yaml"): _FLAGGER,
+    ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
+}
+"""Commands for what a page takes for granted, by page and first line of the block before which they are run."""
+
+FIRST: Final = "examples/README.md"
+"""Run before the others and behind the first page's installation: it makes Prometheus known."""
+
+LAST: Final = ("docs/operations.md", "docs/security.md", "docs/install.md", "docs/takeover.md")
+"""Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""

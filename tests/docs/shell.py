@@ -1,0 +1,152 @@
+"""Runs the command blocks of a page, in their order, as a reader would: in a shell, with kubectl, helm and tidegate.
+
+What is not as in the page stands here, and nothing else is changed:
+
+* `IMAGES`: the lab has no registry, so images have another repository there.
+* `ADDRESSES`: the lab's Prometheus is no Service.
+* `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
+* `NOT_RUN`: blocks that can't be run here, with the reason.
+* `BEFORE`: what a page takes for granted before one of its blocks.
+
+A line that ends with `# exit code N` must end so. A block that begins with `while` sends requests; it goes on until the
+page is over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from lab.cluster import Lab
+from lab.paths import REPOSITORY
+from lab.toolchain import kubectl
+from tests.docs.pages import Block, blocks
+
+IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
+ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
+
+_EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
+_PROGRAMS: Final = {
+    "tidegate": "tidegate.cli.main:main",
+    "kubectl-tidegate": "tidegate.cli.main:main",
+    "kubectl_complete-tidegate": "tidegate.cli.completion:for_kubectl",
+}
+
+
+class BlockError(AssertionError):
+    """A block did not end as the page says."""
+
+
+def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
+    """A folder like a clone of the repository as far as commands need it, with the programs in `bin`."""
+    folder = lab.workdir / "docs"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("charts", "docs"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    shutil.copytree(REPOSITORY / "examples", folder / "examples")
+    for path, (wanted, instead) in shorter.items():
+        text = Path(folder, path).read_text()
+        assert wanted in text, f"{path} has no {wanted!r} to shorten"
+        Path(folder, path).write_text(text.replace(wanted, instead))
+    for name, entry in _PROGRAMS.items():
+        module, function = entry.split(":")
+        script = folder / "bin" / name
+        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n{function}()\n")
+        script.chmod(0o755)
+    (folder / "bin" / "kubectl").symlink_to(kubectl())
+    (folder / "bin" / "helm").symlink_to(lab.program("helm"))
+    return folder
+
+
+class Shell:
+    """One reader of one page: a namespace of its own, the cluster's administrator."""
+
+    def __init__(self, lab: Lab, folder: Path, namespace: str, variables: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._kubeconfig = folder / f"{namespace}.kubeconfig"
+        config = yaml.safe_load(lab.kubeconfig.read_text())
+        config["contexts"][0]["context"]["namespace"] = namespace
+        self._kubeconfig.touch(mode=0o600)
+        self._kubeconfig.write_text(yaml.safe_dump(config))
+        self._variables = variables
+        self.namespace = namespace
+        self.took: list[tuple[str, float]] = []
+
+    def play(self, parts: Sequence[Block], before: Mapping[str, str]) -> None:
+        """Run the blocks; raises BlockError at the first that does not end as it should."""
+        with ExitStack() as background:
+            for block in parts:
+                if block.first in before:
+                    self.run(before[block.first], f"what is there before {block}")
+                began = time.monotonic()
+                if block.text.startswith("while "):
+                    background.enter_context(self._behind(block.text))
+                else:
+                    self.run(block.text, str(block))
+                self.took.append((str(block), time.monotonic() - began))
+
+    def run(self, text: str, called: str, timeout: float = 240) -> str:
+        """Run a text in a shell that stops at the first command that fails; what it printed. Raises BlockError."""
+        ended = self._start(text, subprocess.PIPE)
+        try:
+            told, _ = ended.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(ended.pid, signal.SIGKILL)
+            told, _ = ended.communicate()
+            raise BlockError(f"{called} takes more than {timeout:g} s\n{text}\n--- printed:\n{told}") from None
+        if ended.returncode:
+            raise BlockError(f"{called} ended with {ended.returncode}\n{text}\n--- printed:\n{told}")
+        return told
+
+    @contextmanager
+    def _behind(self, text: str) -> Iterator[None]:
+        running = self._start(text, subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+    def _start(self, text: str, output: int) -> subprocess.Popen[str]:
+        environ = {
+            **os.environ,
+            **self._variables,
+            "PATH": f"{self._folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "KUBECONFIG": str(self._kubeconfig),
+            "PYTHONPATH": str(REPOSITORY / "operator"),
+            "HOME": str(self._folder),
+            "NO_COLOR": "1",
+        }
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", prepared(text)],
+            cwd=self._folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output == subprocess.PIPE else output,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def prepared(text: str) -> str:
+    """A block's text with the lab's images and addresses, and its exit codes as the shell understands them."""
+    for ours, theirs in (IMAGES | ADDRESSES).items():
+        text = text.replace(ours, theirs)
+    return _EXIT.sub(r"if \1; then code=0; else code=$?; fi; [ $code -eq \2 ]", text)
+
+
+def to_run(page: str, not_run: Mapping[tuple[str, str], str]) -> list[Block]:
+    """A page's commands, without those that are listed as not to be run here."""
+    return [block for block in blocks(page) if block.language == "sh" and (page, block.first) not in not_run]

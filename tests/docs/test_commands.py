@@ -1,0 +1,127 @@
+"""Every command block of the documentation is run on the lab: each page by a reader of its own, all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lab import manifests as m
+from lab.cluster import ApiError, Lab
+from lab.operator import NAMESPACE
+from tests.docs.datadog import API_KEY, APP_KEY, datadog
+from tests.docs.pages import Block, blocks, pages
+from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
+from tests.docs.shell import Shell, to_run, workshop
+
+PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
+_AT_ONCE = 8
+
+
+def _namespace(page: str) -> str:
+    return "page-" + re.sub(r"[^a-z0-9]+", "-", page.lower().removesuffix(".md")).strip("-")
+
+
+def _installing() -> tuple[list[Block], list[Block]]:
+    """The blocks of the first page: until the operator runs, and the rest."""
+    parts = to_run(START, NOT_RUN)
+    end = next(i for i, block in enumerate(parts) if "rollout status deployment/tidegate" in block.text)
+    return parts[: end + 1], parts[end + 1 :]
+
+
+def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
+    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language == "sh"}
+    assert {*NOT_RUN, *BEFORE} <= there
+    assert all(reason for reason in NOT_RUN.values())
+
+
+@pytest.fixture(scope="module")
+def folder(lab: Lab) -> Path:
+    return workshop(lab, SHORTER)
+
+
+@pytest.fixture(scope="module")
+def variables(lab: Lab) -> Iterator[Mapping[str, str]]:
+    """What a reader has in the environment."""
+    with datadog(lab) as account:
+        yield account
+
+
+def _shell(lab: Lab, folder: Path, variables: Mapping[str, str], page: str) -> Shell:
+    namespace = _namespace(page)
+    try:
+        lab.client.create(m.namespace(namespace))
+    except ApiError as error:
+        if error.status != 409:
+            raise
+    return Shell(lab, folder, namespace, variables)
+
+
+def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts: list[Block]) -> Shell:
+    shell = _shell(lab, folder, variables, page)
+    shell.play(parts, {first: text for (of, first), text in BEFORE.items() if of == page})
+    return shell
+
+
+@pytest.fixture(scope="module")
+def playing(
+    request: pytest.FixtureRequest, lab: Lab, folder: Path, variables: Mapping[str, str]
+) -> Iterator[dict[str, Future[Shell]]]:
+    """The chosen pages, begun when the operator is installed and knows Prometheus; those of LAST when all are over."""
+    if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
+        lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
+    installing, rest = _installing()
+    _play(lab, folder, variables, START, installing)
+    first: Future[Shell] = Future()
+    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
+    chosen = [
+        item.callspec.params["page"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page") as pool:
+        begun = {
+            page: pool.submit(_play, lab, folder, variables, page, rest if page == START else to_run(page, NOT_RUN))
+            for page in chosen
+            if page not in (FIRST, *LAST)
+        }
+
+        def after_all(page: str) -> Shell:
+            for other in begun.values():
+                other.exception()
+            return _play(lab, folder, variables, page, to_run(page, NOT_RUN))
+
+        with ThreadPoolExecutor(1) as last:
+            ends = {page: last.submit(after_all, page) for page in LAST if page in chosen}
+            yield {FIRST: first} | begun | ends
+    if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
+        lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE)
+    for page in {START, FIRST, *chosen}:
+        lab.client.delete("Namespace", _namespace(page))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("page", PAGES)
+def test_given_a_page_then_its_commands_end_as_it_says(playing: dict[str, Future[Shell]], page: str) -> None:
+    shell = playing[page].result(timeout=400)
+    for block, seconds in shell.took:
+        print(f"{seconds:6.1f} s {block}")
+    assert shell.took
+
+
+@pytest.mark.lab
+def test_given_the_keys_of_an_account_then_they_are_shown_nowhere(
+    lab: Lab, playing: dict[str, Future[Shell]], page: str = "examples/datadog/README.md"
+) -> None:
+    if page not in playing:
+        pytest.skip(f"{page} was not chosen")
+    shell = playing[page].result(timeout=400)
+    shown = [lab.kubectl("-n", shell.namespace, "get", "rollouts,analysisruns,events,replicasets,pods", "-o", "yaml")]
+    shown += [path.read_text() for path in (lab.workdir / "pods").glob(f"{NAMESPACE}_*.log")]
+    assert "error-rate" in shown[0]
+    assert len(shown) > 1
+    for key in (API_KEY, APP_KEY):
+        assert not any(key in text for text in shown)
