@@ -120,6 +120,21 @@ async def test_who_may_only_look_can_only_look(cluster: FakeCluster, release: Re
         assert not [call for call in people.sent if call[1] == "PATCH"]
 
 
+async def test_what_one_may_not_list_is_left_out_and_said_to_be(
+    cluster: FakeCluster, release: Release, people: People
+) -> None:
+    release.run("run", "Running")
+    release.event("RolloutPaused", "now", "2026-01-01T00:01:00Z")
+    people.roles["vera"] = {"shop": "narrow"}
+    async with house(cluster, people) as page:
+        vera = await signed_in(page, "token-of-vera")
+        async with vera.events(APP) as events:
+            shown = await until(events, "whole")
+
+    assert (shown["phase"], shown["revisions"], shown["runs"], shown["events"]) == ("Paused", [], [], [])
+    assert [note.split()[0] for note in shown["notes"]] == ["ReplicaSets", "AnalysisRuns", "Pods", "Events"]
+
+
 async def test_a_right_that_only_the_review_grants_is_still_refused_by_the_server(
     cluster: FakeCluster, release: Release, people: People
 ) -> None:

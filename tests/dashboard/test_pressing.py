@@ -128,6 +128,19 @@ async def test_a_change_at_the_very_last_moment_is_noticed_by_the_server(
     assert answer.status == 409 and release.now["status"]["currentStepIndex"] == 2
 
 
+async def test_nothing_is_asked_of_a_status_that_tells_of_an_older_spec(
+    cluster: FakeCluster, release: Release, people: People
+) -> None:
+    async with house(cluster, people, laptop="edith") as page:
+        browser = page.browser(cookies={"page": "secret"})
+        button = await seen(browser, "abort")
+        release.spec(template={"metadata": {"labels": {"app": "app", "new": "yes"}}})
+        answer = await browser.post(f"{APP}/abort", {"seen": button["seen"]})
+
+    assert answer.status == 409 and "not taken note of yet" in answer.data["said"]
+    assert "abort" not in release.now["status"]
+
+
 async def test_what_makes_no_sense_is_refused_in_the_pages_words(
     cluster: FakeCluster, release: Release, people: People
 ) -> None:
@@ -165,6 +178,7 @@ async def test_requests_that_the_page_never_makes(
 async def test_an_undo_goes_to_the_revision_that_was_chosen(
     cluster: FakeCluster, release: Release, people: People
 ) -> None:
+    Release(cluster, name="other", namespace="shop")
     async with house(cluster, people, laptop="edith") as page:
         browser = page.browser(cookies={"page": "secret"})
         button = await seen(browser, "undo")

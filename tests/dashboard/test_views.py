@@ -146,8 +146,11 @@ def test_what_belongs_to_others_is_not_shown(cluster: FakeCluster, release: Rele
     release.run("run", "Running")
     release.event("RolloutPaused", "ours", "2026-01-01T00:01:00Z")
     before = release.now["metadata"]["uid"]
-    text = orjson.dumps(whole(scene(release))).decode()
+    shown = whole(scene(release))
+    text = orjson.dumps(shown).decode()
 
+    (undo,) = (button for button in shown["actions"] if button["name"] == "undo")
+    assert [one["revision"] for one in undo["revisions"]] == [1]
     assert "other" not in text and "ours" in text and before in text
 
 

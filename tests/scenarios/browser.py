@@ -47,7 +47,7 @@ def visit(browser: Browser, pictures: Path, **context: Any) -> Iterator[Visit]:
     """A window of its own, which must not have met an error of a script or of the content policy by its end."""
     opened = browser.new_context(**{"viewport": {"width": 1180, "height": 900}, **context})
     page = opened.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)  # On a busy machine the cluster takes its time; waiting ends when it is so.
     visited = Visit(page, pictures)
     try:
         yield visited

@@ -154,7 +154,7 @@ export function showRollout(main, namespace, name, refused) {
 
   function comparison(compare, metric, key) {
     const worst = Math.max(...compare.rates.map((rate) => 1 - rate.success), 1e-9);
-    const rates = compare.rates.length > 0 && h("dl", { class: "arms" }, compare.rates.map((rate) => h("div", {}, h("dt", {}, rate.arm), h("dd", {}, h("strong", {}, percent(rate.success)), " succeed of ", rate.requests.toLocaleString(), " requests ", bar((100 * (1 - rate.success)) / worst, rate.arm, `${percent(1 - rate.success)} fail`)))));
+    const rates = compare.rates.length > 0 && h("dl", { class: "arms" }, compare.rates.map((rate) => h("div", {}, h("dt", {}, rate.arm), h("dd", {}, h("strong", {}, percent(rate.success)), " succeed of ", rate.requests.toLocaleString(), " requests, ", percent(1 - rate.success), " fail ", bar((100 * (1 - rate.success)) / worst, rate.arm, `${percent(1 - rate.success)} fail`)))));
     const others = compare.rates.length === 0 && compare.arms.length > 0 && h("dl", { class: "arms" }, compare.arms.map((arm) => h("div", {}, h("dt", {}, arm.name), h("dd", {}, arm.figures.map(([field, value]) => `${field} ${round(value)}`).join(", ")))));
     const ends = [compare.ratio.lower !== undefined && `at least ${round(compare.ratio.lower)}`, compare.ratio.upper !== undefined && `at most ${round(compare.ratio.upper)}`].filter(Boolean);
     const ratio = compare.ratio.value !== undefined && h("p", {}, `The canary has ${round(compare.ratio.value)} times as much as stable${ends.length ? `: surely ${ends.join(" and ")}` : ""}.`);
