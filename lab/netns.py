@@ -35,6 +35,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8916, 0x891C
 _IFF_UP = 0x1
 _MS_BIND = 4096
+_RESOLVER = "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"
 
 
 def inside() -> bool:
@@ -156,10 +157,11 @@ def _set_up_names() -> None:
     The file is laid over the machine's in this mount namespace alone, which `unshare --mount-proc` made.
     """
     resolver = Path("/etc/resolv.conf")
-    if not resolver.exists():
+    # A lab inside a lab has it already, and nothing can be laid over a file that has no name any more.
+    if not resolver.exists() or resolver.read_text() == _RESOLVER:
         return
     with tempfile.NamedTemporaryFile("w") as ours:
-        ours.write("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
+        ours.write(_RESOLVER)
         ours.flush()
         source, target = ours.name.encode(), os.fsencode(resolver.resolve())
         if ctypes.CDLL(None, use_errno=True).mount(source, target, None, _MS_BIND, None):
