@@ -25,6 +25,10 @@ NOT_RUN: Final = {
         "docs/install.md",
         "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
     ): f"{_NO_DOCKER}; {START} has the rest",
+    (
+        "docs/dashboard.md",
+        "helm upgrade tidegate charts/tidegate --namespace tidegate-system --reuse-values --set page.enabled=true",
+    ): "the lab's kubelet forwards no ports; tests/scenarios/test_dashboard.py has the operator's page",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "starts a lab, and this is one"
     ),
@@ -102,6 +106,9 @@ BEFORE: Final = {
     ("docs/takeover.md", "kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=0"): _ARGO,
     ("docs/takeover.md", "kubectl -n tidegate-system scale deployment tidegate --replicas=0"): (
         "kubectl -n argo-rollouts create deployment argo-rollouts --image=lab.local/app:v1"
+    ),
+    ("docs/dashboard.md", "kubectl -n shop create token deployer --duration 8h"): (
+        "kubectl create namespace shop; kubectl -n shop create serviceaccount deployer"
     ),
     ("docs/operations.md", "tidegate get shop"): _ROLLOUT,
     (

@@ -8,8 +8,8 @@ What is not as in the page stands here, and nothing else is changed:
 * `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
 
-A line that ends with `# exit code N` must end so. A block that begins with `while` sends requests; it goes on until the
-page is over.
+A line that ends with `# exit code N` must end so. A block that begins as one of `SERVING` goes on until the page is
+over, and must still go on then.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ from tests.docs.pages import Block, blocks
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
 ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
+
+SERVING: Final = ("while ", "tidegate dashboard")
 
 _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
@@ -90,8 +93,8 @@ class Shell:
                 if block.first in before:
                     self.run(before[block.first], f"what is there before {block}")
                 began = time.monotonic()
-                if block.text.startswith("while "):
-                    background.enter_context(self._behind(block.text))
+                if block.text.startswith(SERVING):
+                    background.enter_context(self._behind(block.text, str(block)))
                 else:
                     self.run(block.text, str(block))
                 self.took.append((str(block), time.monotonic() - began))
@@ -110,13 +113,18 @@ class Shell:
         return told
 
     @contextmanager
-    def _behind(self, text: str) -> Iterator[None]:
-        running = self._start(text, subprocess.DEVNULL)
-        try:
-            yield
-        finally:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
+    def _behind(self, text: str, called: str) -> Iterator[None]:
+        with tempfile.TemporaryFile("w+") as output:
+            running = self._start(text, output.fileno())
+            try:
+                yield
+                if running.poll() is not None:
+                    output.seek(0)
+                    raise BlockError(f"{called} has ended with {running.returncode}\n{text}\n{output.read()}")
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(running.pid, signal.SIGKILL)
+                running.wait()
 
     def _start(self, text: str, output: int) -> subprocess.Popen[str]:
         environ = {
@@ -127,6 +135,7 @@ class Shell:
             "PYTHONPATH": str(REPOSITORY / "operator"),
             "HOME": str(self._folder),
             "NO_COLOR": "1",
+            "BROWSER": "true",  # nobody looks at a page that a command opens
         }
         return subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", prepared(text)],
@@ -134,7 +143,7 @@ class Shell:
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT if output == subprocess.PIPE else output,
+            stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
