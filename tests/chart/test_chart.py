@@ -559,4 +559,5 @@ def test_the_operator_does_its_work_under_the_charts_roles(lab: Lab, namespace: 
         said = Path(lab.workdir, f"{namespace}-operator.log").read_text()
         assert page(port, "readyz") == (200, "leading\n")
         assert operator.poll() is None
-        assert "orbidden" not in said
+        # Another test's namespace may be on its way out, in which nobody may create anything.
+        assert not [line for line in said.splitlines() if "orbidden" in line and "being terminated" not in line]
