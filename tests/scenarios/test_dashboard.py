@@ -154,7 +154,8 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
 
         before = {pod["metadata"]["name"] for pod in story.lab.client.list("Pod", story.namespace)}
         seen.press("restart", sure=True)
-        story.until(lambda: story.status().get("restartedAt") == story.rollout()["spec"].get("restartAt"), "a restart")
+        asked = story.until(lambda: story.rollout()["spec"].get("restartAt"), "spec.restartAt")
+        story.until(lambda: story.status().get("restartedAt") == asked, "the restart done")
         after = {pod["metadata"]["name"] for pod in story.lab.client.list("Pod", story.namespace)}
         assert after != before
         seen.ready("undo")
