@@ -20,7 +20,7 @@ from typing import Any
 from . import wording
 from .curve import EMPTY, REACH, Likelihood, added
 from .dispersion import PodCount, Scatter, added_pods, pod_variance, pods_share
-from .evidence import EFFECTS, log_sum_exp, mixed, needed, rarer_than
+from .evidence import EFFECTS, check_promises, log_sum_exp, mixed, needed, rarer_than
 from .finding import Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
 from .ratio import ratio_of
@@ -46,13 +46,7 @@ class CountsParameters:
     shared_by: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("false_alarm", "false_safe"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name} must lie between 0 and 0.5, not {getattr(self, name)}")
-        if not 0.5 <= self.confidence < 1:
-            raise ValueError(f"confidence must lie between 0.5 and 1, not {self.confidence}")
-        if not 1 <= self.tolerated < self.safe <= 20:
-            raise ValueError(f"1 <= tolerated < safe <= 20 must hold, not {self.tolerated} and {self.safe}")
+        check_promises(self)
         if not 0 <= self.negligible < 1:
             raise ValueError(f"negligible must lie between 0 and 1, not {self.negligible}")
 

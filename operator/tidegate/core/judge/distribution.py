@@ -16,7 +16,7 @@ from typing import Any
 from . import wording
 from .curve import EMPTY, added
 from .edge import Edge, from_columns, to_columns
-from .evidence import log_sum_exp, needed
+from .evidence import check_promises, log_sum_exp, needed
 from .finding import Estimate, Evidence, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
 from .histogram import DistributionLook, Histogram, look_at_buckets
@@ -50,13 +50,7 @@ class DistributionParameters:
     shared_by: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("false_alarm", "false_safe"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name} must lie between 0 and 0.5, not {getattr(self, name)}")
-        if not 0.5 <= self.confidence < 1:
-            raise ValueError(f"confidence must lie between 0.5 and 1, not {self.confidence}")
-        if not 1 <= self.tolerated < self.safe <= 20:
-            raise ValueError(f"1 <= tolerated < safe <= 20 must hold, not {self.tolerated} and {self.safe}")
+        check_promises(self)
         if not 0.5 < self.covers < 1:
             raise ValueError(f"covers must lie between 0.5 and 1, not {self.covers}")
 

@@ -8,6 +8,7 @@ weighted mean of e-values is one again. Everything here is in natural logarithms
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 # An effect is a distance on the logarithmic scale of ratios, beyond the ratio that is spoken against. Its prior is
 # the gamma distribution of shape 2 and scale 0.35 (mean: twice as often), cut into points evenly spaced in its
@@ -59,3 +60,29 @@ def needed(error: float) -> float:
 def p_value(peak: float) -> float:
     """The always-valid p-value of the highest log e-value so far (Johari et al., Operations Research 70, 2022)."""
     return 1.0 if peak <= 0 else math.exp(-peak)
+
+
+class Promises(Protocol):
+    """What the parameters of every kind promise: see `CountsParameters`."""
+
+    @property
+    def false_alarm(self) -> float: ...
+    @property
+    def false_safe(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def tolerated(self) -> float: ...
+    @property
+    def safe(self) -> float: ...
+
+
+def check_promises(given: Promises) -> None:
+    """Raises ValueError that names what is out of range."""
+    for name, value in (("false_alarm", given.false_alarm), ("false_safe", given.false_safe)):
+        if not 0 < value < 0.5:
+            raise ValueError(f"{name} must lie between 0 and 0.5, not {value}")
+    if not 0.5 <= given.confidence < 1:
+        raise ValueError(f"confidence must lie between 0.5 and 1, not {given.confidence}")
+    if not 1 <= given.tolerated < given.safe <= 20:
+        raise ValueError(f"1 <= tolerated < safe <= 20 must hold, not {given.tolerated} and {given.safe}")

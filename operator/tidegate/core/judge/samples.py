@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import wording
-from .evidence import needed
+from .evidence import check_promises, needed
 from .finding import Estimate, Finding, Peak, Remaining, Verdict, evidence_of, verdict_of
 from .forecast import forecast
 from .pod_means import PodMean, between_means, with_pods
@@ -51,13 +51,7 @@ class SamplesParameters:
     shared_by: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("false_alarm", "false_safe"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise ValueError(f"{name} must lie between 0 and 0.5, not {getattr(self, name)}")
-        if not 0.5 <= self.confidence < 1:
-            raise ValueError(f"confidence must lie between 0.5 and 1, not {self.confidence}")
-        if not 1 <= self.tolerated < self.safe <= 20:
-            raise ValueError(f"1 <= tolerated < safe <= 20 must hold, not {self.tolerated} and {self.safe}")
+        check_promises(self)
 
 
 @dataclass(frozen=True, slots=True)
