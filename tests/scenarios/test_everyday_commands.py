@@ -37,7 +37,7 @@ def test_kubectl_shows_explains_and_scales(story: Story) -> None:
     story.until_phase("Healthy")
     story.apply(rollout("v2", canary(weigh(50), wait()), replicas=4))
     story.until_phase("Paused")
-    story.until(lambda: story.status()["availableReplicas"] == 4, "the count of available pods")
+    story.until(lambda: [story.status()[f] for f in ("HPAReplicas", "availableReplicas")] == [4, 4], "the pods")
 
     head, row = story.kubectl("get", "rollout").splitlines()
     assert head.split() == ["NAME", "DESIRED", "CURRENT", "UP-TO-DATE", "AVAILABLE", "AGE"]

@@ -7,8 +7,6 @@ operator is down.
 from __future__ import annotations
 
 import datetime
-import re
-import shlex
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +19,6 @@ from lab import manifests as m
 from lab.client import wait_for
 from lab.cluster import Lab
 from lab.operator import Operator
-from lab.paths import REPOSITORY
 from tests.scenarios.story import HASH, Story, blue_green, by_host, rollout, split_by_host, wait, weigh
 
 pytestmark = pytest.mark.lab
@@ -236,24 +233,3 @@ def test_while_argos_lease_is_renewed_nothing_is_done_and_it_is_said(alone: Stor
     assert alone.condition("StandingAside") == {}
     assert "standing aside" not in page(tidegate)
     alone.lab.client.delete("Lease", LOCK, alone.namespace, api_version="coordination.k8s.io/v1")
-
-
-@pytest.mark.parametrize("way", ["There", "Never both at once", "Back"])
-def test_the_commands_of_the_guide_work(alone: Story, way: str) -> None:
-    """Each command of docs/takeover.md, on stand-ins for Argo Rollouts' objects; helm's without effect."""
-    guide = (REPOSITORY / "docs" / "takeover.md").read_text()
-    section = guide.partition(f"## {way}\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.DOTALL | re.MULTILINE)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    lab, labels = alone.lab, {"app.kubernetes.io/part-of": "argo-rollouts"}
-    lab.client.apply(m.namespace("argo-rollouts"))
-    deployment = m.deployment("argo-rollouts", "argo-rollouts", m.pod_template(labels, m.app_container("v1")))
-    lab.client.apply({**deployment, "metadata": {**deployment["metadata"], "labels": labels}})
-    assert commands
-    for program, *arguments in commands:
-        if program == "helm":
-            lab.helm(*arguments, "--dry-run")
-        else:
-            assert program == "kubectl"
-            lab.kubectl(*arguments)
-    lab.client.delete("Deployment", "argo-rollouts", "argo-rollouts", api_version="apps/v1")
