@@ -58,8 +58,7 @@ def decide_canary(draft: Draft) -> None:
     if begun:
         _ask_background(draft)
     if draft.paused:
-        canary = draft.release.canary
-        size_held(draft, everything(canary) if draft.status.get("promoteFull") else aim_at(canary, step_index(draft)))
+        _hold_still(draft)
         return
     start = step_index(draft)
     index = _walk(draft)
@@ -67,6 +66,17 @@ def decide_canary(draft: Draft) -> None:
         _ask_background(draft)
     if not _outruns(draft, start, index):
         _advance(draft, index)
+
+
+def _hold_still(draft: Draft) -> None:
+    """A person holds the rollout: it is scaled, and a verdict that comes meanwhile is noted."""
+    canary, index = draft.release.canary, step_index(draft)
+    if draft.status.get("promoteFull"):
+        size_held(draft, everything(canary))
+        return
+    size_held(draft, aim_at(canary, index))
+    if index < len(canary.steps) and canary.steps[index].kind == "analysis":
+        gates.doubt(draft, gates.step_gate(index))
 
 
 def _settle(draft: Draft) -> None:

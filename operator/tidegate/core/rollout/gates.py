@@ -77,13 +77,30 @@ def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
     if run.phase == names.RUN_INCONCLUSIVE:
         known = entry.get("status") == run.phase
         if known and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
-            draft.status.pop("controllerPause", None)
+            if pauses.resumed(draft):
+                draft.status.pop("controllerPause")
             part[gate.slot.name] = _pending(draft, base)
             return False
-        step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
-        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
+        _hold(draft, gate)
     part[gate.slot.name] = _entry(run)
     return run.phase == names.RUN_SUCCESSFUL
+
+
+def doubt(draft: Draft, gate: Gate) -> None:
+    """Pause for a gate's run that has ended inconclusive while the gate can't be asked: the rollout is held by hand, or
+    pods are missing. Later nobody could tell a verdict that was never paused for from a pause that was lifted."""
+    entry = draft.status[gate.slot.part].get(gate.slot.name)
+    if not entry or not _belongs(entry["name"], _base_name(draft, gate)):
+        return
+    run = _find(draft, entry["name"])
+    known = entry.get("status") == names.RUN_INCONCLUSIVE
+    if run is not None and run.ours and run.phase == names.RUN_INCONCLUSIVE and not known:
+        _hold(draft, gate)
+
+
+def _hold(draft: Draft, gate: Gate) -> None:
+    step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
+    pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
 
 
 def failure(draft: Draft) -> str:
