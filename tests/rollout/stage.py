@@ -38,6 +38,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.replicas import Bounds, carries
 from tidegate.core.rollout.world import Pod as WorldPod
 from tidegate.core.rollout.world import World
+from tidegate.engine.claims import Claims
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
@@ -122,7 +123,8 @@ class Stage:
     _promised: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._gatherer = Gatherer(lambda: self.now, Signatures(Store(), lambda _: None))
+        store = Store()
+        self._gatherer = Gatherer(lambda: self.now, Signatures(store, lambda _: None), Claims(store, lambda _: None))
         self.trials = Trials(self)
         self.broken = Broken
 

@@ -246,6 +246,32 @@ class PointSubsets:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """One write that takes our marks off an object that the Rollout no longer names."""
+
+    request: Write
+
+    @property
+    def event(self) -> Event:
+        is_service = self.request.key.kind == "Service"
+        reason = names.REASON_SWITCH_SERVICE if is_service else names.REASON_UPDATED_DESTINATION_RULE
+        return Event(reason, f"Let go of {self.request.key}, which is no longer named")
+
+    def write(self) -> Write:
+        return self.request
+
+
+def let_go_service(raw: Mapping[str, Any]) -> Write:
+    """The patch that takes our signature, and the hash of our pods, out of a Service that bears the signature."""
+    metadata = raw["metadata"]
+    operations = [{"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}]
+    if names.POD_TEMPLATE_HASH in ((raw.get("spec") or {}).get("selector") or {}):
+        operations.append({"op": "remove", "path": f"/spec/selector/{names.POD_TEMPLATE_HASH}"})
+    operations.append({"op": "remove", "path": f"/metadata/annotations/{names.MANAGED_BY.replace('/', '~1')}"})
+    return Write("patch", Key("Service", metadata["namespace"], metadata["name"]), operations, patch="json")
+
+
+@dataclass(frozen=True, slots=True)
 class CreateRun:
     """Start an analysis."""
 
