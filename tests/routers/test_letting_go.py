@@ -157,7 +157,7 @@ def test_hashes_of_another_rollout_stay() -> None:
     subsets = [{"name": "a", "labels": {HASH: "mine"}}, {"name": "b", "labels": {HASH: "theirs", "x": "y"}}]
     obj = destination_rule(*subsets, annotations=SIGNED)
 
-    after = apply(obj, *let_go(obj, {"theirs"}))
+    after = apply(obj, let_go(obj, {"theirs"}))
 
     assert after["spec"]["subsets"] == [{"name": "a", "labels": {}}, subsets[1]]
     assert after["metadata"]["annotations"] == {"team": "shop"}
@@ -203,6 +203,21 @@ async def test_a_deleted_rollout_takes_its_hash_out_of_its_services(away: bool) 
 
         if leaving is not None:
             await leaving
+
+
+@pytest.mark.looptime
+async def test_pods_that_are_kept_when_their_rollout_is_deleted_keep_their_services() -> None:
+    async with by_services() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        before = service(theatre, "app")["spec"]
+        for each in theatre.cluster.peek_all("ReplicaSet"):
+            theatre.cluster.patch("ReplicaSet", each["metadata"]["name"], {"metadata": {"ownerReferences": None}})
+        theatre.cluster.delete("Rollout", "app")
+
+        await theatre.play(lambda: not service(theatre, "app")["metadata"].get("annotations"))
+
+        assert service(theatre, "app")["spec"] == before
 
 
 @pytest.mark.looptime

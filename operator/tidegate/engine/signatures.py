@@ -36,18 +36,15 @@ class Signatures:
     def leftovers(self, rollout: Key, named: Collection[Key] = ()) -> tuple[Write, ...]:
         """The writes that take a Rollout's signature and hashes out of all objects but those that it names.
 
-        Hashes of other Rollouts stay in a rule: it may have been shared.
+        Hashes of other Rollouts stay, for a rule may have been shared, and those of pods that somebody has kept when he
+        deleted the Rollout (`--cascade=orphan`).
         """
         left = self._signed.get(rollout, _NOTHING).difference(named)
         if not left:
             return ()
-        foreign = self._hashes_of_others(rollout) if any(key.kind == "DestinationRule" for key in left) else frozenset()
-        return tuple(
-            write
-            for key in sorted(left)
-            if (raw := self._store.get(key))
-            for write in ((let_go_service(raw),) if key.kind == "Service" else let_go(raw, foreign))
-        )
+        kept = self._hashes_of_others(rollout) | self._hashes_of_nobody(rollout.namespace)
+        objects = [raw for key in sorted(left) if (raw := self._store.get(key))]
+        return tuple((let_go_service if raw["kind"] == "Service" else let_go)(raw, kept) for raw in objects)
 
     def orphans(self) -> tuple[Key, ...]:
         """The Rollouts whose signature has been seen and that are not there."""
@@ -62,6 +59,11 @@ class Signatures:
             if any(owner.get("uid") in rollouts for owner in metadata.get("ownerReferences") or ()):
                 found.add((metadata.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""))
         return frozenset(found)
+
+    def _hashes_of_nobody(self, namespace: str) -> frozenset[str]:
+        """Of pods that run and whose ReplicaSet has no owner."""
+        sets = self._store.owned("ReplicaSet", "", namespace)
+        return frozenset(raw["metadata"]["labels"][names.POD_TEMPLATE_HASH] for raw in sets if raw["spec"]["replicas"])
 
     def _neighbours(self, kind: str, rollout: Key) -> Iterator[Mapping[str, Any]]:
         keys = (key for key in self._store.keys(kind) if key.namespace == rollout.namespace and key != rollout)

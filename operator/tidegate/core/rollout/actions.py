@@ -6,7 +6,7 @@ fast for a resourceVersion), the whole resourceVersion where a person or another
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -261,11 +261,12 @@ class LetGo:
         return self.request
 
 
-def let_go_service(raw: Mapping[str, Any]) -> Write:
-    """The patch that takes our signature, and the hash of our pods, out of a Service that bears the signature."""
+def let_go_service(raw: Mapping[str, Any], foreign: Collection[str]) -> Write:
+    """The patch that takes our signature out of a Service that bears it, and the hash but one of those in `foreign`."""
     metadata = raw["metadata"]
     operations = [{"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}]
-    if names.POD_TEMPLATE_HASH in ((raw.get("spec") or {}).get("selector") or {}):
+    hash_ = ((raw.get("spec") or {}).get("selector") or {}).get(names.POD_TEMPLATE_HASH)
+    if hash_ and hash_ not in foreign:
         operations.append({"op": "remove", "path": f"/spec/selector/{names.POD_TEMPLATE_HASH}"})
     operations.append({"op": "remove", "path": f"/metadata/annotations/{names.MANAGED_BY.replace('/', '~1')}"})
     return Write("patch", Key("Service", metadata["namespace"], metadata["name"]), operations, patch="json")
