@@ -342,6 +342,8 @@ class World:
     rivals: what of its objects another Rollout has first, so that this one has to leave all as it is.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
         of a cluster would cost more memory than everything else.
+    unheard_of: a version with available pods that are not all among the endpoints yet, of those that
+        `needs.endpoints_of` has asked about; empty for none. Read for the occasion too.
     workload: what spec.workloadRef names.
     no_eviction_before: a disruption budget has refused; it is asked again then.
     """
@@ -362,6 +364,7 @@ class World:
     leftovers: tuple[Write, ...] = ()
     rivals: tuple[Problem, ...] = ()
     pods: tuple[Pod, ...] = ()
+    unheard_of: str = ""
     workload: Workload | None = None
     no_eviction_before: datetime | None = None
 
