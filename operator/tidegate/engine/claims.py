@@ -92,8 +92,7 @@ class Claims:
 
     def rivals(self, key: Key) -> tuple[Problem, ...]:
         """Why a Rollout has to stand aside: what it claims and another one, which goes first, claims too."""
-        mine = self._store.get(key)
-        if mine is None or not (others := self._others(key, self.objects(key))):
+        if not (others := self._others(key, self.objects(key))):
             return ()
         found: dict[Claim, Problem] = {}
         for claim, at, other, there in self._shared(self._entry_claims(key), others):
