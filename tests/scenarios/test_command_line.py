@@ -18,7 +18,7 @@ import yaml
 from lab import manifests as m
 from lab.paths import REPOSITORY
 from lab.toolchain import kubectl
-from tests.scenarios.chronicle import Obj
+from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import (
     HASH,
     Story,
@@ -172,6 +172,54 @@ def test_a_blue_green_switch_waits_for_a_word_and_a_run_is_terminated(story: Sto
 
     assert "waits to be promoted" in cli(story, "status", "app", "--timeout", "60s", code=2).out
     cli(story, "promote", "app")
+    cli(story, "status", "app", "--timeout", "60s")
+
+
+def test_an_experiment_is_shown_listed_ended_and_run_again(story: Story) -> None:
+    story.apply(template("forever", "vector(1)", successCondition="result == 1", count=1000))
+    pods = m.pod_template({"app": "trial"}, m.app_container("v1"))
+    tried = {"name": "only", "replicas": 2, "selector": {"matchLabels": {"app": "trial"}}, "template": pods}
+    spec = {"templates": [tried], "analyses": [{"name": "good", "templateName": "forever"}]}
+    story.apply({"apiVersion": ARGO, "kind": "Experiment", "metadata": {"name": "trial"}, "spec": spec})
+
+    def shown(phase: str) -> Obj | None:
+        found: Obj = data(story, "get", "experiment", "trial")
+        return found if found["phase"] == phase and found["versions"][0]["available"] == 2 else None
+
+    found = story.until(lambda: shown("Running"), "the trial running")
+    assert [(v["name"], v["status"], v["available"], v["replicas"]) for v in found["versions"]] == [
+        ("only", "Running", 2, 2)
+    ]
+    story.until(lambda: data(story, "get", "exp/trial")["analyses"][0]["phase"] == "Running", "its analysis")
+    table = cli(story, "get", "exp", "trial").out
+    assert "only" in table and "2/2" in table and "trial-good" in table
+    (item,) = data(story, "list", "experiments")["items"]
+    assert (item["name"], item["status"], item["versions"], item["available"]) == ("trial", "Running", "only", "2/2")
+    assert cli(story, "list", "exp", "-o", "name").out == "experiment.argoproj.io/trial\n"
+    assert "has not ended" in cli(story, "retry", "experiment", "trial", code=4).err
+    assert "did you mean trial?" in cli(story, "get", "experiment", "trail", code=4).err
+
+    cli(story, "terminate", "experiment", "trial")
+    ended = {"Successful", "Inconclusive"}
+    story.until(lambda: data(story, "get", "experiment", "trial")["phase"] in ended, "its end")
+    assert "has ended already" in cli(story, "terminate", "experiment", "trial").out
+    cli(story, "retry", "experiment", "trial")
+    story.until(lambda: shown("Running"), "another try")
+    assert data(story, "get", "experiment", "trial")["analyses"][0]["run"] == "trial-good.1"
+    story.patch("Experiment", "trial", {"spec": {"terminate": True}})
+
+
+def test_a_step_s_experiment_is_in_the_rollout_s_tree(story: Story) -> None:
+    tried = [{"name": "candidate", "specRef": "canary"}]
+    strategy = canary({"experiment": {"templates": tried, "duration": "10m"}})
+    story.apply(rollout("v1", strategy, replicas=1))
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy, replicas=1))
+    name = story.until(lambda: story.status().get("canary", {}).get("currentExperiment"), "the Experiment")
+
+    newest = data(story, "get", "app")["revisions"][0]
+    assert [(run["kind"], run["name"]) for run in newest["runs"]] == [("Experiment", name)]
+    cli(story, "terminate", "experiment", name)
     cli(story, "status", "app", "--timeout", "60s")
 
 
