@@ -157,6 +157,18 @@ def test_versions_of_a_step_by_subset_are_known_by_the_subset_that_leads_to_them
     assert "subset" not in str(arms_of(stepped("hosts", 5, FULL)))
 
 
+def test_a_step_that_compares_nothing_makes_what_argo_rollouts_would_make() -> None:
+    verdicts = {"Experiment": [Verdict(after=None)]}
+    step = trial(5, 5, analyses=[asked(requiredForCompletion=True)])
+    stage = set_up(canary(step, how="subsets"), replicas=10, ports=True, stage=Stage(verdicts=verdicts, twice=True))
+    stage.settle()
+    stage.image("v2")
+    stage.play(10)
+
+    (made,) = (obj["spec"] for key, obj in stage.objects.items() if key.kind == "Experiment")
+    assert not any("bySubset" in each for each in made["templates"]) and "arms" not in made["analyses"][0]
+
+
 @pytest.mark.parametrize(("how", "weight"), [("hosts", 5), ("subsets", 0)])
 def test_a_step_whose_versions_have_no_subset_is_refused_if_that_is_asked_for(how: str, weight: int) -> None:
     stage = stepped(how, weight, BY_SUBSET)

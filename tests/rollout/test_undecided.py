@@ -15,6 +15,7 @@ from tests.rollout.test_judged_pauses import background, played, update
 from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.core.analysis.nesting import TemplateName
+from tidegate.core.plan import Write
 from tidegate.core.rollout.analyses import check_analyses
 
 ANALYSIS: Obj = {"templates": [{"templateName": "ok"}]}
@@ -95,6 +96,16 @@ def test_while_it_waits_the_sentence_is_the_latest_and_traffic_may_lack_again() 
     assert stage.phase() == ("Paused", "InconclusiveAnalysisRun")
 
 
+def test_a_pause_for_a_steps_own_analysis_is_not_ended_by_the_background_finding_the_canary_safe() -> None:
+    verdicts = {"Background": [Verdict(after=None, judge={"safe": True})], "Step": [Verdict("Inconclusive")]}
+    strategy = canary(W50, {"analysis": ANALYSIS}, analysis=ANALYSIS)
+    stage = deployed(strategy, replicas=4, stage=Stage(verdicts=verdicts, twice=True))
+    stage.image("v2")
+    stage.play(600)
+
+    assert stage.phase() == ("Paused", "InconclusiveAnalysisRun")
+
+
 def test_a_canary_that_is_found_worse_meanwhile_is_undone() -> None:
     stage = judged(W50, BRIEF, judge=SO_SO)
     run = next(obj for key, obj in stage.objects.items() if key.kind == "AnalysisRun")
@@ -121,6 +132,25 @@ def test_undo_is_written_down_and_then_undone(steps: tuple[Obj, ...]) -> None:
     assert stage.weight() == 0 and stage.status["abort"] and not stage.status.get("pauseConditions")
     first = next(status for status in stage.statuses if status.get("abort"))
     assert first["canary"]["weights"]["canary"]["weight"] == 50, "the decision came before what follows from it"
+
+
+def test_the_run_is_not_ended_before_it_is_written_down_what_it_was_ended_for() -> None:
+    """Or its end, which is none of worse, would be found in place of its lack of a verdict by who takes over."""
+    written: list[bool] = []
+
+    class Watched(Stage):
+        def carry_out(self, write: Write) -> None:
+            if write.key.kind == "AnalysisRun" and write.verb == "patch":
+                written.append(bool(self.status.get("abort")))
+            super().carry_out(write)
+
+    background = [Verdict(after=None, judge=SO_SO, undecided="undo")]
+    strategy = canary(W50, BRIEF, analysis=ANALYSIS)
+    stage = deployed(strategy, replicas=4, stage=Watched(verdicts={"Background": background}))
+    stage.image("v2")
+    stage.play(60)
+
+    assert written == [True]
 
 
 @pytest.mark.parametrize("policy", ["pause", "promote", "undo"])
@@ -236,6 +266,20 @@ def test_what_is_only_watched_or_has_arms_of_its_own_is_not() -> None:
     assert problems(W100, dry=True) == []
     assert problems(W100, BRIEF, **other) == []
     assert "is required" in problems(**other)[0], "there is no step to hold the update at"
+
+
+def test_arms_of_its_own_are_judged_before_the_promotion() -> None:
+    """Whom the template compares the canary with has users of its own, whatever the Rollout's weights are."""
+    verdicts = {"Background": [Verdict(after=None, judge=SO_SO)]}
+    stage = set_up(canary(W100, BRIEF, analysis=ANALYSIS), replicas=4, stage=Stage(verdicts=verdicts, twice=True))
+    own = stories.comparing("ok")
+    own["spec"]["metrics"][0]["compare"]["arms"] = {"stable": {"namespace": "other", "podTemplateHash": "6f"}}
+    stage.put(own)
+    stage.settle()
+    stage.image("v2")
+    stage.play(60)
+
+    assert stage.phase() == ("Paused", "InconclusiveAnalysisRun") and stage.status["currentStepIndex"] == 1
 
 
 def test_it_is_told_on_the_rollout_before_an_update() -> None:
