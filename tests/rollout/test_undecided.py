@@ -208,6 +208,21 @@ def test_a_person_ends_a_run_that_holds_and_the_next_one_is_asked() -> None:
     assert stage.phase() == ("Healthy", "")
 
 
+def test_a_person_goes_on_past_a_run_that_has_ended_without_a_verdict() -> None:
+    """Resume asks a new run, as ever, but the last step is not held for that."""
+    for steps in ((W20, W50), (W50, {"analysis": ANALYSIS})):
+        stage = judged(*steps, judge=SO_SO)
+        for key, run in list(stage.objects.items()):
+            if key.kind == "AnalysisRun" and (run.get("status") or {}).get("phase") == "Running":
+                stage.store({**run, "status": {"phase": "Inconclusive", "message": "no verdict until the end"}})
+        stage.play(30)
+        assert stage.phase() == ("Paused", "InconclusiveAnalysisRun")
+        stage.verdicts = {"Background": [Verdict(after=None, judge=TOO_FEW)]}
+        stage.user(pauseConditions=None)
+        stage.play(60)
+        assert stage.phase() == ("Healthy", ""), steps
+
+
 def test_an_analysis_that_does_not_compare_costs_nothing_and_holds_nothing() -> None:
     strategy = canary(W50, BRIEF, W100, analysis=ANALYSIS)
     stage = deployed(strategy, stage=Stage(verdicts={"Background": [Verdict(after=None)]}, twice=True))

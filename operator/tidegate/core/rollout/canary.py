@@ -54,7 +54,7 @@ def decide_canary(draft: Draft) -> None:
     if draft.aborted:
         _undo(draft)
         return
-    begun = gates.begun(draft)
+    begun, lifted = gates.begun(draft), pauses.resumed(draft)  # A new run in place of one in doubt takes note of it.
     if begun:
         _ask_background(draft)
     if draft.paused:
@@ -62,7 +62,7 @@ def decide_canary(draft: Draft) -> None:
         size_held(draft, everything(canary) if draft.status.get("promoteFull") else aim_at(canary, step_index(draft)))
         return
     start = step_index(draft)
-    index = _walk(draft)
+    index = _walk(draft, lifted=lifted)
     if not begun:
         _ask_background(draft)
     if not _outruns(draft, start, index):
@@ -104,8 +104,11 @@ def _ask_background(draft: Draft) -> None:
         gates.ask(draft, gates.BACKGROUND, analysis)
 
 
-def _walk(draft: Draft) -> int:
-    """Go through the steps that are done; the index of the one to wait at. Raises judging.GivenUpError."""
+def _walk(draft: Draft, *, lifted: bool) -> int:
+    """Go through the steps that are done; the index of the one to wait at. Raises judging.GivenUpError.
+
+    lifted: whether a person has lifted a pause of the controller's since it last looked.
+    """
     steps = draft.release.canary.steps
     index = step_index(draft)
     if draft.status.get("promoteFull"):
@@ -117,7 +120,8 @@ def _walk(draft: Draft) -> int:
             draft.waiting = True
             return index
         pauses.lift(draft)
-    lifted = pauses.resumed(draft) and pauses.at_step(draft, index)
+        lifted = True
+    lifted = lifted and pauses.at_step(draft, index)
     waits_by_itself = index < len(steps) and steps[index].kind in ("pause", "experiment")
     if index < len(steps) and pauses.resumed(draft) and not (waits_by_itself and pauses.at_step(draft, index)):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from tidegate.api import names
-from tidegate.api.rollout import CanaryStrategy
 from tidegate.core.rollout import gates, pauses, slots
 from tidegate.core.rollout.aims import last_shared, shared
 from tidegate.core.rollout.release import Draft
@@ -28,7 +27,7 @@ def may_go(draft: Draft, index: int, *, lifted: bool) -> bool:
 
     Raises GivenUpError where no verdict is a reason to undo it.
     """
-    if lifted or draft.release.canary.analysis is None or index != _due_at(draft.release.canary):
+    if lifted or draft.release.canary.analysis is None or not is_due(draft, index):
         return True
     if not gates.begun(draft):
         draft.waiting = gates.compares(draft)
@@ -46,7 +45,7 @@ def may_go(draft: Draft, index: int, *, lifted: bool) -> bool:
 def resolved(draft: Draft, index: int) -> bool:
     """Whether an update that is paused here for want of a verdict has got one. If not, say what is missing now."""
     run = gates.background(draft)
-    if run is None or index != _due_at(draft.release.canary) or not _holds(draft):
+    if run is None or not is_due(draft, index) or not _holds(draft):
         return False
     lacking = gates.lacks_traffic(draft)
     if lacking or run.undecided:
@@ -56,15 +55,15 @@ def resolved(draft: Draft, index: int) -> bool:
 
 def may_hold(draft: Draft, index: int) -> bool:
     """Whether a pause at a step is held while traffic lacks: not where only one version has any, or for ever."""
+    return shared(draft.release.canary, index) or is_due(draft, index)
+
+
+def is_due(draft: Draft, index: int) -> bool:
+    """Whether this is the step at which a verdict is due. Where arms of the template's own let an analysis compare what
+    never shares the users, that is the last one."""
     canary = draft.release.canary
-    return shared(canary, index) or index == _due_at(canary)
-
-
-def _due_at(canary: CanaryStrategy) -> int | None:
-    """The step at which a verdict is due. Where arms of the template's own let an analysis compare what never shares
-    the users, that is the last one."""
     last = last_shared(canary)
-    return last if last is not None or not canary.steps else len(canary.steps) - 1
+    return index == (len(canary.steps) - 1 if last is None else last)
 
 
 def _wait(draft: Draft, why: str) -> bool:
@@ -80,7 +79,7 @@ def _without_a_verdict(draft: Draft, run: Run, index: int) -> bool:
     if run.when_undecided == "undo":
         raise GivenUpError(f"{told}: {run.undecided}")
     if run.when_undecided == "promote":
-        draft.say(names.REASON_UNDECIDED, f"{told}, so the update goes on: {run.undecided}")
+        draft.say(names.REASON_UNDECIDED, f"{told}, so the update goes on: {run.undecided}", "Warning")
         return True
     pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, index)
     draft.say(names.REASON_UNDECIDED, f"{told}, so the update waits: {run.undecided}. {_WAYS_ON}", "Warning")
