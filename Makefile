@@ -36,9 +36,9 @@ build: venv ## the lab's programs, once (about 20 minutes on two cores)
 lab: build ## a lab to use by hand, until Ctrl-C
 	@$(LAB) up
 
-test: build ## every test; ARGS='-k canary' for some
+test: build ## every test, those of the lab beside the others; ARGS='-k canary' for some
 	@$(RUN) -m tests.oracles
-	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(ARGS)
+	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(or $(ARGS),--numprocesses=2 --dist=loadgroup)
 
 demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 	@$(LAB) enter -- env OUT="$(OUT)" KEEP="$(KEEP)" $(VENV)/bin/python -m lab.demo

@@ -71,6 +71,7 @@ class Lab:
         gateway_debounce: str = "100ms",
         scrape_interval: str = "1s",
         drain: float = 2.0,
+        endpoint_delay: str = "0s",
         audited: Sequence[str] = (),
     ) -> Iterator[Lab]:
         """Start a lab and stop it at the end of the `with` block.
@@ -80,6 +81,7 @@ class Lab:
         webhook: istiod's validation of VirtualServices and their kin.
         gateway_debounce: how long istiod waits for more changes before it tells Envoy.
         drain: seconds between a pod's deletion and its SIGTERM, in which the gateway lets go of it.
+        endpoint_delay: how long a pod that is ready, or is not any more, stands in no EndpointSlice as such.
         audited: users whose requests the API server writes to `components.audit_log`.
 
         Raises LabError if this is not a lab namespace, something is missing, or a program does not start.
@@ -91,7 +93,9 @@ class Lab:
         folder.mkdir(parents=True, exist_ok=True)
         lab = cls(folder, programs)
         try:
-            lab._start_control_plane(instant_pods=instant_pods, drain=drain, audited=audited)
+            lab._start_control_plane(
+                instant_pods=instant_pods, drain=drain, endpoint_delay=endpoint_delay, audited=audited
+            )
             lab._start_traffic(
                 istio=istio,
                 envoy=envoy,
@@ -187,7 +191,9 @@ class Lab:
 
     # -- starting and stopping ---------------------------------------------------------------------------------------
 
-    def _start_control_plane(self, *, instant_pods: bool, drain: float, audited: Sequence[str]) -> None:
+    def _start_control_plane(
+        self, *, instant_pods: bool, drain: float, endpoint_delay: str, audited: Sequence[str]
+    ) -> None:
         parts = self.components
         self._launch(parts.etcd())
         self._launch(parts.api_server(audited))
@@ -197,7 +203,7 @@ class Lab:
         self.client = Client(self.api_url, self._token, authority)
         self._write_kubeconfig(self.kubeconfig, self._token, "default")
         self._launch(parts.kubelet(instant=instant_pods, drain=drain))
-        self._launch(parts.controller_manager())
+        self._launch(parts.controller_manager(endpoint_delay))
 
     def _start_traffic(
         self, *, istio: bool, envoy: bool, webhook: bool, debounce: str, scrape_interval: str | None

@@ -86,7 +86,7 @@ class Components:
             ready=lambda: self._answers(f"{API_URL}/readyz"),
         )
 
-    def controller_manager(self) -> Process:
+    def controller_manager(self, endpoint_delay: str) -> Process:
         return self._process(
             "kube-controller-manager",
             [
@@ -96,6 +96,7 @@ class Components:
                 "--kube-api-qps=500",
                 "--kube-api-burst=1000",
                 "--concurrent-deployment-syncs=10",
+                f"--endpointslice-updates-batch-period={endpoint_delay}",
                 # An autoscaler looks every second, and at pods that are as young.
                 "--horizontal-pod-autoscaler-sync-period=1s",
                 "--horizontal-pod-autoscaler-initial-readiness-delay=1s",

@@ -16,6 +16,9 @@ from lab import manifests, netns
 from lab.cluster import Lab
 from lab.operator import ACCOUNT
 
+ENDPOINT_DELAY = "500ms"
+"""As in a cluster whose controllers are busy: a pod is ready for so long before any proxy can hear of it."""
+
 _numbers = itertools.count(1)
 
 # The same examples in every run, so that a red run is red again. To look for new ones: make test
@@ -37,7 +40,7 @@ def lab() -> Iterator[Lab]:
     if not netns.inside():
         pytest.fail("This test needs the lab's network: run it through `make test ARGS='…'`.", pytrace=False)
     chosen = os.environ.get("TIDEGATE_LAB_DIR")
-    with Lab.start(Path(chosen) if chosen else None, audited=[ACCOUNT]) as running:
+    with Lab.start(Path(chosen) if chosen else None, endpoint_delay=ENDPOINT_DELAY, audited=[ACCOUNT]) as running:
         yield running
 
 
@@ -52,10 +55,14 @@ def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In virtual time nothing comes from outside, so the next timer may ring at once.
+    """With several workers the first has the lab, and the others whatever needs none.
 
-    looptime would turn the loop 42 times before each of them, which is most of what such a test takes.
+    In virtual time nothing comes from outside, so the next timer may ring at once: looptime would turn the loop 42 times
+    before each of them, which is most of what such a test takes.
     """
+    items.sort(key=lambda item: item.get_closest_marker("lab") is None)
     for item in items:
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
         if item.get_closest_marker("looptime"):
             item.add_marker(pytest.mark.looptime(noop_cycles=0), append=False)

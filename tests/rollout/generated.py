@@ -357,6 +357,7 @@ PODS = st.one_of(
     _moves("{} never starts any more", IMAGES, lambda stage, image: stage.boot.update({image: None})),
     _moves("{} is well again", IMAGES, Stage.heal_pods),
     _moves("{} is slow", IMAGES, lambda stage, image: stage.boot.update({image: 50.0})),
+    _moves("endpoints follow after {} s", (0.0, 2.0, 40.0), lambda stage, lag: setattr(stage, "lag", lag)),
 )
 STRANGERS = st.one_of(
     _moves("somebody sets the canary's weight to {}", (0, 30, 100), _weigh),
@@ -388,7 +389,7 @@ def mend(stage: Stage) -> None:
         for pod in pods:
             if pod.ready_at == math.inf:
                 pod.ready_at = 0.0
-    stage.verdicts = {}
+    stage.verdicts, stage.lag = {}, 0.0
     spec = {"paused": False}
     if not stage.rollout["spec"].get("replicas"):
         stage.spec(**spec, replicas=2)

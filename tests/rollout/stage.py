@@ -94,6 +94,7 @@ class Stage:
     room: how many pods the cluster has room for; None for any number. Others wait until some go.
     strict: check every write against the invariants.
     budget: available pods that a disruption budget insists on; None without one.
+    lag: seconds until EndpointSlices tell of a ready pod.
     evicted: names of pods that were evicted. leaving: pods that are told to end, for 3 seconds yet, by ReplicaSet.
     """
 
@@ -118,6 +119,8 @@ class Stage:
     evicted: list[str] = field(default_factory=list)
     leaving: dict[str, list[Pod]] = field(default_factory=dict)
     pod_lists: int = 0
+    endpoint_lists: int = 0
+    lag: float = 0.0
     _serial: int = 0
     _stepped: bool = False
     _runs: dict[str, tuple[float | None, Verdict]] = field(default_factory=dict)
@@ -268,7 +271,24 @@ class Stage:
         if hashes := needs.pods_of(world):
             self.pod_lists += 1
             world = replace(world, pods=tuple(WorldPod.read(raw) for raw in self.pod_objects(hashes)))
+        if asked := needs.endpoints_of(world):
+            self.endpoint_lists += 1
+            if needs.unheard_of(asked[1], self.endpoints()):
+                world = replace(world, unheard_of=asked[1].hash)
         return world
+
+    def endpoints(self) -> list[str]:
+        """The names of the pods, as the API server makes them, that EndpointSlices tell of by now."""
+        found = []
+        for key, rs in sorted(self.objects.items()):
+            if key.kind == "ReplicaSet":
+                known = [
+                    p
+                    for p in self.pods.get(rs["metadata"]["uid"], ())
+                    if p.ready_at + self.lag <= self._seconds() + 1e-6
+                ]
+                found += [f"{key.name}-{number:05}" for number, _ in enumerate(known)]
+        return found
 
     def pod_objects(self, hashes: Collection[str]) -> list[Obj]:
         """What the API server lists of pods with these hashes."""
@@ -436,6 +456,7 @@ class Stage:
             raise Broken(f"No finalizers that block deletion: {write}")
         if self.strict:
             self._check_shift(write, before_shares)
+            self._check_subsets(write, old)
             self._check_scale(write, old)
             self.trials.check_hosts(write)
         self._replicaset_controller()
@@ -682,6 +703,15 @@ class Stage:
                     f"{write} gives {hash_} {share:g} % of {route} (was {was}) with {available} of {replicas} pods"
                 )
 
+    def _check_subsets(self, write: Write, old: Obj | None) -> None:
+        """A subset is only given pods that proxies can know of; a Service is told of its pods in one go."""
+        if write.key.kind != "DestinationRule" or old is None:
+            return
+        for hash_ in _ends(self.objects[write.key]) - _ends(old):
+            rs = self.sets_by_hash().get(hash_)
+            if rs and not any(name.startswith(f"{rs['metadata']['name']}-") for name in self.endpoints()):
+                raise Broken(f"Traffic only goes where there is capacity: {write} leads to pods that nobody knows of")
+
     def _check_scale(self, write: Write, old: Obj | None) -> None:
         """3: nothing is scaled down while a route still points at it, nor before its delay."""
         if write.key.kind != "ReplicaSet" or old is None:
@@ -854,3 +884,9 @@ def _owned(obj: Obj, owner: Obj) -> bool:
 
 def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ends(rule: Obj) -> set[str]:
+    """The hashes that the subsets of canary and stable select."""
+    ends = [each for each in rule["spec"]["subsets"] if each["name"] in ("canary", "stable")]
+    return {(each.get("labels") or {}).get(HASH, MIXED) for each in ends}

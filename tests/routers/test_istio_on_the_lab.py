@@ -92,7 +92,7 @@ def test_subsets_are_pointed_and_cleared(lab: Lab, namespace: str) -> None:
     send(lab, *read(lab, namespace, subsets=True).point(canary_hash="77fd", stable_hash="5b4c"))
 
     stored = get(lab, Key("DestinationRule", namespace, "web"))
-    assert read(lab, namespace, subsets=True).selected() == Selected("77fd", "5b4c")
+    assert read(lab, namespace, subsets=True).selected() == Selected("77fd", "5b4c", Key("Service", namespace, "web"))
     assert stored["metadata"]["annotations"] == {names.MANAGED_BY: "web"}
     assert stored["spec"]["trafficPolicy"] == rule["spec"]["trafficPolicy"]
     assert [subset["labels"] for subset in stored["spec"]["subsets"]] == [
@@ -103,4 +103,4 @@ def test_subsets_are_pointed_and_cleared(lab: Lab, namespace: str) -> None:
 
     send(lab, *read(lab, namespace, subsets=True).point(canary_hash="", stable_hash="5b4c"))
 
-    assert read(lab, namespace, subsets=True).selected() == Selected("", "5b4c")
+    assert read(lab, namespace, subsets=True).selected() == Selected("", "5b4c", Key("Service", namespace, "web"))

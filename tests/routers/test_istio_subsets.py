@@ -24,7 +24,7 @@ from tests.routers.samples import (
     words,
 )
 from tidegate.api import names
-from tidegate.core.plan import Write
+from tidegate.core.plan import Key, Write
 from tidegate.core.traffic import Selected, Traffic
 
 HASH = names.POD_TEMPLATE_HASH
@@ -62,7 +62,7 @@ def test_subsets_select_what_was_asked_and_nothing_else_changes(rule: Obj, canar
     """Design, "what always holds" 4; Argo Rollouts drops all other subsets here."""
     after = apply(rule, *point(rule, canary, stable))
 
-    assert bound(after).selected() == Selected(canary, stable)
+    assert bound(after).selected() == Selected(canary, stable, Key("Service", "shop", "web"))
     assert point(after, canary, stable) == ()
     assert after["metadata"]["annotations"] == (rule["metadata"].get("annotations") or {}) | OURS
     assert _foreign(after) == _foreign(rule)

@@ -102,6 +102,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, patch]
+# Whether proxies can know of a version's pods before a DestinationRule's subset is given to them.
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]

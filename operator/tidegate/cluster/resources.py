@@ -61,6 +61,7 @@ RESOURCES: Final[dict[str, Resource]] = {
         Resource("ConfigMap", "", "v1", "configmaps"),
         Resource("Secret", "", "v1", "secrets"),
         Resource("Pod", "", "v1", "pods"),
+        Resource("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices"),
         Resource("Event", "", "v1", "events"),
         Resource("Job", "batch", "v1", "jobs"),
         Resource("VirtualService", *_ISTIO, "virtualservices"),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import SetHeaderRoute, SetMirrorRoute
-from tidegate.core.plan import Write
+from tidegate.core.plan import Key, Write
 
 ManagedRoute = SetHeaderRoute | SetMirrorRoute
 """A route of ours in front of the users' own, as a step asks for it."""
@@ -50,10 +50,14 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The pod template hashes that the canary's and stable's subsets select; empty where they name none."""
+    """The pod template hashes that the canary's and stable's subsets select; empty where they name none.
+
+    service: whose pods they divide; None where the host is no Service of this cluster.
+    """
 
     canary: str
     stable: str
+    service: Key | None = None
 
 
 class Traffic(Protocol):

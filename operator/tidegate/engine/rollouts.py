@@ -115,8 +115,13 @@ class Rollouts:
                 del self._refused[key]
             else:
                 world = replace(world, no_eviction_before=refused)
-        hashes = needs.pods_of(world)
-        return replace(world, pods=await self._writer.pods(key.namespace, hashes)) if hashes else world
+        if hashes := needs.pods_of(world):
+            world = replace(world, pods=await self._writer.pods(key.namespace, hashes))
+        if asked := needs.endpoints_of(world):
+            service, new = asked
+            if needs.unheard_of(new, await self._writer.endpoints(service)):
+                world = replace(world, unheard_of=new.hash)
+        return world
 
     async def _carry_out(self, key: Key, world: World, actions: tuple[Action, ...]) -> None:
         for action in actions:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tidegate.api import names
 from tidegate.cluster.errors import AlreadyExists, Conflict, Invalid, NotFound
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Key, Write
 from tidegate.core.rollout.world import Pod
+
+_OF_SERVICE: Final = "kubernetes.io/service-name"
 
 
 class WriteClient(Protocol):
@@ -85,6 +87,14 @@ class Writer:
         selector = f"{names.POD_TEMPLATE_HASH} in ({','.join(sorted(hashes))})"
         raws, _ = await self._client.list("Pod", namespace, selector)
         return tuple(map(Pod.read, raws))
+
+    async def endpoints(self, service: Key) -> frozenset[str] | None:
+        """The names of the pods that are ready endpoints of a Service now; None where it has no EndpointSlices."""
+        slices, _ = await self._client.list("EndpointSlice", service.namespace, f"{_OF_SERVICE}={service.name}")
+        found = (endpoint for each in slices for endpoint in each.get("endpoints") or ())
+        ready = (e for e in found if (e.get("conditions") or {}).get("ready") is not False)
+        targets = (e.get("targetRef") or {} for e in ready)
+        return frozenset(t.get("name") or "" for t in targets if t.get("kind") == "Pod") if slices else None
 
     async def refresh(self, key: Key, author: Hashable) -> None:
         """Read one object from the server into the store."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
+from tidegate.api import names
+from tidegate.core.rollout import conditions
 from tidegate.core.rollout.actions import PointService, PointSubsets
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.world import ReplicaSet
+
+_LISTEN: Final = timedelta(milliseconds=200)
+_LISTEN_SELDOM: Final = timedelta(seconds=5)
+_MOMENT: Final = timedelta(seconds=10)
+"""Endpoints mostly follow their pods at once. Where they have not after a moment, something else is wrong."""
 
 
 def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
@@ -95,10 +105,21 @@ def _point_subsets(draft: Draft, canary: ReplicaSet | None, stable: ReplicaSet |
         for end, hash_ in ((canary, selected.canary), (stable, selected.stable))
         if end is not None and end.hash != hash_
     ]
-    if all(end.available for end in changes):
+    if any(end.hash == draft.world.unheard_of for end in changes):
+        draft.wake_at(draft.world.now + (_LISTEN_SELDOM if long_unheard_of(draft) else _LISTEN))
+    elif all(end.available for end in changes):
         for request in requests:
             draft.do(PointSubsets(request))
     return not requests
+
+
+def long_unheard_of(draft: Draft) -> bool:
+    """Whether a version's pods have been missing among the endpoints for longer than it takes to tell of them."""
+    if not draft.world.unheard_of:
+        return False
+    progressing = conditions.find(draft.before.get("conditions") or (), names.CONDITION_PROGRESSING)
+    since = conditions.updated_at(progressing) if progressing else None
+    return since is not None and draft.world.now >= since + _MOMENT
 
 
 def _available(draft: Draft, hash_: str) -> int:

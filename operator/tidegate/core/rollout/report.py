@@ -9,6 +9,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.core.rollout import conditions, restarts, slots
 from tidegate.core.rollout.counts import count, pods
+from tidegate.core.rollout.pointing import long_unheard_of
 from tidegate.core.rollout.release import Draft
 
 _PROGRESS: Final = (
@@ -77,6 +78,11 @@ def phase(draft: Draft) -> tuple[str, str]:
         return names.PAUSED, status["pauseConditions"][0]["reason"]
     if _restarting(draft):
         return names.PROGRESSING, "rollout is restarting"
+    if long_unheard_of(draft) and draft.world.traffic and (selected := draft.world.traffic.selected()):
+        return names.PROGRESSING, (
+            f"no traffic yet: the endpoints of {selected.service} lack pods of hash {draft.world.unheard_of}; "
+            "does its selector match them?"
+        )
     if status["updatedReplicas"] < release.replicas:
         return names.PROGRESSING, "more replicas need to be updated"
     if release.available < status["updatedReplicas"]:

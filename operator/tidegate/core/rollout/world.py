@@ -348,6 +348,8 @@ class World:
     leftovers: writes that take this Rollout's marks off objects that its spec names no more.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
         of a cluster would cost more memory than everything else.
+    unheard_of: a version with available pods that are not all among the endpoints yet, of those that
+        `needs.endpoints_of` has asked about; empty for none. Read for the occasion too.
     workload: what spec.workloadRef names.
     no_eviction_before: a disruption budget has refused; it is asked again then.
     """
@@ -367,6 +369,7 @@ class World:
     templates: Templates = field(default_factory=dict)
     leftovers: tuple[Write, ...] = ()
     pods: tuple[Pod, ...] = ()
+    unheard_of: str = ""
     workload: Workload | None = None
     no_eviction_before: datetime | None = None
 

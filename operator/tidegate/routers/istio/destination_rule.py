@@ -14,6 +14,7 @@ from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Key, Write
 from tidegate.core.traffic import Extra, Selected
+from tidegate.routers.istio.hosts import service
 from tidegate.routers.istio.routes import Json
 from tidegate.routers.istio.virtual_service import unchanged_since
 
@@ -75,7 +76,8 @@ class BoundDestinationRule:
     problems: tuple[Problem, ...] = ()
 
     def selected(self) -> Selected:
-        return Selected(self.canary.hash if self.canary else "", self.stable.hash if self.stable else "")
+        canary, stable = (subset.hash if subset else "" for subset in (self.canary, self.stable))
+        return Selected(canary, stable, service(self.host, self.target.key.namespace))
 
     def point(self, *, canary_hash: str, stable_hash: str, extras: Sequence[Extra] = ()) -> tuple[Write, ...]:
         """The patches that make the subsets select these hashes.

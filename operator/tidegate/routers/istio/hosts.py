@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tidegate.core.plan import Key
+
 _DOMAIN: Final = "svc.cluster.local"
 
 
@@ -26,6 +28,12 @@ def fqdn(host: str, namespace: str) -> str:
     if len(parts) == 2 or parts[2] == "svc":
         return f"{parts[0]}.{parts[1]}.{_DOMAIN}"
     return host
+
+
+def service(host: str, namespace: str) -> Key | None:
+    """The Service that a host stands for as read in `namespace`; None for a name on the internet, or for many."""
+    parts = fqdn(host, namespace).split(".")
+    return Key("Service", parts[1], parts[0]) if len(parts) > 3 and parts[2] == "svc" else None
 
 
 def covers(pattern: str, name: str) -> bool:
