@@ -168,13 +168,19 @@ def test_too_little_traffic_holds_whatever_the_policy_says_and_is_no_lack_of_pro
 
 @pytest.mark.parametrize("policy", ["pause", "promote", "undo"])
 def test_planned_looks_are_waited_for_before_no_verdict_means_anything(policy: str) -> None:
-    stage = judged(W20, W50, judge={**SO_SO, "looksLeft": 7}, policy=policy)
+    for steps, phase in (
+        ((W20, W50), "Progressing"),
+        ((W50, BRIEF), "Paused"),
+        ((W50, {"analysis": ANALYSIS}), "Progressing"),
+    ):
+        stage = judged(*steps, judge={**SO_SO, "looksLeft": 7}, policy=policy)
 
-    assert stage.phase()[0] == "Progressing" and stage.status["currentStepIndex"] == 1
-    assert "has 7 looks yet to take: Metric" in told(stage) and not undecided(stage)
-    stage.found(**SO_SO)
-    stage.play(120)
-    assert stage.phase()[0] == {"pause": "Paused", "promote": "Healthy", "undo": "Degraded"}[policy]
+        assert stage.phase()[0] == phase and stage.status["currentStepIndex"] == 1
+        assert "has 7 looks yet to take: Metric" in told(stage) and not undecided(stage)
+        assert [event.reason for event in stage.told].count("RolloutPaused") == (phase == "Paused"), "it pauses once"
+        stage.found(**SO_SO)
+        stage.play(120)
+        assert stage.phase()[0] == {"pause": "Paused", "promote": "Healthy", "undo": "Degraded"}[policy]
 
 
 def test_a_pause_at_which_only_one_version_has_users_is_not_held_for_traffic_that_cannot_come() -> None:

@@ -32,14 +32,24 @@ def may_go(draft: Draft, index: int, *, lifted: bool) -> bool:
     if not gates.begun(draft):
         draft.waiting = gates.compares(draft)
         return not draft.waiting
-    if lacking := gates.lacks_traffic(draft):
-        return _wait(draft, lacking)
+    if waits_for := missing(draft, index):
+        return _wait(draft, waits_for)
     run = gates.background(draft)
-    if run is None or not run.undecided:
-        return True
-    if run.looks_left:
-        return _wait(draft, f"AnalysisRun {run.name} has {run.looks_left} looks yet to take: {run.undecided}")
-    return _without_a_verdict(draft, run, index)
+    return run is None or not run.undecided or _without_a_verdict(draft, run, index)
+
+
+def missing(draft: Draft, index: int) -> str:
+    """What has to be seen yet before a step may be left, or nothing: traffic, where both versions have some, and the
+    looks that are planned, where a verdict is due."""
+    due = is_due(draft, index)
+    if not (due or shared(draft.release.canary, index)):
+        return ""
+    if lacking := gates.lacks_traffic(draft):
+        return lacking
+    run = gates.background(draft)
+    if run is None or not (due and run.undecided and run.looks_left):
+        return ""
+    return f"AnalysisRun {run.name} has {run.looks_left} looks yet to take: {run.undecided}"
 
 
 def resolved(draft: Draft, index: int) -> bool:
@@ -51,11 +61,6 @@ def resolved(draft: Draft, index: int) -> bool:
     if lacking or run.undecided:
         gates.tell(draft, gates.BACKGROUND, f"{lacking or run.undecided}. {_WAYS_ON}")
     return not (lacking or run.undecided)
-
-
-def may_hold(draft: Draft, index: int) -> bool:
-    """Whether a pause at a step is held while traffic lacks: not where only one version has any, or for ever."""
-    return shared(draft.release.canary, index) or is_due(draft, index)
 
 
 def is_due(draft: Draft, index: int) -> bool:

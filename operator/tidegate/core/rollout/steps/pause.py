@@ -29,12 +29,12 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
 
 
 def _may_end(draft: Draft, index: int) -> bool:
-    """Whether the pause may end: not while the background analysis lacks traffic that may come. It wakes the rollout
+    """Whether the pause may end: not while the background analysis has not seen what may yet come. It wakes the rollout
     when it has looked again."""
-    lacking = judging.may_hold(draft, index) and gates.lacks_traffic(draft)
-    if lacking:
-        gates.tell(draft, gates.BACKGROUND, lacking)
-    return not lacking
+    missing = judging.missing(draft, index)
+    if missing:
+        gates.tell(draft, gates.BACKGROUND, missing)
+    return not missing
 
 
 def _is_safe(draft: Draft) -> bool:
