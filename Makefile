@@ -38,7 +38,7 @@ lab: build ## a lab to use by hand, until Ctrl-C
 
 test: build ## every test, those of the lab beside the others; ARGS='-k canary' for some
 	@$(RUN) -m tests.oracles
-	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(or $(ARGS),--numprocesses=2 --dist=loadgroup)
+	@$(LAB) enter -- $(VENV)/bin/python -m pytest $(or $(ARGS),--numprocesses=2)
 
 demo: build ## three releases under real traffic; OUT=file.json, KEEP=1
 	@$(LAB) enter -- env OUT="$(OUT)" KEEP="$(KEEP)" $(VENV)/bin/python -m lab.demo

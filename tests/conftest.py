@@ -7,17 +7,23 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from lab import manifests, netns
 from lab.cluster import Lab
 from lab.operator import ACCOUNT
+from lab.paths import REPOSITORY
 
 ENDPOINT_DELAY = "500ms"
 """As in a cluster whose controllers are busy: a pod is ready for so long before any proxy can hear of it."""
+
+LAB = "lab"
 
 _numbers = itertools.count(1)
 
@@ -55,14 +61,33 @@ def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers the first has the lab, and the others whatever needs none.
+    """In virtual time nothing comes from outside, so the next timer may ring at once.
 
-    In virtual time nothing comes from outside, so the next timer may ring at once: looptime would turn the loop 42 times
-    before each of them, which is most of what such a test takes.
+    looptime would turn the loop 42 times before each of them, which is most of what such a test takes.
     """
-    items.sort(key=lambda item: item.get_closest_marker("lab") is None)
+    items.sort(key=lambda item: _scope(item.nodeid) != LAB)
     for item in items:
-        if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
         if item.get_closest_marker("looptime"):
             item.add_marker(pytest.mark.looptime(noop_cycles=0), append=False)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With several workers the first has the lab, for there is one, and the others have the modules that need none."""
+    config.option.loadscopereorder = False
+    return _LabFirst(config, log)
+
+
+class _LabFirst(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _scope(nodeid)
+
+
+def _scope(nodeid: str) -> str:
+    """What must be run in one process: a module, or all those with a test that needs the lab."""
+    module = nodeid.partition("::")[0]
+    return LAB if _needs_lab(module) else module
+
+
+@cache
+def _needs_lab(module: str) -> bool:
+    return "mark.lab" in (REPOSITORY / module).read_text()

@@ -1,7 +1,7 @@
 """Least privilege: what the session's tests made the operator ask for, against what the chart grants.
 
 A right that is missing shows as a request that was refused, in any run. A right that is granted in vain only shows when
-every story was played, so that is judged in a whole run alone. The file's name puts it at the end of one, as far as the lab is concerned.
+every story was played, so that is judged in a whole run alone. The file's name puts it behind all others of the lab.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlencode
 from weakref import WeakSet
@@ -72,6 +73,7 @@ class HttpTransport:
         session = aiohttp.ClientSession(
             connector=self._connector,
             connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             auto_decompress=True,
             proxy=self._credentials.proxy_url,
@@ -138,8 +140,7 @@ class HttpTransport:
         await self._connector.close()
 
     def _url(self, path: str, query: Mapping[str, str]) -> URL:
-        text = self._credentials.server.rstrip("/") + path
-        return URL(f"{text}?{urlencode(query, quote_via=quote)}" if query else text, encoded=True)
+        return _url(self._credentials.server, path, tuple(query.items()))
 
     def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
         known = self._timeouts.get(seconds)
@@ -182,6 +183,12 @@ class HttpTransport:
                 session.headers.pop("Authorization", None)
             else:
                 session.headers["Authorization"] = authorization
+
+
+@lru_cache(maxsize=512)  # Most requests are about an object that was written to a moment ago.
+def _url(server: str, path: str, query: tuple[tuple[str, str], ...]) -> URL:
+    text = server.rstrip("/") + path
+    return URL(f"{text}?{urlencode(query, quote_via=quote)}" if query else text, encoded=True)
 
 
 async def _lines(answer: aiohttp.ClientResponse, path: str) -> AsyncIterator[bytes]:

@@ -74,6 +74,8 @@ class _Read:
     taken: Mapping[str, Any]
     """What the workload has filled in: template and selector."""
     router: Router | None
+    named: tuple[TemplateName, ...]
+    """The analysis templates that the spec names."""
 
 
 class View(Protocol):
@@ -134,7 +136,7 @@ class Gatherer:
         spec = read.spec
         memory = self._memories.get(key) or self._memories.setdefault(key, _Memory())
         memory.turn()
-        templates = gather_templates(view, key.namespace, named_templates(spec))
+        templates = gather_templates(view, key.namespace, read.named)
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         return World(
@@ -189,7 +191,8 @@ class Gatherer:
             spec = _with_ends(spec, present[2]) if spec else None
             hashes, wrong = _hashes(raw, spec, collisions) if spec else (("", ""), ())
             router = _router(key, spec) if spec else None
-            read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken, router)
+            named = tuple(named_templates(spec)) if spec else ()
+            read = _Read(*present[:3], spec, (*problems, *wrong), *hashes, source, taken, router, named)
             self._specs[key] = read
         return read
 

@@ -14,6 +14,7 @@ from tidegate.cluster.store import Store, View
 from tidegate.core.analysis.decide import decide
 from tidegate.core.analysis.expiry import expires
 from tidegate.core.analysis.job_objects import CreateJob, Job
+from tidegate.core.analysis.metrics import Understood, read_run
 from tidegate.core.analysis.world import Reading, RunPlan, RunWorld, Taken
 from tidegate.core.plan import Key
 from tidegate.core.rollout.slots import named_in
@@ -44,6 +45,7 @@ class Runs:
         self._recorder = recorder
         self._measuring = measuring
         self._now = now
+        self._understood: dict[Key, tuple[Any, Understood]] = {}
 
     async def reconcile(self, key: Key) -> Outcome:
         """Take the measurements that are due and write what follows from them."""
@@ -54,6 +56,7 @@ class Runs:
             world = self._gather(view, key, readings, refused)
             view.commit()
             if world is None:
+                self._understood.pop(key, None)
                 return DONE
             plan = decide(world)
             if plan.starts:
@@ -86,7 +89,18 @@ class Runs:
             refused,
             jobs=_jobs(view, key, run),
             named=expires(run) and _is_named(view, key, run),
+            understood=self._read(key, run),
         )
+
+    def _read(self, key: Key, run: Mapping[str, Any]) -> Understood | None:
+        """What the spec means, read once for as long as it stays the same; None of a run that has ended."""
+        if (run.get("status") or {}).get("phase") in ENDED:
+            self._understood.pop(key, None)
+            return None
+        known = self._understood.get(key)
+        if known is None or known[0] != run.get("spec"):
+            known = self._understood[key] = (run.get("spec"), read_run(run))
+        return known[1]
 
     async def _start(self, key: Key, run: Mapping[str, Any], starts: Iterable[CreateJob]) -> tuple[Taken, ...]:
         """Create Jobs; the measurements that can't be taken so because the server will not have their Jobs."""

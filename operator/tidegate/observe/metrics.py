@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -77,6 +78,8 @@ class Metrics:
             ["verb", "kind", "status_code"],
             **make,
         )
+        # To find a series by its labels takes longer than to count, and these are counted at every request.
+        self._requests_of = lru_cache(512)(self._requests.labels)
         self._results = Counter("tidegate_reconciles", "Reconciles by how they ended", ["controller", "result"], **make)
         queue: dict[str, Any] = {
             "labelnames": ["name"],
@@ -105,7 +108,7 @@ class Metrics:
 
     def request(self, verb: str, kind: str, status: int, seconds: float) -> None:
         """Count a request to the API server."""
-        self._requests.labels(verb, kind, status).inc()
+        self._requests_of(verb, kind, status).inc()
 
     def reconciled(self, controller: str, key: Key, result: str, seconds: float) -> None:
         """Count a reconcile."""

@@ -76,7 +76,11 @@ class Metric:
         return "job" in self.provider
 
 
-def read_run(run: Mapping[str, Any]) -> tuple[tuple[Metric, ...], tuple[Problem, ...]]:
+Understood = tuple[tuple[Metric, ...], tuple[Problem, ...]]
+"""Metrics, or the problems that keep them from being measured."""
+
+
+def read_run(run: Mapping[str, Any]) -> Understood:
     """The metrics of a raw AnalysisRun, or the problems that keep it from being carried out."""
     spec, problems = parse_run(run)
     if spec is None:

@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.api.analysis import SecretKeyRef
 from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.job_objects import CreateJob, Job
+from tidegate.core.analysis.metrics import Understood
 from tidegate.core.plan import Action, Event
 
 
@@ -89,6 +90,7 @@ class RunWorld:
 
     refused: measurements that the API server would not let a Job take, in this reconcile.
     jobs: the Jobs that this run has started. Only looked up for a run that `asks_jobs`.
+    understood: what `read_run` has made of the run's spec, if that is known already.
     named: whether the status of the Rollout that owns it names it, so that it must not be deleted yet. Only looked up
     for a run that `expires`.
     """
@@ -99,6 +101,7 @@ class RunWorld:
     refused: tuple[Taken, ...] = ()
     jobs: tuple[Job, ...] = ()
     named: bool = False
+    understood: Understood | None = None
 
 
 @dataclass(frozen=True, slots=True)
