@@ -121,7 +121,6 @@ def _walk(draft: Draft, *, lifted: bool) -> int:
             return index
         pauses.lift(draft)
         lifted = True
-    lifted = lifted and pauses.at_step(draft, index)
     waits_by_itself = index < len(steps) and steps[index].kind in ("pause", "experiment")
     if index < len(steps) and pauses.resumed(draft) and not (waits_by_itself and pauses.at_step(draft, index)):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.
