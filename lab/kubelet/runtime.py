@@ -48,7 +48,7 @@ def is_operator(container: Object) -> bool:
 
 def operator(container: Object, address: str, kubeconfig: Path) -> tuple[Object, dict[str, str]]:
     """What the image's entry point comes to here, and its variables: the pod's account is a kubeconfig."""
-    arguments = [*container.get("args", ["run"]), f"--address={address}"]
+    arguments = [*container.get("args", ["run"]), f"--address={address}", f"--page-address={address}"]
     variables = {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(REPOSITORY / "operator")}
     return {**container, "command": [sys.executable, "-m", "tidegate"], "args": arguments}, variables
 

@@ -274,6 +274,76 @@ def test_history_tells_outcomes_from_what_is_left(cli: Cli, release: Release) ->
     assert shown[1].split()[:3] == ["2", "Aborted", "5m"]
 
 
+def record(revision: int, hash_: str, outcome: str, start: int, end: int, reason: str = "") -> dict[str, Any]:
+    """An entry of status.releases. start, end: minutes."""
+    times = {"startedAt": f"2026-01-01T00:{start:02}:00Z", "finishedAt": f"2026-01-01T00:{end:02}:30Z"}
+    return {
+        "revision": revision,
+        "podHash": hash_,
+        "outcome": outcome,
+        **times,
+        **({"reason": reason} if reason else {}),
+    }
+
+
+def test_history_is_the_record_of_releases_with_what_is_under_way(cli: Cli, release: Release) -> None:
+    """No event is left, an old ReplicaSet has gone, and a revision is tried again: the record knows of all."""
+    aborted = 'RolloutAborted: Rollout aborted update to revision 2: metric "errors" failed'
+    release._replica_set("older", 0, "app:v0", 0)
+    release.status(
+        duration={"rolloutStartedAt": "2026-01-01T00:40:00Z"},
+        releases={
+            "recent": [
+                record(0, "gone", "Superseded", 1, 2),
+                record(1, OLD, "Promoted", 3, 4),
+                record(2, NEW, "Aborted", 10, 12, aborted),
+                record(2, NEW, "Aborted", 20, 21),
+                {"revision": 7},
+            ]
+        },
+    )
+
+    items = cli.ok("history", "app", "-o", "json").data["items"]
+    shown = cli.ok("history", "app").out.splitlines()
+
+    told = [(i["revision"], i["outcome"], i["seconds"], i["reason"], i["images"], i["stable"]) for i in items]
+    assert told == [
+        (2, "Paused", None, "CanaryPauseStep", ["app:v2"], False),
+        (2, "Aborted", 90, "", ["app:v2"], False),
+        (2, "Aborted", 150, 'metric "errors" failed', ["app:v2"], False),
+        (1, "Promoted", 90, "", ["app:v1"], True),
+        (0, "Unknown", None, "its events are no longer kept", ["app:v0"], False),
+        (0, "Superseded", 90, "another version came before it was done", [], False),
+    ]
+    assert items[0]["started"] == "2026-01-01T00:40:00Z"
+    assert items[3]["finished"] == "2026-01-01T00:04:30Z"
+    assert shown[4].split()[:5] == ["1", "Promoted", "1m30s", "2026-01-01", "00:03:00"]
+
+
+def test_history_does_not_tell_of_a_release_twice(cli: Cli, release: Release) -> None:
+    """The status tells of the end of the latest update, its events do, and so does the record."""
+    completed = f"Rollout completed update to revision 2 ({NEW}): Completed all 4 canary steps"
+    release.event("RolloutCompleted", completed, "2026-01-01T00:05:00Z")
+    release.status(
+        phase="Healthy",
+        message=None,
+        stableRS=NEW,
+        duration={
+            "rolloutStartedAt": "2026-01-01T00:03:00Z",
+            "finishedAt": "2026-01-01T00:04:30Z",
+            "completionStatus": "Promoted",
+        },
+        releases={"recent": [record(2, NEW, "Promoted", 3, 4)]},
+    )
+
+    items = cli.ok("history", "app", "-o", "json").data["items"]
+
+    assert [(i["revision"], i["outcome"], i["seconds"], i["reason"], i["stable"]) for i in items] == [
+        (2, "Promoted", 90, "Completed all 4 canary steps", True),
+        (1, "Unknown", None, "its events are no longer kept", False),
+    ]
+
+
 def test_history_does_not_invent_what_is_forgotten(cli: Cli, release: Release) -> None:
     release._replica_set("older", 0, "app:v0", 0)
 

@@ -92,10 +92,10 @@ def test_what_is_wrong_is_told(tmp_path: Path, content: Obj, context: str, words
 
 
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:
-    (tmp_path / "bad").write_text("a: [")
+    (tmp_path / "bad").write_text("users:\n- user: {token: *hunter2}\n")
     with pytest.raises(LoginError, match=r"--kubeconfig names .*, which is not a file"):
         log_in(kubeconfig=str(tmp_path / "none"))
-    with pytest.raises(LoginError, match="is not YAML"):
+    with pytest.raises(LoginError, match=r"is not YAML, at line 2, column 17$"):
         log_in(kubeconfig=str(tmp_path / "bad"))
     with pytest.raises(LoginError, match="there is no kubeconfig"):
         log_in(context="x", environ={"KUBECONFIG": str(tmp_path / "none")})

@@ -254,7 +254,7 @@ async def house(
         return transports[-1]
 
     client, store = Client(me), Store(RULES, on_wake=_woken)
-    informers = [Informer(client, store, kind) for kind in ("Rollout", "ReplicaSet", "AnalysisRun")]
+    informers = [Informer(client, store, kind) for kind in ("Rollout", "ReplicaSet", "AnalysisRun", "Experiment")]
     live = Live(store, now=cluster.clock)
     tasks = [asyncio.create_task(informer.run()) for informer in informers]
     for informer in informers:

@@ -52,6 +52,48 @@ def test_a_row_says_what_a_person_has_to_do(release: Release) -> None:
     assert (shown["desired"], shown["available"], shown["updating"]) == (5, 5, True)
 
 
+EXPERIMENT: dict[str, Any] = {
+    "metadata": {"name": "app-newhash-2-0", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"},
+    "spec": {
+        "duration": "5m",
+        "templates": [{"name": "baseline"}, {"name": "candidate"}, {"name": "later"}],
+        "analyses": [{"name": "errors"}, {"name": "latency"}],
+    },
+    "status": {
+        "phase": "Running",
+        "templateStatuses": [
+            {"name": "candidate", "status": "Running", "replicas": 1, "availableReplicas": 1, "serviceName": "s-1"},
+            {"name": "baseline", "status": "Progressing", "replicas": 2, "message": "no pod yet"},
+        ],
+        "analysisRuns": [{"name": "latency", "phase": "Failed", "analysisRun": "run-1", "message": "too slow"}],
+    },
+}
+
+
+def test_the_experiment_of_the_present_step_is_shown_with_its_users(release: Release) -> None:
+    other = {**EXPERIMENT, "metadata": {**EXPERIMENT["metadata"], "name": "app-oldhash-1-0"}}
+    weights = {"additional": [{"serviceName": "s-1", "weight": 5}]}
+    release.status(canary={"currentExperiment": "app-newhash-2-0", "weights": weights})
+
+    shown = whole(scene(release, experiments=[other, EXPERIMENT]))["experiment"]
+
+    assert (shown["name"], shown["phase"], shown["duration"]) == ("app-newhash-2-0", "Running", "5m")
+    versions = [(v["name"], v["status"], v["available"], v["replicas"], v["weight"]) for v in shown["versions"]]
+    assert versions == [
+        ("baseline", "Progressing", 0, 2, None),
+        ("candidate", "Running", 1, 1, 5),
+        ("later", "Pending", 0, 0, None),
+    ]
+    analyses = [(a["name"], a["phase"], a["run"], a["message"]) for a in shown["analyses"]]
+    assert analyses == [("errors", "Pending", "", ""), ("latency", "Failed", "run-1", "too slow")]
+
+
+def test_an_experiment_of_an_earlier_step_or_one_that_may_not_be_seen_is_not_shown(release: Release) -> None:
+    assert whole(scene(release, experiments=[EXPERIMENT]))["experiment"] is None
+    release.status(canary={"currentExperiment": "app-newhash-2-0"})
+    assert whole(scene(release))["experiment"] is None
+
+
 def test_a_rollout_that_no_operator_has_seen_yet_can_be_shown(cluster: FakeCluster, release: Release) -> None:
     bare = {"metadata": {"name": "new", "namespace": "shop", "uid": "u", "generation": 1}, "spec": {"strategy": {}}}
 

@@ -27,7 +27,7 @@ NOT_RUN: Final = {
     ): f"{_NO_DOCKER}; {START} has the rest",
     (
         "docs/dashboard.md",
-        "helm upgrade tidegate charts/tidegate --namespace tidegate-system --reuse-values --set page.enabled=true",
+        "kubectl -n tidegate-system port-forward svc/tidegate-page 8500:80",
     ): "the lab's kubelet forwards no ports; tests/scenarios/test_dashboard.py has the operator's page",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "starts a lab, and this is one"
@@ -123,5 +123,5 @@ BEFORE: Final = {
 FIRST: Final = "examples/README.md"
 """Run before the others and behind the first page's installation: it makes Prometheus known."""
 
-LAST: Final = ("docs/operations.md", "docs/security.md", "docs/install.md", "docs/takeover.md")
+LAST: Final = ("docs/dashboard.md", "docs/operations.md", "docs/security.md", "docs/install.md", "docs/takeover.md")
 """Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""

@@ -79,7 +79,15 @@ def test_the_page_of_all_fields_is_that_of_the_models() -> None:
     assert written == field_page.render(), "`make crds` writes it"
 
 
-def test_the_tests_that_the_ways_to_release_name_are_there() -> None:
-    named = re.findall(r"`(tests/[a-z_/.]+)`", read("docs/practices.md"))
-    assert len(named) > 10
-    assert not [path for path in named if not Path(REPOSITORY, path).exists()]
+def test_each_way_to_release_names_an_example_and_tests_that_are_there() -> None:
+    rows = [line for line in read("docs/practices.md").splitlines() if line.startswith("| ") and "tests |" not in line]
+    assert len(rows) > 10
+    for row in rows:
+        _, way, example, _, tests, _ = (cell.strip() for cell in row.split("|"))
+        assert "](" in example, f"nothing to apply for {way!r}"
+        named = re.findall(r"`(tests/[a-z_/.]+)(?:::(test_\w+))?`", tests)
+        assert named, f"no test of {way!r}"
+        for path, test in named:
+            assert f"def {test}(" in Path(REPOSITORY, path).read_text() if test else Path(REPOSITORY, path).exists(), (
+                test
+            )

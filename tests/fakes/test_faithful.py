@@ -24,7 +24,7 @@ from .watching import Watch
 CRDS = Path(__file__).parents[2] / "crds"
 EVENTS = list[dict[str, Any]]
 
-_BY_OTHERS = ("kube-root-ca.crt", "istio-ca-root-cert")
+_BY_OTHERS = ("kube-root-ca.crt", "istio-ca-root-cert", "istio-ca-crl")
 """ConfigMaps that every namespace gets from the controller manager and from istiod, some time after its creation."""
 
 

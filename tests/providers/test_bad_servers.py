@@ -90,7 +90,7 @@ async def ask(name: str, address: str, seconds: float = 5) -> Any:
     case = CASES[name]
     amazon = {
         "AWS_REGION": "eu-central-1",
-        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_SESSION_TOKEN": KEY,
         "AWS_ENDPOINT_URL_CLOUDWATCH": address,

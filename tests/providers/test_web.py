@@ -231,6 +231,18 @@ async def test_given_a_secret_in_the_address_then_no_message_shows_it() -> None:
     assert reading.error == "the server at http://127.0.0.1:1/hook/***** can't be reached: Connection refused"
 
 
+@pytest.mark.parametrize("provider", ["web", "prometheus"])
+async def test_given_an_address_with_a_password_then_a_server_that_repeats_it_is_not_quoted(
+    stand_in: StandIn, provider: str
+) -> None:
+    stand_in.answers["*"] = 401, {"status": "error", "error": "hunter2, or Basic dXNlcjpodW50ZXIy, is wrong"}
+    where = stand_in.address.replace("//", "//user:hunter2@")
+
+    reading = await take(provider, {"web": {"url": where}, "prometheus": {"address": where, "query": "up"}}[provider])
+
+    assert reading.error.endswith("answered 401 Unauthorized: *****, or Basic *****, is wrong")
+
+
 async def test_given_a_huge_answer_then_all_is_judged_and_a_little_is_shown(stand_in: StandIn) -> None:
     stand_in.answers["/rate"] = {"list": list(range(10_000))}
 

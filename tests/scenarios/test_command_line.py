@@ -18,7 +18,7 @@ import yaml
 from lab import manifests as m
 from lab.paths import REPOSITORY
 from lab.toolchain import kubectl
-from tests.scenarios.chronicle import Obj
+from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import (
     HASH,
     Story,
@@ -95,10 +95,12 @@ def test_a_pipeline_follows_a_release_through_a_persons_word_to_its_end(story: S
     done = data(story, "status", "app", "--timeout", "60s")
     assert (done["verdict"], done["exitCode"], done["currentPodHash"]) == ("healthy", 0, done["stableRS"])
 
+    story.kubectl("delete", "events", "--all")  # After an hour they are gone, and the status still has its record.
     first, second = data(story, "history", "app")["items"]
     assert (first["revision"], first["outcome"], first["stable"]) == (2, "Promoted", True)
     assert first["seconds"] > 0
     assert (second["revision"], second["outcome"]) == (1, "Promoted")
+    assert cli(story, "history", "app").out.splitlines()[1].split()[:2] == ["2", "Promoted"]
 
 
 def test_a_bad_release_ends_with_1_and_the_metric_that_undid_it(story: Story) -> None:
@@ -112,10 +114,10 @@ def test_a_bad_release_ends_with_1_and_the_metric_that_undid_it(story: Story) ->
 
     assert "RolloutAborted" in ran.out
     assert "metric m: " in ran.out and "0.2" in ran.out
-    story.until_event("RolloutAborted", type_="Warning")
     newest = data(story, "history", "app")["items"][0]
-    assert (newest["outcome"], newest["stable"]) == ("Aborted", False)
-    assert "analysis" in newest["reason"]
+    assert (newest["revision"], newest["outcome"], newest["stable"]) == (2, "Aborted", False)
+    assert newest["finished"] == story.status()["releases"]["recent"][-1]["finishedAt"]
+    assert 'Metric "m" assessed Failed' in newest["reason"]
 
 
 def test_abort_retry_skip_pause_promote_and_undo(story: Story) -> None:
@@ -128,6 +130,8 @@ def test_abort_retry_skip_pause_promote_and_undo(story: Story) -> None:
 
     cli(story, "retry", "app")
     assert cli(story, "status", "app", "--timeout", "60s", code=2)
+    tries = [(item["revision"], item["outcome"]) for item in data(story, "history", "app")["items"]]
+    assert tries == [(2, "Paused"), (2, "Aborted"), (1, "Promoted")]
     assert data(story, "get", "app")["step"] == 1
     cli(story, "skip", "app")
     story.until(lambda: story.status().get("currentStepIndex") == 2, "the step skipped")
@@ -168,6 +172,54 @@ def test_a_blue_green_switch_waits_for_a_word_and_a_run_is_terminated(story: Sto
 
     assert "waits to be promoted" in cli(story, "status", "app", "--timeout", "60s", code=2).out
     cli(story, "promote", "app")
+    cli(story, "status", "app", "--timeout", "60s")
+
+
+def test_an_experiment_is_shown_listed_ended_and_run_again(story: Story) -> None:
+    story.apply(template("forever", "vector(1)", successCondition="result == 1", count=1000))
+    pods = m.pod_template({"app": "trial"}, m.app_container("v1"))
+    tried = {"name": "only", "replicas": 2, "selector": {"matchLabels": {"app": "trial"}}, "template": pods}
+    spec = {"templates": [tried], "analyses": [{"name": "good", "templateName": "forever"}]}
+    story.apply({"apiVersion": ARGO, "kind": "Experiment", "metadata": {"name": "trial"}, "spec": spec})
+
+    def shown(phase: str) -> Obj | None:
+        found: Obj = data(story, "get", "experiment", "trial")
+        return found if found["phase"] == phase and found["versions"][0]["available"] == 2 else None
+
+    found = story.until(lambda: shown("Running"), "the trial running")
+    assert [(v["name"], v["status"], v["available"], v["replicas"]) for v in found["versions"]] == [
+        ("only", "Running", 2, 2)
+    ]
+    story.until(lambda: data(story, "get", "exp/trial")["analyses"][0]["phase"] == "Running", "its analysis")
+    table = cli(story, "get", "exp", "trial").out
+    assert "only" in table and "2/2" in table and "trial-good" in table
+    (item,) = data(story, "list", "experiments")["items"]
+    assert (item["name"], item["status"], item["versions"], item["available"]) == ("trial", "Running", "only", "2/2")
+    assert cli(story, "list", "exp", "-o", "name").out == "experiment.argoproj.io/trial\n"
+    assert "has not ended" in cli(story, "retry", "experiment", "trial", code=4).err
+    assert "did you mean trial?" in cli(story, "get", "experiment", "trail", code=4).err
+
+    cli(story, "terminate", "experiment", "trial")
+    ended = {"Successful", "Inconclusive"}
+    story.until(lambda: data(story, "get", "experiment", "trial")["phase"] in ended, "its end")
+    assert "has ended already" in cli(story, "terminate", "experiment", "trial").out
+    cli(story, "retry", "experiment", "trial")
+    story.until(lambda: shown("Running"), "another try")
+    assert data(story, "get", "experiment", "trial")["analyses"][0]["run"] == "trial-good.1"
+    story.patch("Experiment", "trial", {"spec": {"terminate": True}})
+
+
+def test_a_step_s_experiment_is_in_the_rollout_s_tree(story: Story) -> None:
+    tried = [{"name": "candidate", "specRef": "canary"}]
+    strategy = canary({"experiment": {"templates": tried, "duration": "10m"}})
+    story.apply(rollout("v1", strategy, replicas=1))
+    story.until_phase("Healthy")
+    story.apply(rollout("v2", strategy, replicas=1))
+    name = story.until(lambda: story.status().get("canary", {}).get("currentExperiment"), "the Experiment")
+
+    newest = data(story, "get", "app")["revisions"][0]
+    assert [(run["kind"], run["name"]) for run in newest["runs"]] == [("Experiment", name)]
+    cli(story, "terminate", "experiment", name)
     cli(story, "status", "app", "--timeout", "60s")
 
 

@@ -242,9 +242,12 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
 def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser: Browser, pictures: Path) -> None:
     story = alone
     strategy = canary(weigh(50), wait())
-    story.apply(rollout("v1", strategy))
+    tried = [{"name": name, "specRef": of} for name, of in (("baseline", "stable"), ("candidate", "canary"))]
+    trial = canary({"experiment": {"templates": tried, "duration": "10m"}})
+    story.apply(rollout("v1", strategy), rollout("v1", trial, name="tried", replicas=1))
     story.until_phase("Healthy")
-    story.apply(rollout("v2", strategy))
+    story.until_phase("Healthy", name="tried")
+    story.apply(rollout("v2", strategy), rollout("v2", trial, name="tried", replicas=1))
     story.until_phase("Paused")
     elsewhere = f"{story.namespace}-elsewhere"
     story.lab.client.create(m.namespace(elsewhere))
@@ -264,6 +267,13 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
             assert button.get_attribute("aria-disabled") == "true"
         page.click("#do-abort", force=True)
         seen.says("auth can-i patch rollouts.argoproj.io --subresource=status")
+        page.goto(f"{PAGE}/rollouts/{story.namespace}/tried")
+        for version in ("baseline", "candidate"):
+            row = page.locator("#experiment tbody tr", has_text=version)
+            row.get_by_text("Running").wait_for()
+            row.get_by_text("1 of 1 available").wait_for()
+        seen.picture("experiment")
+        assert not seen.overflows()
         page.goto(f"{PAGE}/rollouts/{elsewhere}/hidden")
         seen.says("may not do this")
         assert not story.status().get("abort")

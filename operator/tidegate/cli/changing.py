@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from tidegate.api import names
 from tidegate.cli.printing import echo, note
@@ -17,6 +17,7 @@ from tidegate.core.plan import Write
 from tidegate.core.times import format_time, parse_duration
 from tidegate.core.view.phase import step_index, step_words, steps_of
 
+T = TypeVar("T")
 Ask = Callable[[Obj], list[Write]]
 
 _GIT: Final = {
@@ -33,15 +34,20 @@ def ask(where: Where, name: str, request: Ask, done: str) -> None:
 
 async def _ask(session: Session, name: str, request: Ask, done: str) -> None:
     rollout = await session.observed(name)
+    if (writes := _possible(f"Rollout {name}", lambda: request(rollout))) is not None:
+        await session.send(writes)
+        echo(done.format(name=name, step=_step(rollout)))
+
+
+def _possible(whose: str, request: Callable[[], T]) -> T | None:
+    """What a request comes to; None, and said so, where it is so already. Raises Told."""
     try:
-        writes = request(rollout)
+        return request()
     except NothingToDo as said:
-        echo(f"Rollout {name} {said}")
-        return
+        echo(f"{whose} {said}")
+        return None
     except NotPossible as said:
-        raise Told(f"Rollout {name} {said}") from None
-    await session.send(writes)
-    echo(done.format(name=name, step=_step(rollout)))
+        raise Told(f"{whose} {said}") from None
 
 
 def _step(rollout: Obj) -> str:
@@ -84,16 +90,11 @@ def set_image(where: Where, name: str, given: Sequence[str]) -> None:
 async def _set_image(session: Session, name: str, images: dict[str, str]) -> None:
     rollout = await session.get(names.ROLLOUT, name)
     workload = await session.workload(rollout)
-    try:
-        writes = asking.set_images(rollout, images, workload)
-    except NothingToDo as said:
-        echo(f"Rollout {name} {said}")
-        return
-    except NotPossible as said:
-        raise Told(f"Rollout {name} {said}") from None
-    await session.send(writes)
-    echo(f"Rollout {name} has got its new image; `tidegate status {name}` follows the update")
-    _tell_of_git(rollout)
+    writes = _possible(f"Rollout {name}", lambda: asking.set_images(rollout, images, workload))
+    if writes is not None:
+        await session.send(writes)
+        echo(f"Rollout {name} has got its new image; `tidegate status {name}` follows the update")
+        _tell_of_git(rollout)
 
 
 def undo(where: Where, name: str, to: int) -> None:
@@ -105,16 +106,12 @@ async def _undo(session: Session, name: str, to: int) -> None:
     rollout = await session.get(names.ROLLOUT, name)
     sets = await session.all("ReplicaSet", names.POD_TEMPLATE_HASH)
     workload = await session.workload(rollout)
-    try:
-        writes, revision = asking.undo(rollout, sets, to, workload)
-    except NothingToDo as said:
-        echo(f"Rollout {name} {said}")
-        return
-    except NotPossible as said:
-        raise Told(f"Rollout {name} {said}") from None
-    await session.send(writes)
-    echo(f"Rollout {name} goes back to the pod template of revision {revision}")
-    _tell_of_git(rollout)
+    found = _possible(f"Rollout {name}", lambda: asking.undo(rollout, sets, to, workload))
+    if found is not None:
+        writes, revision = found
+        await session.send(writes)
+        echo(f"Rollout {name} goes back to the pod template of revision {revision}")
+        _tell_of_git(rollout)
 
 
 def _tell_of_git(rollout: Obj) -> None:
@@ -131,13 +128,10 @@ def terminate(where: Where, kind: Literal["AnalysisRun", "Experiment"], name: st
 
 
 async def _terminate(session: Session, kind: Literal["AnalysisRun", "Experiment"], name: str) -> None:
-    try:
-        writes = asking.terminate(kind, await session.get(kind, name))
-    except NothingToDo as said:
-        echo(f"{kind} {name} {said}")
-        return
-    await session.send(writes)
-    echo(f"{kind} {name} is being terminated; what has been measured until now decides")
+    run = await session.get(kind, name)
+    if (writes := _possible(f"{kind} {name}", lambda: asking.terminate(kind, run))) is not None:
+        await session.send(writes)
+        echo(f"{kind} {name} is being terminated; what has been measured until now decides")
 
 
 def retry_experiment(where: Where, name: str) -> None:
@@ -146,9 +140,7 @@ def retry_experiment(where: Where, name: str) -> None:
 
 
 async def _retry_experiment(session: Session, name: str) -> None:
-    try:
-        writes = asking.retry_experiment(await session.get("Experiment", name))
-    except NotPossible as said:
-        raise Told(f"Experiment {name} {said}") from None
-    await session.send(writes)
-    echo(f"Experiment {name} runs again from the beginning")
+    experiment = await session.get("Experiment", name)
+    if (writes := _possible(f"Experiment {name}", lambda: asking.retry_experiment(experiment))) is not None:
+        await session.send(writes)
+        echo(f"Experiment {name} runs again from the beginning")

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegate.api import names
+from tidegate.cli import experiments
 from tidegate.cli.drawing import draw
 from tidegate.cli.mirror import Mirror, following
 from tidegate.cli.printing import Output, age, coloured, dump, echo, note, paint, span, table
+from tidegate.cli.screen import Screen, next_picture
 from tidegate.cli.session import Obj, Session, visit
 from tidegate.cli.told import Told
 from tidegate.cli.words import Where
@@ -20,12 +22,7 @@ from tidegate.core.times import parse_time
 from tidegate.core.view.history import history as releases_of
 from tidegate.core.view.outcome import Outcome, canary_weight, judge, strategy_word
 from tidegate.core.view.phase import shown_phase, step_index, steps_of
-from tidegate.core.view.tree import RolloutView, images_of, picture, run_view
-
-_REDRAW: Final = 0.25
-"""Seconds that changes are gathered for before they are drawn."""
-_TICK: Final = 1.0
-"""Seconds after which ages and delays are drawn anew."""
+from tidegate.core.view.tree import RolloutView, images_of, picture
 
 HEALTHY, UNDONE, PERSON, LIMIT = 0, 1, 2, 3
 """How `status` ends."""
@@ -34,12 +31,9 @@ HEALTHY, UNDONE, PERSON, LIMIT = 0, 1, 2, 3
 # -- get ---------------------------------------------------------------------------------------------------------------
 
 
-def get(where: Where, kind: str, name: str, output: Output | None, watch: bool) -> None:
-    """Show a Rollout's tree, or an Experiment."""
-    if kind == names.ROLLOUT:
-        visit(where, lambda session: _get_rollout(session, name, output, watch))
-    else:
-        visit(where, lambda session: _get_experiment(session, kind, name, output))
+def get(where: Where, name: str, output: Output | None, watch: bool) -> None:
+    """Show a Rollout's tree."""
+    visit(where, lambda session: _get_rollout(session, name, output, watch))
 
 
 async def _get_rollout(session: Session, name: str, output: Output | None, watch: bool) -> None:
@@ -81,7 +75,7 @@ async def _watch_rollout(session: Session, rollout: Obj, output: Output | None) 
     runs = Mirror(session, names.ANALYSIS_RUN, changed, needed=False)
     experiments = Mirror(session, "Experiment", changed, needed=False)
     mirrors = [rollouts, sets, pods, runs, experiments]
-    screen = _Screen()
+    screen = Screen()
     async with following(mirrors):
         while rollouts.objects:
             changed.clear()
@@ -93,74 +87,21 @@ async def _watch_rollout(session: Session, rollout: Obj, output: Output | None) 
                 dump(asdict(view), output)
             else:
                 screen.show(draw(view, dict.fromkeys(lost), wide=output is Output.wide))
-            await _next(changed, tick=output is None and coloured())
+            await next_picture(changed, tick=output is None and coloured())
     echo(f"Rollout {name} has been deleted")
-
-
-async def _next(changed: asyncio.Event, *, tick: bool) -> None:
-    """Wait for a change, or for the next second where time is on show; then for what comes right after it."""
-    try:
-        async with asyncio.timeout(_TICK if tick else None):
-            await changed.wait()
-    except TimeoutError:
-        return
-    await asyncio.sleep(_REDRAW)
-
-
-class _Screen:
-    """Draws over what was drawn before, on a terminal; elsewhere a picture follows the other if it differs."""
-
-    def __init__(self) -> None:
-        self._before = ""
-
-    def show(self, text: str) -> None:
-        if coloured():
-            # Home, each line to its end, and what is left below: no flicker, as nothing is blank in between.
-            echo("\x1b[H" + "\n".join(line + "\x1b[K" for line in text.splitlines()) + "\x1b[J")
-        elif text != self._before:
-            echo(text + "\n")
-        self._before = text
-
-
-async def _get_experiment(session: Session, kind: str, name: str, output: Output | None) -> None:
-    experiment = await session.get(kind, name)
-    if output is Output.name:
-        echo(f"experiment.{names.GROUP}/{name}")
-        return
-    view = asdict(run_view({**experiment, "kind": kind}))
-    if output in (Output.json, Output.yaml):
-        dump(view, output)
-        return
-    status = experiment.get("status") or {}
-    table(("NAME", "STATUS", "AGE", "MESSAGE"), [(name, view["phase"], age(view["created"]), view["message"])])
-    rows = [
-        (str(t.get("name")), str(t.get("status") or ""), f"{t.get('availableReplicas') or 0}/{t.get('replicas') or 0}")
-        for t in status.get("templateStatuses") or ()
-    ]
-    if rows:
-        echo()
-        table(("TEMPLATE", "STATUS", "AVAILABLE"), rows)
-    ran = [
-        (str(r.get("name")), str(r.get("phase") or ""), str(r.get("analysisRun") or ""))
-        for r in status.get("analysisRuns") or ()
-    ]
-    if ran:
-        echo()
-        table(("ANALYSIS", "STATUS", "RUN"), ran)
 
 
 # -- list --------------------------------------------------------------------------------------------------------------
 
 
-def list_rollouts(where: Where, output: Output | None, selector: str, experiments: bool) -> None:
+def list_all(where: Where, kind: str, output: Output | None, selector: str) -> None:
     """Show all Rollouts, or Experiments, in columns."""
-    kind = "Experiment" if experiments else names.ROLLOUT
     visit(where, lambda session: _list(session, kind, output, selector))
 
 
 async def _list(session: Session, kind: str, output: Output | None, selector: str) -> None:
     found = sorted(await session.all(kind, selector), key=lambda o: (o["metadata"]["namespace"], o["metadata"]["name"]))
-    rows = [_row(obj) if kind == names.ROLLOUT else _experiment_row(obj) for obj in found]
+    rows = [_row(obj) if kind == names.ROLLOUT else experiments.row(obj) for obj in found]
     if output in (Output.json, Output.yaml):
         dump({"items": rows}, output)
         return
@@ -200,17 +141,6 @@ def _row(rollout: Obj) -> dict[str, Any]:
         "created": metadata.get("creationTimestamp", ""),
         "message": message,
         "images": list(images_of(rollout["spec"].get("template") or {})),
-    }
-
-
-def _experiment_row(experiment: Obj) -> dict[str, Any]:
-    view = run_view(experiment)
-    return {
-        "namespace": experiment["metadata"]["namespace"],
-        "name": view.name,
-        "status": view.phase,
-        "created": view.created,
-        "message": view.message,
     }
 
 

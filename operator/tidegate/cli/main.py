@@ -30,7 +30,7 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.printing import Output
 from tidegate.cli.told import FAILED
-from tidegate.cli.words import ROLLOUT_WORDS, Where, named
+from tidegate.cli.words import ROLLOUT_AND_EXPERIMENT_WORDS, Where, named
 
 _LOOK, _ASK, _FILES, _REST = "Look", "Ask of a Rollout", "Files and other tools", "More"
 
@@ -73,11 +73,11 @@ def get(
 
     `tidegate get experiment NAME` shows an Experiment.
     """
-    from tidegate.cli import looking
+    from tidegate.cli import experiments, looking
 
-    words = {**ROLLOUT_WORDS, "experiment": "Experiment", "experiments": "Experiment", "exp": "Experiment"}
-    kind, name = named(rollout, kinds=words)
-    looking.get(where, kind, name, output, watch)
+    kind, name = named(rollout, kinds=ROLLOUT_AND_EXPERIMENT_WORDS)
+    show = experiments.get if kind == "Experiment" else looking.get
+    show(where, name, output, watch)
 
 
 @app.command("list", rich_help_panel=_LOOK)
@@ -89,12 +89,11 @@ def list_(
     selector: Annotated[str, typer.Option("--selector", "-l", help="Label selector.", show_default=False)] = "",
     output: OutputOption = None,
 ) -> None:
-    """List the Rollouts of a namespace, or of all (-A)."""
+    """List the Rollouts, or the Experiments, of a namespace, or of all (-A)."""
     from tidegate.cli import looking
 
-    words = {**ROLLOUT_WORDS, "experiments": "Experiment", "experiment": "Experiment", "exp": "Experiment"}
-    chosen, _ = named([kind, "any"], kinds=words)
-    looking.list_rollouts(where, output, selector, experiments=chosen == "Experiment")
+    chosen, _ = named([kind, "any"], kinds=ROLLOUT_AND_EXPERIMENT_WORDS)
+    looking.list_all(where, chosen, output, selector)
 
 
 @app.command(rich_help_panel=_LOOK)
@@ -204,8 +203,7 @@ def retry(where: Where, rollout: RolloutArgument) -> None:
     from tidegate.cli import changing
     from tidegate.core import asking
 
-    words = {**ROLLOUT_WORDS, "experiment": "Experiment", "experiments": "Experiment", "exp": "Experiment"}
-    kind, name = named(rollout, kinds=words)
+    kind, name = named(rollout, kinds=ROLLOUT_AND_EXPERIMENT_WORDS)
     if kind == "Experiment":
         changing.retry_experiment(where, name)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -62,11 +62,17 @@ def dump(data: Any, output: Output) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns, three spaces apart, without anything that a pipe would stumble over."""
+    """Print columns."""
+    for line in columns(head, rows):
+        echo(line)
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines with columns, three spaces apart, without anything that a pipe would stumble over."""
     widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
     for row in (head, *rows):
         cells = [paint(cell, cell.ljust(width)) for cell, width in zip(row, widths, strict=True)]
-        echo("   ".join(cells).rstrip())
+        yield "   ".join(cells).rstrip()
 
 
 def coloured() -> bool:

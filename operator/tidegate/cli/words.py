@@ -14,13 +14,13 @@ from tidegate.api import names
 from tidegate.cli.told import FAILED, Told
 
 ROLLOUT_WORDS: Final = {"rollout": names.ROLLOUT, "rollouts": names.ROLLOUT, "ro": names.ROLLOUT}
+_EXPERIMENT_WORDS: Final = {"experiment": "Experiment", "experiments": "Experiment", "exp": "Experiment"}
+ROLLOUT_AND_EXPERIMENT_WORDS: Final = {**ROLLOUT_WORDS, **_EXPERIMENT_WORDS}
 RUN_WORDS: Final = {
     "analysisrun": names.ANALYSIS_RUN,
     "analysisruns": names.ANALYSIS_RUN,
     "ar": names.ANALYSIS_RUN,
-    "experiment": "Experiment",
-    "experiments": "Experiment",
-    "exp": "Experiment",
+    **_EXPERIMENT_WORDS,
 }
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 

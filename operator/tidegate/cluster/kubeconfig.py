@@ -125,12 +125,18 @@ def _parsed(path: Path) -> Obj:
     except OSError as error:
         raise LoginError(f"the kubeconfig {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LoginError(f"the kubeconfig {path} is not YAML: {str(error).splitlines()[0]}") from None
+        raise LoginError(f"the kubeconfig {path} is not YAML{place_of(error)}") from None
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise LoginError(f"the kubeconfig {path} is not a kubeconfig: it has no fields")
     return raw
+
+
+def place_of(error: Exception) -> str:
+    """Where an error of YAML stands. Its own words may quote what is there, which may be a token."""
+    mark = getattr(error, "problem_mark", None)
+    return f", at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -183,13 +183,16 @@ def terminate(kind: Literal["AnalysisRun", "Experiment"], obj: Obj) -> list[Writ
 
 
 def retry_experiment(experiment: Obj) -> list[Write]:
-    """Run an ended Experiment again: its status is taken away. Raises NotPossible."""
+    """Run an ended Experiment again: its status is taken away, and the wish to end it. Raises NotPossible."""
     phase = (experiment.get("status") or {}).get("phase", "")
     if phase not in (names.RUN_SUCCESSFUL, names.RUN_FAILED, names.RUN_ERROR, names.RUN_INCONCLUSIVE):
         raise NotPossible("has not ended, so there is nothing to retry")
     key = Key("Experiment", experiment["metadata"].get("namespace", ""), experiment["metadata"]["name"])
-    body = [_test("/metadata/uid", experiment["metadata"]["uid"]), _test("/status/phase", phase)]
-    return [Write("patch", key, [*body, {"op": "remove", "path": "/status"}], "json", "status")]
+    tests = [_test("/metadata/uid", experiment["metadata"]["uid"]), _test("/status/phase", phase)]
+    again = Write("patch", key, [*tests, {"op": "remove", "path": "/status"}], "json", "status")
+    if not experiment["spec"].get("terminate"):
+        return [again]
+    return [Write("patch", key, [*tests, _put("/spec/terminate", False)], "json"), again]
 
 
 class TemplateAt:

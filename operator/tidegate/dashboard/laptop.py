@@ -22,7 +22,9 @@ from tidegate.dashboard.rights import Laptop
 from tidegate.dashboard.serving import listen, serving
 from tidegate.engine.kinds import RULES
 
-_WATCHED = {names.ROLLOUT: "", "ReplicaSet": names.POD_TEMPLATE_HASH, names.ANALYSIS_RUN: ""}
+_WATCHED = {names.ROLLOUT: "", "ReplicaSet": names.POD_TEMPLATE_HASH, names.ANALYSIS_RUN: "", "Experiment": ""}
+_NEEDED = frozenset(_WATCHED) - {"Experiment"}
+"""Kinds without which the page would show what is no longer so. Experiments may be left out: that is told."""
 
 
 async def serve(client: Client, namespace: str, name: str, port: int, announce: Callable[[str], object]) -> None:
@@ -37,15 +39,17 @@ async def serve(client: Client, namespace: str, name: str, port: int, announce: 
     )
     opened = listen("127.0.0.1", port)
     store = Store(RULES)
-    informers = [
-        Informer(client, store, kind, namespace=namespace, label_selector=label) for kind, label in _WATCHED.items()
-    ]
-    live = Live(store, namespace, problems=lambda: [one.problem for one in informers if one.problem])
+    informers = {
+        kind: Informer(client, store, kind, namespace=namespace, label_selector=label)
+        for kind, label in _WATCHED.items()
+    }
+    needed = [informers[kind] for kind in sorted(_NEEDED)]
+    live = Live(store, namespace, problems=lambda: [one.problem for one in needed if one.problem])
     secret = secrets.token_urlsafe(24)
     number = opened.getsockname()[1]
     # Cookies do not tell ports apart: two pages on one laptop would sign each other out.
     page = Page(live, Laptop(client, name, secret), cookie=f"tidegate-{number}")
-    following = [asyncio.create_task(informer.run()) for informer in informers]
+    following = [asyncio.create_task(informer.run()) for informer in informers.values()]
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for signal_ in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_, stop.set)

@@ -20,7 +20,7 @@ from tidegate.core.plan import Key
 from tidegate.dashboard.actions import ACTIONS
 from tidegate.dashboard.live import Live
 from tidegate.dashboard.rights import NotAllowed, Right, Unknown, Visitor
-from tidegate.dashboard.views import Scene, row, whole
+from tidegate.dashboard.views import Scene, in_experiment, row, whole
 
 Obj = dict[str, Any]
 Reenter = Callable[[], Awaitable[Visitor]]
@@ -138,6 +138,7 @@ async def _shown(live: Live, visitor: Visitor, beside: _Beside, rollout: Obj) ->
         rollout=rollout,
         replica_sets=await owned("ReplicaSet"),
         runs=await owned(names.ANALYSIS_RUN),
+        experiments=await owned("Experiment") if in_experiment(rollout) else (),
         trail=live.trails.of(rollout),
         now=live.now(),
         pods=await beside.pods(rollout, notes),

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tidegate.core.times import format_time, parse_duration, parse_time
+from tidegate.core.view.experiment import experiment_view
 from tidegate.core.view.history import history
 from tidegate.core.view.outcome import canary_weight, progress, strategy_word
 from tidegate.core.view.phase import shown_phase, step_index, step_words, steps_of, waits_for
@@ -40,6 +41,7 @@ class Scene:
     trail: Sequence[Point]
     now: datetime
     pods: Sequence[Obj] = ()
+    experiments: Sequence[Obj] = ()
     events: Sequence[Obj] = ()
     workload: Obj | None = None
     notes: Sequence[str] = ()
@@ -91,6 +93,7 @@ def whole(scene: Scene) -> Shown:
         "revisions": revisions,
         "numbers": {revision.hash: revision.revision for revision in tree.revisions if revision.hash},
         "trail": [point._asdict() for point in scene.trail],
+        "experiment": _experiment(rollout, scene.experiments),
         "runs": runs_of(rollout, scene.runs)[:_MOST_RUNS],
         "events": _events(own_events),
         "history": [asdict(release) for release in history(rollout, scene.replica_sets, scene.runs, own_events)],
@@ -98,6 +101,19 @@ def whole(scene: Scene) -> Shown:
         "notes": list(scene.notes),
         "now": format_time(scene.now),
     }
+
+
+def in_experiment(rollout: Obj) -> str:
+    """The name of the Experiment that the present step is; empty for none."""
+    return str(((rollout.get("status") or {}).get("canary") or {}).get("currentExperiment") or "")
+
+
+def _experiment(rollout: Obj, experiments: Iterable[Obj]) -> Shown | None:
+    """The Experiment of the present step, with the part of the users that each of its versions has."""
+    name = in_experiment(rollout)
+    found = next((each for each in experiments if each["metadata"]["name"] == name), None)
+    weights = (rollout["status"]["canary"].get("weights") or {}).get("additional") or () if name else ()
+    return None if found is None else asdict(experiment_view(found, weights))
 
 
 def _plan(rollout: Obj) -> list[Shown]:

@@ -122,8 +122,9 @@ def otlp_exporter(endpoint: str) -> Export:
     made: list[Any] = []
 
     def export(spans: Sequence[Span]) -> bool:
-        # Its warnings name the endpoint, which may hold a token.
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
+        for name in ("opentelemetry", "urllib3"):
+            # They log the endpoint, which may hold a token.
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
 

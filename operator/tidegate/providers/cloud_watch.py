@@ -36,7 +36,7 @@ class CloudWatch(OverHttp):
         """
         talk = Talk(self._http, "CloudWatch", seconds)
         access = _Access.of_environment()
-        talk.hide(access.secret, access.token)
+        talk.hide(access.key, access.secret, access.token)
         now = datetime.now(UTC)
         form = {
             "Action": "GetMetricData",

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import orjson
 
-from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker, OverHttp, SecretError
 from tidegate.providers.graphql import complaint
 from tidegate.providers.talk import Talk
-from tidegate.providers.wording import shortened
 
 _SECRET: Final = "newrelic"  # noqa: S105 - its name
 _ADDRESSES: Final = {
@@ -52,7 +50,7 @@ class NewRelic(OverHttp):
         if not results or results == [{}]:
             raise talk.fault(url, "found no results")
         value = results[0] if len(results) == 1 else results
-        text = shortened(talk.conceal(show_json(value)), _LONGEST_VALUE)
+        text = talk.shown(value, _LONGEST_VALUE)
         return Reading(value=value, text=text, asked={_RESOLVED: str(spec["query"])}, hidden=talk.hidden)
 
 

@@ -11,6 +11,7 @@ Runs that were started by one event ask the same questions at the same moment. T
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -29,7 +30,7 @@ from tidegate.core.times import parse_duration
 from tidegate.providers.base import NOBODY, Asker, OnQuery
 from tidegate.providers.http import Http, of_address
 from tidegate.providers.prometheus_answers import read_answer
-from tidegate.providers.talk import AskError, Talk, breaks_line, broken_header, header_map
+from tidegate.providers.talk import AskError, Talk, access_in, breaks_line, broken_header, header_map
 from tidegate.providers.wording import AnswerError, explain, public_address
 from tidegate.threads import DaemonPool
 
@@ -228,6 +229,8 @@ class _Connection:
 
         from tidegate.providers.light_prometheus import PrometheusConnect, requests  # noqa: PLC0415
 
+        # It logs addresses, and a query in one may hold a secret.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
         session = _session(requests.Session(), self._server, self._of_thread)
         client = PrometheusConnect(self._server.address, session=session, retry=Retry(0))
         # The client mounts an adapter that keeps ten connections and so would drop some of a larger pool.
@@ -239,6 +242,7 @@ class _Connection:
 
 async def _headers(talk: Talk, address: str, access: Mapping[str, Any]) -> dict[str, str]:
     """The headers of one question. Raises AskError."""
+    talk.hide(*access_in(address))
     headers = of_address(address) | header_map(access["headers"]) | await talk.access(access["authentication"] or {})
     for name, value in headers.items():
         if breaks_line(name + value):

@@ -8,13 +8,11 @@ from typing import Any, Final
 
 import orjson
 
-from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import parse_duration
 from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.graphql import complaint
 from tidegate.providers.talk import Talk
-from tidegate.providers.wording import shortened
 
 _LONGEST_VALUE: Final = 2000
 _MINUTE: Final = "%Y-%m-%d %H%M"
@@ -38,5 +36,5 @@ class SkyWalking(OverHttp):
         value = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(value, dict):
             raise talk.fault(url, "gave an answer without data")
-        text = shortened(talk.conceal(show_json(value)), _LONGEST_VALUE)
+        text = talk.shown(value, _LONGEST_VALUE)
         return Reading(value=value, text=text, hidden=talk.hidden)

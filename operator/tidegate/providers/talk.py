@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from tidegate.core.analysis.secrecy import conceal
+from tidegate.core.analysis.values import show_json
 from tidegate.providers.http import PORTS, Answer, Http, of_address
 from tidegate.providers.wording import AnswerError, answered, explain, public_address, shortened
 
@@ -48,6 +49,7 @@ class Talk:
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """One question. Raises AskError."""
+        self.hide(*access_in(url))
         try:
             plain, sent = _prepared(url, headers or {})
             async with asyncio.timeout_at(self.until):
@@ -77,6 +79,10 @@ class Talk:
 
     def conceal(self, text: str) -> str:
         return conceal(text, self.hidden)
+
+    def shown(self, value: Any, longest: int) -> str:
+        """A result as a status shows it. A long one is cut before it is searched for credentials, and again after."""
+        return shortened(self.conceal(shortened(show_json(value), 4 * longest)), longest)
 
     def hide(self, *secrets: str) -> None:
         self.hidden |= {secret for secret in secrets if secret}
@@ -122,6 +128,17 @@ class Talk:
         encoded = base64.b64encode(f"{name}:{password}".encode()).decode()
         self.hide(password, encoded)
         return f"Basic {encoded}"
+
+
+def access_in(url: str) -> set[str]:
+    """What must not be shown of user and password in an address: the password, or a token in its place, and the header
+    that both become."""
+    try:
+        user, _, _ = urlsplit(url).netloc.rpartition("@")
+    except ValueError:
+        return set()
+    name, _, password = user.partition(":")
+    return {password or name, *(header.removeprefix("Basic ") for header in of_address(url).values())} - {""}
 
 
 def header_map(headers: Any) -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import orjson
 
 from tidegate.core.analysis.jsonpath import JsonPathError, parse_json_path
-from tidegate.core.analysis.values import show_json
 from tidegate.core.analysis.world import Reading
 from tidegate.providers.base import NOBODY, Asker, OverHttp
 from tidegate.providers.http import Answer
@@ -42,8 +41,7 @@ class Web(OverHttp):
             value = _value(answer, str(spec.get("jsonPath") or ""))
         except AnswerError as error:
             raise talk.fault(url, str(error)) from None
-        text = talk.conceal(show_json(value))
-        return Reading(value=value, text=shortened(text, _LONGEST_VALUE), hidden=talk.hidden)
+        return Reading(value=value, text=talk.shown(value, _LONGEST_VALUE), hidden=talk.hidden)
 
 
 def _value(answer: Answer, path: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from tidegate.cluster.credentials import Credentials
+from tidegate.cluster.kubeconfig import place_of
 from tidegate.shell.light_kopf import kopf
 
 _TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -43,7 +44,10 @@ def _kubeconfig() -> Path | None:
 
 
 def _needs_plugin(path: Path) -> bool:
-    config = yaml.safe_load(path.read_text()) or {}
+    try:
+        config = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise NoCredentials(f"the kubeconfig {path} is not YAML{place_of(error)}") from None
     users = config.get("users") or []
     return any({"exec", "auth-provider"} & (entry.get("user") or {}).keys() for entry in users)
 

@@ -5,7 +5,7 @@ import { evidence, measurements, weights } from "./charts.js";
 import { call, connection, follow, tell } from "./talk.js";
 
 export function showRollout(main, namespace, name, refused) {
-  const places = Object.fromEntries(["head", "buttons", "steps", "traffic", "analyses", "revisions", "events", "history"].map((id) => [id, h("section", { id, "aria-labelledby": `${id}-title` })]));
+  const places = Object.fromEntries(["head", "buttons", "steps", "traffic", "experiment", "analyses", "revisions", "events", "history"].map((id) => [id, h("section", { id, "aria-labelledby": `${id}-title` })]));
   places.head.removeAttribute("aria-labelledby");
   let shown = null;
   let skew = 0;
@@ -39,6 +39,7 @@ export function showRollout(main, namespace, name, refused) {
     buttons(shown.actions);
     part("steps", shown.plan, steps);
     traffic();
+    part("experiment", shown.experiment, experiment);
     part("analyses", shown.runs, analyses);
     part("revisions", shown.revisions, revisions);
     part("events", shown.events, events);
@@ -134,6 +135,16 @@ export function showRollout(main, namespace, name, refused) {
   function traffic() {
     const now = Date.now() + skew;
     part("traffic", { trail: shown.trail, numbers: shown.numbers, now: Math.round(now / 10000) }, (data) => [title("traffic", "Traffic of the new version"), weights(width(), data.trail, data.numbers, now), h("p", { class: "quiet" }, "As seen since this page’s server began, and as the status tells.")]);
+  }
+
+  function experiment(one) {
+    if (!one) return null;
+    const weighed = one.versions.some((version) => version.weight !== null);
+    const rows = one.versions.map((version) => h("tr", {}, h("th", { scope: "row" }, version.name), h("td", {}, badge(version.status)), weighed && h("td", {}, version.weight === null ? "none" : `${version.weight} %`), h("td", {}, `${version.available} of ${version.replicas} available`), h("td", {}, version.message)));
+    const heads = ["Version", "State", weighed && "Users", "Pods", "Message"].filter(Boolean);
+    const ran = one.analyses.map((run) => h("li", {}, badge(run.phase), " ", h("span", { class: "name" }, run.name), h("span", {}, run.message && `: ${run.message}`)));
+    return [title("experiment", "Experiment"), h("p", {}, badge(one.phase), " ", h("span", { class: "name" }, one.name), one.message && `: ${one.message}`),
+      h("div", { class: "wide", tabindex: "0", role: "region", "aria-labelledby": "experiment-title" }, h("table", { class: "small" }, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))), ran.length > 0 && h("ul", { class: "pods" }, ran)];
   }
 
   function analyses(runs) {
