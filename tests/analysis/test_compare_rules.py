@@ -94,6 +94,31 @@ def test_no_verdict_at_the_end_means_what_the_policy_says(policy: str | None, ph
     assert "1.6 times as often" in played.status["message"]
 
 
+def test_a_run_says_that_it_is_undecided_and_how_many_looks_are_planned_before_that_counts() -> None:
+    """Neither while traffic lacks, nor of a metric that is safe, only watched, or has ended by its policy."""
+    endless = play(compared(), say=BETWEEN, minutes=20)
+    assert endless.status["judge"]["undecided"].startswith('Metric "errors": canary fails 1.6 % of ')
+    assert "looksLeft" not in endless.status["judge"] and not endless.status.get("message")
+
+    planned = play(compared(count=60), say=BETWEEN, minutes=20)
+    assert planned.status["judge"]["looksLeft"] == 60 - len(planned.asked) > 0
+
+    scored = play(compared(), say=BETWEEN, minutes=20, judge={"score": {}})
+    assert "score" in scored.status["judge"]["undecided"]
+
+    judge = {"judge": {"whenUndecided": "promote"}}
+    ended = play(compared(count=25), compared("more"), say=mixed, minutes=20, **judge)
+    assert ended.status["judge"] == {"since": ended.status["judge"]["since"]} and ended.result("errors")["phase"]
+    watched = play(compared(), say=BETWEEN, minutes=20, dryRun=[{"metricName": "errors"}])
+    for quiet in (play(compared(), say=QUIET, minutes=6), play(compared(), say=ALIKE, minutes=30), watched):
+        assert "undecided" not in quiet.status.get("judge", {})
+
+
+def mixed(measure: Measure, taken: int) -> Reading:
+    """One metric undecided, the other safe."""
+    return (BETWEEN if measure.metric == "errors" else ALIKE)(measure, taken)
+
+
 @pytest.mark.parametrize("policy", ["pause", "promote", "undo"])
 def test_too_little_traffic_never_fails_and_never_passes(policy: str) -> None:
     played = play(compared(count=3), say=QUIET, minutes=6, judge={"whenUndecided": policy})

@@ -47,6 +47,14 @@ def background(**more: Any) -> Obj:
     return {"templates": [{"templateName": "ok"}], **more}
 
 
+def comparing() -> Obj:
+    found = metric(interval="10s", provider={"prometheus": {"address": "http://p"}})
+    del found["successCondition"]
+    selectors = {"total": 'x{h="{{arm.podTemplateHash}}"}', "bad": 'x{h="{{arm.podTemplateHash}}",code="500"}'}
+    return {**found, "compare": {"counts": selectors}}
+
+
+COMPARING = comparing()
 W10, W50, ENDLESS, SHORT = {"setWeight": 10}, {"setWeight": 50}, {"pause": {}}, {"pause": {"duration": "1m"}}
 INLINE = {"analysis": background()}
 STEP = "spec.strategy.canary.steps"
@@ -96,6 +104,16 @@ FINDINGS: list[tuple[str, list[Obj], list[tuple[str, str, str, str]]]] = [
         "a background analysis without time",
         [rollout(canary(W10, W50, analysis=background())), template(metric(interval="10s"))],
         [("warning", "no-time", "spec.strategy.canary.analysis", "no step from its first on pauses")],
+    ),
+    (
+        "one that compares holds the weights until it has looked",
+        [rollout(canary(W10, W50, analysis=background())), template(COMPARING)],
+        [],
+    ),
+    (
+        "one that compares where only one version ever has users",
+        [rollout(canary(SHORT, {"setWeight": 100}, analysis=background())), template(COMPARING)],
+        [("error", "analysis", STEP, "metric m compares the canary with stable, and would never see users of both")],
     ),
     (
         "a background analysis that can't undo in time",

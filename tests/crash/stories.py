@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tests.fakes.workloads import Behaviour
@@ -132,6 +133,25 @@ def judged(*, canary: tuple[float, float] = (20, 400)) -> Theatre:
     objects = [service("app"), comparing("short", judge=advance, count=30), comparing("long", judge=advance)]
     theatre = Theatre(rollout(strategy), objects, services=("app",))
     theatre.provider.rates = {"canary": canary, "stable": (20, 400)}
+    return theatre
+
+
+def unsure(
+    policy: str, *acts: tuple[Callable[[Mapping[str, Any]], bool], Callable[[Theatre], object], float]
+) -> Theatre:
+    """50 % → pause, compared in the background by marks so near to each other that there is no verdict. policy: what
+    that means. acts: what people do, as in `Theatre.people`."""
+    selector = 'requests{hash="{{arm.podTemplateHash}}"%s}'
+    marks = {"tolerated": 1.5, "safe": 1.6}
+    close = {"counts": {"total": selector % "", "bad": selector % ',code="500"', **marks}}
+    analysis = {"templates": [{"templateName": "compared"}]}
+    steps = [{"setWeight": 50}, {"pause": {"duration": "30s"}}]
+    template_ = comparing(judge={"whenUndecided": policy}, compare=close)
+    theatre = Theatre(
+        rollout({"canary": {"analysis": analysis, "steps": steps}}), [service("app"), template_], services=("app",)
+    )
+    theatre.provider.rates = {"canary": (31, 400), "stable": (20, 400)}
+    theatre.people(*((when, partial(act, theatre), after) for when, act, after in acts))
     return theatre
 
 
@@ -291,6 +311,16 @@ def never_ready() -> Theatre:
 def held(status: Mapping[str, Any]) -> bool:
     """Whether the update waits for a person."""
     return bool(status.get("pauseConditions"))
+
+
+def in_doubt(status: Mapping[str, Any]) -> bool:
+    """Whether the update waits because an analysis could not tell."""
+    return status.get("message") == "InconclusiveAnalysisRun"
+
+
+def lifted(theatre: Theatre) -> None:
+    """A person promotes past a pause."""
+    theatre.ask(pauseConditions=None)
 
 
 def given_up(status: Mapping[str, Any]) -> bool:

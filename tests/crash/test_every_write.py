@@ -23,6 +23,11 @@ pytestmark = pytest.mark.looptime
 STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "canary promoted": (partial(stories.canary, background="good"), "Healthy"),
     "canary undone": (partial(stories.canary, background="bad"), "Degraded"),
+    "undecided and undone": (partial(stories.unsure, "undo"), "Degraded"),
+    "undecided and promoted by a person": (
+        partial(stories.unsure, "pause", (stories.in_doubt, stories.lifted, 3)),
+        "Healthy",
+    ),
     "blue-green promoted": (partial(stories.blue_green, after="good"), "Healthy"),
     "blue-green flipped back": (partial(stories.blue_green, after="bad"), "Degraded"),
     "experiment undone": (partial(stories.trial, answer="bad"), "Degraded"),
@@ -36,6 +41,8 @@ STORIES: dict[str, tuple[Callable[[], Theatre], str]] = {
     "never ready": (stories.never_ready, "Degraded"),
 }
 WITH_PEOPLE = (
+    "undecided and undone",
+    "undecided and promoted by a person",
     "aborted, retried, promoted in full",
     "overtaken by a third version",
     "previewed and back",

@@ -17,6 +17,7 @@ FULL = (
     'requests{ns="{{arm.namespace}}",rs="{{arm.replicaSet}}",hash="{{arm.podTemplateHash}}",service="{{arm.service}}"}'
 )
 BY_HASH = 'requests{hash="{{arm.podTemplateHash}}"}'
+BY_SUBSET = 'envoy_cluster_upstream_rq_xx{cluster_name=~"outbound[|]80[|]{{arm.subset}}[|].*"}'
 
 
 def compared(selector: str = FULL, **compare: Any) -> Obj:
@@ -132,3 +133,59 @@ def test_a_step_is_refused_before_the_update_where_its_versions_are_not_clear(
         assert not invalid
         return
     assert f"spec.strategy.canary.steps[0].experiment.analyses[0].{told}" in invalid[0]
+
+
+def stepped(how: str, weight: int, selector: str) -> Stage:
+    """v2 is tried in a step whose versions have this weight, and compared by the selector."""
+    verdicts = {"Experiment": [Verdict(after=None)]}
+    step = trial(weight, weight, analyses=[asked(requiredForCompletion=True)])
+    stage = set_up(canary(step, how=how), replicas=10, ports=True, stage=Stage(verdicts=verdicts, twice=True))
+    stage.put(compared(selector))
+    stage.settle()
+    stage.image("v2")
+    return stage.play(10)
+
+
+def test_versions_of_a_step_by_subset_are_known_by_the_subset_that_leads_to_them() -> None:
+    stage = stepped("subsets", 5, BY_SUBSET)
+
+    (rule,) = (obj for key, obj in stage.objects.items() if key.kind == "DestinationRule")
+    arms = arms_of(stage)
+    by_name = {each["name"]: each.get("labels", {}).get(HASH) for each in rule["spec"]["subsets"]}
+    for arm in ("canary", "stable"):
+        assert by_name[arms[arm]["subset"]] == arms[arm]["podTemplateHash"]
+    assert "subset" not in str(arms_of(stepped("hosts", 5, FULL)))
+
+
+def test_a_step_that_compares_nothing_makes_what_argo_rollouts_would_make() -> None:
+    verdicts = {"Experiment": [Verdict(after=None)]}
+    step = trial(5, 5, analyses=[asked(requiredForCompletion=True)])
+    stage = set_up(canary(step, how="subsets"), replicas=10, ports=True, stage=Stage(verdicts=verdicts, twice=True))
+    stage.settle()
+    stage.image("v2")
+    stage.play(10)
+
+    (made,) = (obj["spec"] for key, obj in stage.objects.items() if key.kind == "Experiment")
+    assert not any("bySubset" in each for each in made["templates"]) and "arms" not in made["analyses"][0]
+
+
+@pytest.mark.parametrize(("how", "weight"), [("hosts", 5), ("subsets", 0)])
+def test_a_step_whose_versions_have_no_subset_is_refused_if_that_is_asked_for(how: str, weight: int) -> None:
+    stage = stepped(how, weight, BY_SUBSET)
+
+    (invalid,) = [each["message"] for each in stage.status["conditions"] if each["type"] == "InvalidSpec"]
+    assert "compare.counts.total: {{arm.subset}} is not known of canary: neither the strategy nor the" in invalid
+
+
+def test_an_experiment_by_itself_says_which_of_its_versions_have_a_subset() -> None:
+    versions = [version(name, service={"name": f"{name}-app"}, bySubset=True) for name in ("old", "new")]
+    named = asked(arms={"canary": "new", "stable": "old"})
+    stage = begin(experiment(*versions, analyses=[named], duration="1h"))
+    stage.put(compared(BY_SUBSET))
+    stage.play(5)
+    assert [arms_of(stage)[arm]["subset"] for arm in ("canary", "stable")] == ["new-app", "old-app"]
+
+    bare = begin(experiment(version("old", bySubset=True)))
+    bare.play(5)
+    invalid = next(each for each in bare.ended["conditions"] if each["type"] == "InvalidSpec")
+    assert "spec.templates[0].bySubset: needs a service" in invalid["message"]

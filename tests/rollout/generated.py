@@ -18,7 +18,16 @@ from tidegate.core.times import format_time
 IMAGES = ("v1", "v2", "v3")
 
 PHASES = st.sampled_from(("Successful", "Successful", "Failed", "Error", "Inconclusive"))
-VERDICTS = st.builds(Verdict, PHASES, st.sampled_from((0.0, 1.0, 7.0, 40.0)))
+FOUND = st.sampled_from(
+    ({}, {}, {"safe": True}, {"hold": "too few"}, {"undecided": "so so"}, {"undecided": "so so", "looksLeft": 3})
+)
+VERDICTS = st.builds(
+    Verdict,
+    PHASES,
+    st.sampled_from((0.0, 1.0, 7.0, 40.0, None)),
+    FOUND,
+    st.sampled_from(("pause", "promote", "undo")),
+)
 
 STEPS = st.one_of(
     st.builds(lambda weight: {"setWeight": weight}, st.sampled_from((0, 1, 10, 20, 33, 50, 75, 99, 100))),

@@ -75,10 +75,15 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an analysis run ends: after so many seconds (None: never by itself), in this phase."""
+    """How an analysis run ends: after so many seconds (None: never by itself), in this phase.
+
+    judge: what its metrics that compare say until then, as `status.judge`. undecided: what its template says of that.
+    """
 
     phase: str = "Successful"
     after: float | None = 4.0
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    undecided: str = "pause"
 
 
 @dataclass
@@ -119,7 +124,7 @@ class Stage:
     lag: float = 0.0
     _serial: int = 0
     _stepped: bool = False
-    _runs: dict[str, tuple[float | None, str]] = field(default_factory=dict)
+    _runs: dict[str, tuple[float | None, Verdict]] = field(default_factory=dict)
     _run_numbers: dict[str, int] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _unused_since: dict[str, datetime] = field(default_factory=dict)
@@ -503,7 +508,9 @@ class Stage:
         script = self.verdicts.get(kind) or [Verdict()]
         verdict = script[min(number, len(script) - 1)]
         due = None if verdict.after is None else self._seconds() + verdict.after
-        self._runs[run["metadata"]["uid"]] = (due, verdict.phase)
+        self._runs[run["metadata"]["uid"]] = (due, verdict)
+        if verdict.judge:
+            self.store({**run, "spec": {**run["spec"], "judge": {"whenUndecided": verdict.undecided}}})
         if verdict.after == 0:
             self._analysis()
 
@@ -516,13 +523,20 @@ class Stage:
                 "Inconclusive",
             ):
                 continue
-            due, phase = self._runs.get(run["metadata"]["uid"], (None, ""))
+            due, verdict = self._runs.get(run["metadata"]["uid"], (None, Verdict("")))
             if run["spec"].get("terminate"):
                 self.store({**run, "status": {"phase": "Successful", "message": "Run Terminated"}})
             elif due is not None and due <= self._seconds() + 1e-6:
-                self.store({**run, "status": {"phase": phase, "message": f"scripted {phase}"}})
+                self.store({**run, "status": {"phase": verdict.phase, "message": f"scripted {verdict.phase}"}})
             elif not run.get("status"):
-                self.store({**run, "status": {"phase": "Running"}})
+                judge = {"judge": dict(verdict.judge)} if verdict.judge else {}
+                self.store({**run, "status": {"phase": "Running", **judge}})
+
+    def found(self, **judge: Any) -> None:
+        """What the metrics of the runs under way, which compare, have found now."""
+        for key, run in list(self.objects.items()):
+            if key.kind == "AnalysisRun" and (run.get("status") or {}).get("phase") == "Running":
+                self.store({**run, "status": {"phase": "Running", "judge": judge}})
 
     def crash_pods(self, image: str, count: int = 1, for_seconds: float = math.inf) -> None:
         """Make ready pods of an image unready, for a time or for good."""

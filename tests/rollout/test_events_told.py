@@ -170,6 +170,12 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         update,
         [*BEGUN, "RolloutStepCompleted", "AnalysisRunRunning", "AnalysisRunInconclusive", "RolloutPaused"],
     ),
+    "a comparison without a verdict": (
+        canary({"setWeight": 50}, analysis=ANALYSIS),
+        "",
+        update,
+        [*BEGUN, "AnalysisRunRunning", "AnalysisRunUndecided", "RolloutPaused"],
+    ),
     "a preview whose run breaks": (
         blue_green(prePromotionAnalysis=ANALYSIS),
         "Error",
@@ -184,6 +190,7 @@ WARNINGS = {
     "ExperimentFailed",
     "AnalysisRunError",
     "AnalysisRunFailed",
+    "AnalysisRunUndecided",
     "DestinationRuleNotFound",
     "InvalidAnnotation",
     "InvalidSpec",
@@ -196,6 +203,7 @@ WARNINGS = {
 def play(name: str) -> list[Event]:
     strategy, verdict, story, _ = STORIES[name]
     runs = {kind: [Verdict(verdict or "Successful")] for kind in ("Step", "PrePromotion", "Experiment")}
+    runs["Background"] = [Verdict(after=None, judge={"undecided": "neither better nor worse"})]
     stage = deployed(strategy, stage=Stage(verdicts=runs))
     stage.told.clear()
     story(stage)

@@ -177,6 +177,22 @@ def test_two_requests_a_second_hold_the_step_and_it_says_so(story: Story) -> Non
     story.until_event("AnalysisRunHolding", "too little traffic")
 
 
+def test_no_verdict_in_the_background_waits_before_the_promotion(story: Story) -> None:
+    """All requests take longer than the only edge, so no traffic brings a verdict; a person decides."""
+    only_edge = BUCKETS[:-1] + ',le=~"0.005|[+]Inf"}'
+    story.apply(judge_template(compared("latency", {"distribution": {"buckets": only_edge}})))
+    begin(story, strategy := by_host(weigh(50), wait(8), weigh(100), analysis=JUDGE), LATENCY_MS="20")
+    with story.users(rate=60):
+        story.apply(version("v2", strategy, LATENCY_MS="20"))
+        story.until_phase("Paused", "InconclusiveAnalysisRun", timeout=60)
+        story.until_event("AnalysisRunUndecided", "whenUndecided is pause, so the update waits", "Warning")
+        story.holds(lambda: story.weight() == 50 and story.runs()[0]["status"]["phase"] == "Running", "the step", 8)
+        entry = story.status()["canary"]["currentBackgroundAnalysisRunStatus"]
+        assert "slower than 0.005 s" in entry["message"] and "Promote it to go on now" in entry["message"]
+        story.ask(pauseConditions=None)
+        story.until_phase("Healthy", timeout=60)
+
+
 def told(run: Obj) -> str:
     return str(run.get("status", {}).get("message", ""))
 

@@ -109,6 +109,10 @@ class RunJudgement:
     """Whether to go on before the planned end, because it is safe and advanceWhenSafe says so."""
     hold: Str = ""
     """Why there has been too little traffic for a verdict, and how much is missing."""
+    undecided: Str = ""
+    """Why there is no verdict yet though there has been enough traffic for one."""
+    looks_left: Natural = 0
+    """How many looks are planned before that counts; none for a metric without a count."""
     since: Time | None = None
     """When the oldest window of their last looks begins."""
     score: Str = ""

@@ -41,6 +41,9 @@ class ExperimentTemplate:
     """The pods to create."""
     service: TemplateService | None = None
     """Have a Service for the pods, with a port for each port of theirs, for as long as they run."""
+    by_subset: Bool = False
+    """Whether users come by a DestinationRule's subset of the Service's name, for metrics with compare. A canary step
+    says so of its templates with a weight. Default: false."""
 
     @property
     def desired_replicas(self) -> int:

@@ -41,6 +41,8 @@ def check_experiment(spec: ExperimentSpec) -> Iterator[Problem]:
         if one.service is not None:
             yield from _check_service(one.service, at)
             yield from _check_ports(one.template, f"{at}.service")
+        elif one.by_subset:
+            yield Problem(f"{at}.bySubset", "needs a service: the subset that is meant is the one of its name")
     yield from _check_services([one.service for one in spec.templates], "spec.templates")
     yield from _check_analyses(spec.analyses, [one.name for one in spec.templates], "spec.analyses")
     yield from check_run_metadata(spec.analysis_run_metadata, "spec.analysisRunMetadata")

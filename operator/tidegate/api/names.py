@@ -127,6 +127,7 @@ REASON_SERVICE_REFERENCE: Final = "ServiceReferenceError"
 
 # Reasons of events alone
 REASON_STEP_COMPLETED: Final = "RolloutStepCompleted"
+REASON_UNDECIDED: Final = "AnalysisRunUndecided"
 REASON_SKIP_STEPS: Final = "SkipSteps"
 REASON_WEIGHT_UPDATED: Final = "TrafficWeightUpdated"
 REASON_SCALING_REPLICA_SET: Final = "ScalingReplicaSet"

@@ -79,7 +79,7 @@ async def _work(
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 20, 20)
+    gc.set_threshold(50_000, 20, 100)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         background = [group.create_task(work) for work in beside]

@@ -66,17 +66,20 @@ def _unreachable(manifest: Manifest, canary: CanaryStrategy, known: Manifests) -
 
 
 def _background(manifest: Manifest, canary: CanaryStrategy, known: Manifests) -> Iterator[Finding]:
-    """Whether a background analysis has the time to find anything before the steps are over."""
+    """Whether a background analysis has the time to find anything before the steps are over. One that compares holds
+    them until it has."""
     if canary.analysis is None:
         return
     at, lasts = f"{_CANARY}.analysis", _lasts(canary, canary.analysis.starting_step)
     if lasts is None:
         return
-    if not lasts:
+    metrics = list(_metrics(manifest, canary.analysis, known))
+    timed = [metric for metric in metrics if metric.compare is None]
+    if not lasts and len(timed) == len(metrics):
         said = "no step from its first on pauses, so it has no time to measure anything; add a pause"
         yield manifest.finding("warning", "no-time", at, said)
         return
-    for metric in _metrics(manifest, canary.analysis, known):
+    for metric in timed if lasts else ():
         if is_templated(metric.initial_delay) or is_templated(metric.interval) or is_templated(metric.failure_limit):
             continue
         delay = _duration(metric.initial_delay)

@@ -26,17 +26,20 @@ FORESEEN: Final = "0"
 @dataclass(frozen=True, slots=True)
 class Version:
     """By what a version is known: the hash of its pods, the name of its ReplicaSet, and that of its Service if it has
-    one. Arguments may ask for the first two."""
+    one, which may be that of a subset, too. Arguments may ask for the first two."""
 
     hash: str = FORESEEN
     set_name: str = FORESEEN
     service: str = ""
     namespace: str = FORESEEN
+    by_subset: bool = False
 
     def as_arm(self) -> dict[str, str]:
         """The version as a comparison knows it."""
         known = {"namespace": self.namespace, "podTemplateHash": self.hash, "replicaSet": self.set_name}
-        return {**known, "service": self.service} if self.service else known
+        if not self.service:
+            return known
+        return {**known, "service": self.service, **({"subset": self.service} if self.by_subset else {})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,18 @@ def aim_at(canary: CanaryStrategy, index: int) -> Aim:
     return Aim(weight, None if scale is None or scale.match_traffic_weight else scale, routes_at(steps, index))
 
 
+def shared(canary: CanaryStrategy, index: int) -> bool:
+    """Whether both versions have users at a step, by the weight or by a managed route: what a comparison needs."""
+    aim = aim_at(canary, index)
+    return aim.weight < canary.whole and bool(aim.weight or aim.routes)
+
+
+def last_shared(canary: CanaryStrategy) -> int | None:
+    """The last step at which the background analysis sees users of both versions; None where it never does."""
+    start = canary.analysis.starting_step if canary.analysis else 0
+    return next((index for index in reversed(range(start, len(canary.steps))) if shared(canary, index)), None)
+
+
 def everything(canary: CanaryStrategy) -> Aim:
     """All of the traffic for the new version, by no special way."""
     return Aim(canary.whole)

@@ -9,19 +9,21 @@ from tidegate.api.analysis import TemplateRef
 from tidegate.api.experiment import ExperimentStep, StepAnalysis, StepTemplate
 from tidegate.api.parts import RolloutArgument
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutAnalysis, RolloutSpec
+from tidegate.api.rollout import CanaryStrategy, RolloutAnalysis, RolloutSpec
 from tidegate.core.analysis.arguments import Source
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.nesting import TemplateName, Templates, named, unfold
 from tidegate.core.analysis.selection import at
 from tidegate.core.analysis.templates import compose
 from tidegate.core.experiment.asking import FORESEEN, Question, Rules, Version, check, comparing, named_arms
+from tidegate.core.rollout.aims import last_shared, shared
 from tidegate.core.rollout.arms import arms
 
 BACKGROUND: Final = "spec.strategy.canary.analysis"
 PRE_PROMOTION: Final = "spec.strategy.blueGreen.prePromotionAnalysis"
 POST_PROMOTION: Final = "spec.strategy.blueGreen.postPromotionAnalysis"
 
+_STEPS: Final = "spec.strategy.canary.steps"
 _ANY_HASH: Final = "0"
 
 
@@ -62,8 +64,13 @@ def check_analyses(rollout: Mapping[str, Any], spec: RolloutSpec, templates: Tem
     problems: list[Problem] = []
     for path, analysis in analyses(spec):
         problems += _problems(path, analysis, templates, source)
+    if not problems and spec.strategy.canary:
+        problems += _blind(spec.strategy.canary, templates, source)
     for path, step in experiments(spec):
-        versions = {one.name: Version(service=FORESEEN if has_service(one) else "") for one in step.templates}
+        versions = {
+            one.name: Version(service=FORESEEN if has_service(one) else "", by_subset=has_subset(spec, one))
+            for one in step.templates
+        }
         problems += check(step_questions(step, path), step_rules(step, path), templates, versions, source)
     return tuple(problems)
 
@@ -120,6 +127,12 @@ def has_service(template: StepTemplate) -> bool:
     return template.weight is not None or template.service is not None
 
 
+def has_subset(spec: RolloutSpec, template: StepTemplate) -> bool:
+    """Whether a step's version gets its users by a subset of a DestinationRule, which has its Service's name."""
+    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary else None
+    return bool(template.weight and routing and routing.istio and routing.istio.destination_rule)
+
+
 def step_rules(step: ExperimentStep, path: str) -> Rules:
     """What a step says of the metrics of its analyses."""
     return Rules(at(f"{path}.dryRun", step.dry_run))
@@ -155,3 +168,27 @@ def _problems(path: str, analysis: RolloutAnalysis, templates: Templates, source
         for metric in metrics
         if metric.count is None and not metric.consecutive_success_limit
     ]
+
+
+def _blind(canary: CanaryStrategy, templates: Templates, source: Source) -> Iterator[Problem]:
+    """Whether the background analysis compares versions that never serve users beside each other while it runs: there
+    would never be a verdict, and nothing to hold the update at. Arms of the template's own may be other versions."""
+    analysis = canary.analysis
+    if analysis is None or last_shared(canary) is not None or not compares(analysis, templates):
+        return
+    run, _ = composed(BACKGROUND, analysis, templates, source)
+    deciding = {m.name for m in read_run({"spec": run})[0] if m.comparison and not m.dry_run}
+    asking = (m for m in comparing(unfold(analysis.templates, templates, "")[0]) if m["name"] in deciding)
+    name = next((m["name"] for m in asking if not canary.steps or not m["compare"].get("arms")), "")
+    if not name:
+        return
+    told = f"metric {name} compares the canary with stable, and would never see users of both"
+    earlier = [index for index in range(analysis.starting_step) if shared(canary, index)]
+    if earlier:
+        start = f"step {earlier[-1]} is the last at which both have some; begin there or before"
+        yield Problem(f"{BACKGROUND}.startingStep", f"is {analysis.starting_step}: {told} from there on; {start}")
+    elif canary.steps:
+        more = f"at no step has the canary some of them and not all; add a setWeight below {canary.whole} and a pause"
+        yield Problem(_STEPS, f"{told}: {more}")
+    else:
+        yield Problem(_STEPS, f"is required: {told}; add a setWeight below {canary.whole} and a pause")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tidegate.api import names
-from tidegate.core.rollout import experiments, extras, gates, pauses, slots
+from tidegate.core.rollout import experiments, extras, gates, judging, pauses, slots
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends, stable_takes_back
@@ -54,14 +54,14 @@ def decide_canary(draft: Draft) -> None:
     if draft.aborted:
         _undo(draft)
         return
-    begun = gates.BACKGROUND.slot.name in draft.canary
+    begun, lifted = gates.begun(draft), pauses.resumed(draft)  # A new run in place of one in doubt takes note of it.
     if begun:
         _ask_background(draft)
     if draft.paused:
         _hold_still(draft)
         return
     start = step_index(draft)
-    index = _walk(draft)
+    index = _walk(draft, lifted=lifted)
     if not begun:
         _ask_background(draft)
     if not _outruns(draft, start, index):
@@ -110,12 +110,15 @@ def _ask_background(draft: Draft) -> None:
     analysis = draft.release.canary.analysis
     if analysis is None or draft.release.new is None or draft.status.get("promoteFull"):
         return
-    if gates.BACKGROUND.slot.name in draft.canary or step_index(draft) >= analysis.starting_step:
+    if gates.begun(draft) or step_index(draft) >= analysis.starting_step:
         gates.ask(draft, gates.BACKGROUND, analysis)
 
 
-def _walk(draft: Draft) -> int:
-    """Go through the steps that are done; the index of the one to wait at."""
+def _walk(draft: Draft, *, lifted: bool) -> int:
+    """Go through the steps that are done; the index of the one to wait at. Raises judging.GivenUpError.
+
+    lifted: whether a person has lifted a pause of the controller's since it last looked.
+    """
     steps = draft.release.canary.steps
     index = step_index(draft)
     if draft.status.get("promoteFull"):
@@ -123,8 +126,11 @@ def _walk(draft: Draft) -> int:
         experiments.let_go(draft, len(steps))
         return len(steps)
     if any(pauses.condition(draft, reason) for reason in _IN_DOUBT):
-        draft.waiting = True
-        return index
+        if not judging.resolved(draft, index):
+            draft.waiting = True
+            return index
+        pauses.lift(draft)
+        lifted = True
     waits_by_itself = index < len(steps) and steps[index].kind in ("pause", "experiment")
     if index < len(steps) and pauses.resumed(draft) and not (waits_by_itself and pauses.at_step(draft, index)):
         # Argo CD's "skip current step" lifts a pause and leaves its step: that must not lift the next pause as well.
@@ -132,9 +138,9 @@ def _walk(draft: Draft) -> int:
     while index < len(steps):
         step = steps[index]
         draft.waiting = step.kind in ("pause", "analysis", "experiment")
-        if not KINDS[step.kind](draft, step, index):
+        if not KINDS[step.kind](draft, step, index) or not judging.may_go(draft, index, lifted=lifted):
             break
-        index += 1
+        index, lifted = index + 1, False
         draft.waiting = False
         draft.canary.pop(slots.STEP.name, None)
         draft.canary.pop(slots.EXPERIMENT, None)

@@ -13,6 +13,7 @@ from tidegate.core.rollout import (
     conditions,
     experiments,
     gates,
+    judging,
     metadata,
     restarts,
     revisions,
@@ -82,9 +83,7 @@ def _decide(draft: Draft) -> None:
     obey(draft)
     if release.spec.progress_deadline_abort and not release.first and overdue(draft):
         # Written before anything is undone, for undoing is progress, and the deadline would seem kept again.
-        abort(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
-        gates.follow(draft)
-        report(draft)
+        _give_up(draft, f'ReplicaSet "{draft.world.name}-{release.hash}" has timed out progressing.')
         return
     # Before the first pod comes from a template of an earlier role.
     affinity.follow(draft)
@@ -92,7 +91,12 @@ def _decide(draft: Draft) -> None:
     if release.spec.strategy.blue_green:
         decide_blue_green(draft)
     else:
-        decide_canary(draft)
+        try:
+            decide_canary(draft)
+        except judging.GivenUpError as why:
+            # Written before anything is undone, for without the weight the step would not be done, nor a verdict due.
+            _give_up(draft, str(why))
+            return
     if not (draft.paused and release.new is None):
         revisions.number(draft)
     workload.follow(draft)
@@ -107,6 +111,14 @@ def _decide(draft: Draft) -> None:
     revisions.forget_old(draft)
     if not draft.actions:
         report(draft)
+
+
+def _give_up(draft: Draft, why: str) -> None:
+    """Decide for an abort, and for nothing else: the next decision undoes the update, whatever it finds then."""
+    draft.actions.clear()
+    abort(draft, why)
+    gates.follow(draft)
+    report(draft)
 
 
 def _plan(draft: Draft) -> Plan:

@@ -14,7 +14,7 @@ from tidegate.core.analysis.arguments import Source, offered
 from tidegate.core.analysis.fields import FieldError
 from tidegate.core.experiment.asking import compares
 from tidegate.core.experiment.naming import without_hash
-from tidegate.core.rollout.analyses import experiment_path, has_service, step_questions
+from tidegate.core.rollout.analyses import experiment_path, has_service, has_subset, step_questions
 from tidegate.core.rollout.dress import PARTS, dressed, without_rules
 from tidegate.core.rollout.gates import RefusedError
 from tidegate.core.rollout.release import Draft
@@ -26,12 +26,13 @@ def experiment(draft: Draft, step: ExperimentStep, index: int, name: str) -> dic
     world, release = draft.world, draft.release
     given = world.rollout["spec"].get("progressDeadlineSeconds")
     metadata = step.analysis_run_metadata
+    asking = [compares(question, world.templates) for question in step_questions(step, experiment_path(index))]
     spec = {
         "duration": step.duration or None,
         "progressDeadlineSeconds": given,
         "scaleDownDelaySeconds": step.scale_down_delay_seconds,
-        "templates": [_template(draft, one) for one in step.templates],
-        "analyses": _analyses(draft, step, experiment_path(index)),
+        "templates": [_template(draft, one, compared=any(asking)) for one in step.templates],
+        "analyses": _analyses(draft, step, experiment_path(index), asking),
         "dryRun": [to_raw(rule) for rule in step.dry_run] or None,
         "analysisRunMetadata": to_raw(metadata) if metadata else None,
     }
@@ -50,8 +51,12 @@ def experiment(draft: Draft, step: ExperimentStep, index: int, name: str) -> dic
     }
 
 
-def _template(draft: Draft, one: StepTemplate) -> dict[str, Any]:
-    """One version: the template of its ReplicaSet with the step's metadata, and what selects its pods."""
+def _template(draft: Draft, one: StepTemplate, *, compared: bool) -> dict[str, Any]:
+    """One version: the template of its ReplicaSet with the step's metadata, and what selects its pods.
+
+    compared: whether metrics of the step's analyses compare. An Experiment with none is just what Argo Rollouts would
+    make.
+    """
     release = draft.release
     rs = release.new if one.spec_ref == "canary" else release.stable
     assert rs is not None
@@ -71,16 +76,18 @@ def _template(draft: Draft, one: StepTemplate) -> dict[str, Any]:
         found["minReadySeconds"] = rs.min_ready_seconds
     if has_service(one):
         found["service"] = {"name": one.service.name} if one.service and one.service.name else {}
+    if compared and has_subset(release.spec, one):
+        found["bySubset"] = True
     return found
 
 
-def _analyses(draft: Draft, step: ExperimentStep, path: str) -> list[dict[str, Any]]:
+def _analyses(draft: Draft, step: ExperimentStep, path: str, asking: Sequence[bool]) -> list[dict[str, Any]]:
+    """The analyses. asking: which of them compare."""
     source = Source(draft.release.stable_hash, draft.release.hash, draft.world.rollout)
     found = []
-    for question, one in zip(step_questions(step, path), step.analyses, strict=True):
+    for question, one, compared in zip(step_questions(step, path), step.analyses, asking, strict=True):
         args = _args(one.args, source, question.path)
-        # An Experiment knows no specRef; and one that compares nothing is just what Argo Rollouts would make.
-        arms = dict(question.arms) if compares(question, draft.world.templates) else {}
+        arms = dict(question.arms) if compared else {}  # An Experiment knows no specRef.
         found.append({**to_raw(one), **({"args": args} if args else {}), **({"arms": arms} if arms else {})})
     return found
 

@@ -120,6 +120,17 @@ def failure(draft: Draft) -> str:
     return ""
 
 
+def begun(draft: Draft) -> bool:
+    """Whether this update has asked its background analysis."""
+    return BACKGROUND.slot.name in draft.canary
+
+
+def compares(draft: Draft) -> bool:
+    """Whether the background analysis has a metric that compares, as far as its templates say."""
+    analysis = draft.release.canary.analysis
+    return analysis is not None and analyses.compares(analysis, draft.world.templates)
+
+
 def background(draft: Draft) -> Run | None:
     """The background run of this update while it is under way."""
     entry = draft.canary.get(BACKGROUND.slot.name)
@@ -136,9 +147,7 @@ def lacks_traffic(draft: Draft) -> str:
     run = _find(draft, entry["name"])
     if run is not None and (run.phase or not run.ours):
         return "" if run.ended else run.hold
-    analysis = draft.release.canary.analysis
-    begun = analysis is None or not analyses.compares(analysis, draft.world.templates)
-    return "" if begun else f"AnalysisRun {entry['name']} has not looked yet"
+    return f"AnalysisRun {entry['name']} has not looked yet" if compares(draft) else ""
 
 
 def tell(draft: Draft, gate: Gate, message: str) -> None:

@@ -49,6 +49,11 @@ def hold(draft: Draft, reason: str, step: int | None = None) -> None:
     draft.status["controllerPause"] = True
 
 
+def lift(draft: Draft) -> None:
+    """End the controller's pause as a client would, for the step at which it is to take note of it."""
+    draft.status.pop("pauseConditions", None)
+
+
 def release(draft: Draft) -> None:
     """Lift every pause of the controller's."""
     draft.status.pop("pauseConditions", None)

@@ -54,11 +54,15 @@ def overdue(draft: Draft) -> bool:
 
 def _awaits_a_verdict(status: Mapping[str, Any]) -> bool:
     """Whether an analysis that holds the update up had not ended when the status was written: the deadline is asked
-    about before the strategy says what it waits for, and a long analysis is no lack of progress."""
+    about before the strategy says what it waits for, and a long analysis is no lack of progress. One in the
+    background holds the update up while there is something to say of it (`gates.tell`)."""
     if (status.get("canary") or {}).get(slots.EXPERIMENT):
         return True
     not_ended = (names.RUN_PENDING, names.RUN_RUNNING)
-    return any(slot.holds_up and entry.get("status") in not_ended for slot, entry in slots.entries(status))
+    return any(
+        (slot.holds_up or entry.get("message")) and entry.get("status") in not_ended
+        for slot, entry in slots.entries(status)
+    )
 
 
 def phase(draft: Draft) -> tuple[str, str]:

@@ -181,8 +181,9 @@ class Service:
 class Run:
     """An AnalysisRun of this Rollout. `ours` is False for a stranger that merely has the name that we wanted.
 
-    hold: why it has seen too little traffic for a verdict. safe_since: when the window began in which it has last found
-    the canary safe, where that is to shorten pauses.
+    hold: why it has seen too little traffic for a verdict. undecided: why it has none though it has seen enough.
+    looks_left: how many looks it plans before that counts, and when_undecided what it means then.
+    safe_since: when the window began in which it has last found the canary safe, where that is to shorten pauses.
     """
 
     name: str
@@ -196,6 +197,9 @@ class Run:
     first_bad: str = ""
     """When the first measurement that counts failed; empty while none has."""
     hold: str = ""
+    undecided: str = ""
+    looks_left: int = 0
+    when_undecided: str = "pause"
     safe_since: datetime | None = None
 
     @property
@@ -207,16 +211,19 @@ class Run:
     def read(cls, raw: Mapping[str, Any], owner_uid: str) -> Run:
         """Read an AnalysisRun."""
         meta, status = raw["metadata"], raw.get("status") or {}
-        judge = status.get("judge") or {}
+        spec, judge = raw.get("spec") or {}, status.get("judge") or {}
         return cls(
             name=meta["name"],
             uid=meta["uid"],
             hold=judge.get("hold") or "",
+            undecided=judge.get("undecided") or "",
+            looks_left=int(judge.get("looksLeft") or 0),
+            when_undecided=(spec.get("judge") or {}).get("whenUndecided") or "pause",
             safe_since=_moment(judge.get("since")) if judge.get("advance") else None,
             phase=status.get("phase") or "",
             message=status.get("message") or "",
             ours=any(owner.get("uid") == owner_uid for owner in meta.get("ownerReferences") or ()),
-            terminating=bool((raw.get("spec") or {}).get("terminate")),
+            terminating=bool(spec.get("terminate")),
             created=meta.get("creationTimestamp", ""),
             hash=(meta.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""),
             first_bad=_first_bad(status),

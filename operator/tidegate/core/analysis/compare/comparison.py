@@ -186,7 +186,7 @@ def _unknown(templates: Mapping[str, str], arms: ArmNames, path: str) -> Iterato
 def _remedy(name: str) -> str:
     what = {
         "service": "neither the Rollout's strategy nor the Experiment's template has a Service for it",
-        "subset": "no strategy names a subset of a DestinationRule for it",
+        "subset": "neither the strategy nor the Experiment's template has a subset of a DestinationRule for it",
     }.get(name, "nothing says which version that is: neither a Rollout, nor the arms of an Experiment's analysis")
     return f"{what}; tell the arms apart by {{{{arm.podTemplateHash}}}}, or name it in compare.arms"
 

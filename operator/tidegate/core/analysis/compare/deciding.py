@@ -25,12 +25,16 @@ class Together:
     """All metrics of a run that compare and decide.
 
     safe: each of them. hold: why there is no verdict yet that traffic could not bring; empty when it is not for want
-    of traffic. since: the beginning of the oldest of their last looks; None while one of them has had none.
+    of traffic. undecided: why there is no verdict though there has been enough traffic for one. looks_left: how many
+    looks are planned before that counts. since: the beginning of the oldest of their last looks; None while one of them
+    has had none.
     """
 
     any: bool = False
     safe: bool = False
     hold: str = ""
+    undecided: str = ""
+    looks_left: int = 0
     since: datetime | None = None
     rules: Rules = field(default_factory=Rules)
 
@@ -43,10 +47,15 @@ class Together:
         comparison = deciding[0].comparison
         assert comparison is not None
         starts = [standing.since for standing in standings if standing.since is not None]
+        found = _score_so_far(deciding, standings, comparison.rules)
+        hold = next((_hold(m, s) for m, s in zip(deciding, standings, strict=True) if _lacks_traffic(s)), "")
+        open_ = [m for m, s in zip(deciding, standings, strict=True) if not (s.safe or progress.of(m).ended)]
         return cls(
             any=True,
-            safe=_all_safe(deciding, standings, comparison.rules),
-            hold=next((_hold(m, s) for m, s in zip(deciding, standings, strict=True) if _lacks_traffic(s)), ""),
+            safe=found.verdict is Judged.SAFE if found else all(standing.safe for standing in standings),
+            hold=hold,
+            undecided="" if hold else _no_verdict(open_, progress, found),
+            looks_left=max((_looks_left(metric, progress) for metric in open_), default=0),
             since=min(starts) if len(starts) == len(standings) else None,
             rules=comparison.rules,
         )
@@ -58,9 +67,12 @@ class Together:
 
     def write(self, score: Score | None, *, ended: bool) -> dict[str, Any]:
         """As `status.judge`. A run that has ended holds nothing up."""
+        open_ = self.undecided and not ended
         return {
             **({"safe": True} if self.safe else {}),
             **({"hold": self.hold} if self.hold and not ended else {}),
+            **({"undecided": self.undecided} if open_ else {}),
+            **({"looksLeft": self.looks_left} if open_ and self.looks_left else {}),
             **({"since": format_time(self.since)} if self.since else {}),
             **({"advance": True} if self.advance and not ended else {}),
             **({"score": f"{score.so_far:g}", "message": score.sentence} if score else {}),
@@ -112,9 +124,10 @@ def score_verdict(found: Score) -> Verdict:
     return Verdict(phases.get(found.verdict, "Inconclusive"), found.sentence)
 
 
-def _all_safe(metrics: Sequence[Metric], standings: Sequence[Standing], rules: Rules) -> bool:
+def _score_so_far(metrics: Sequence[Metric], standings: Sequence[Standing], rules: Rules) -> Score | None:
+    """The score that the metrics make if nothing more comes; None where each of them decides alone."""
     if rules.score is None:
-        return all(standing.safe for standing in standings)
+        return None
     outcomes = [
         Outcome(
             metric.name,
@@ -125,7 +138,20 @@ def _all_safe(metrics: Sequence[Metric], standings: Sequence[Standing], rules: R
         )
         for metric, standing in zip(metrics, standings, strict=True)
     ]
-    return score(rules.score.parameters, outcomes).verdict is Judged.SAFE
+    return score(rules.score.parameters, outcomes)
+
+
+def _no_verdict(metrics: Sequence[Metric], progress: Progress, found: Score | None) -> str:
+    """Why metrics that are neither safe nor ended leave the canary undecided; empty where they don't."""
+    if found is not None:
+        return found.sentence if found.verdict is Judged.NOT_YET else ""
+    if not metrics:
+        return ""
+    return f'Metric "{metrics[0].name}": {progress.of(metrics[0]).standing.message}'
+
+
+def _looks_left(metric: Metric, progress: Progress) -> int:
+    return max(0, metric.count - progress.of(metric).tally.count) if metric.count is not None else 0
 
 
 def _undecided(rules: Rules, sentence: str) -> Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidegate.api import names
 from tidegate.api.rollout import CanaryStep
-from tidegate.core.rollout import gates, pauses
+from tidegate.core.rollout import gates, judging, pauses
 from tidegate.core.rollout.release import Draft
 from tidegate.core.times import parse_duration
 
@@ -21,20 +21,20 @@ def ask(draft: Draft, step: CanaryStep, index: int) -> bool:
     duration = None if given is None else parse_duration(given)
     over = pauses.over(draft, names.PAUSE_CANARY_STEP, duration, index)
     if duration is not None and not pauses.resumed(draft):
-        over = _may_end(draft) if over else _is_safe(draft)
+        over = _may_end(draft, index) if over else _is_safe(draft)
     if not over:
         return False
     pauses.release(draft)
     return True
 
 
-def _may_end(draft: Draft) -> bool:
-    """Whether the pause may end: not while the background analysis lacks traffic. It wakes the rollout when it has
-    looked again."""
-    lacking = gates.lacks_traffic(draft)
-    if lacking:
-        gates.tell(draft, gates.BACKGROUND, lacking)
-    return not lacking
+def _may_end(draft: Draft, index: int) -> bool:
+    """Whether the pause may end: not while the background analysis has not seen what may yet come. It wakes the rollout
+    when it has looked again."""
+    missing = judging.missing(draft, index)
+    if missing:
+        gates.tell(draft, gates.BACKGROUND, missing)
+    return not missing
 
 
 def _is_safe(draft: Draft) -> bool:
