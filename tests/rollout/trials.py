@@ -71,7 +71,7 @@ class Trials:
         plain, stage = orjson.loads(orjson.dumps(status)), self._stage
         if plain == stage.objects[key].get("status"):
             raise stage.broken("A write that would change nothing is not made: the same status again")
-        stage.writes.append(Write("patch", key, {"status": plain}, subresource="status"))
+        stage.writes.append(Write("patch", key, {"status": plain}))
         stage.store({**stage.objects[key], "status": plain})
 
     def note_use(self, shares: Mapping[str, Mapping[str, float]]) -> None:
