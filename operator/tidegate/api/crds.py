@@ -137,8 +137,8 @@ KINDS: Final[Sequence[Kind]] = (
         namespaced=False,
         columns=(_AGE,),
     ),
-    # No status subresource here and below, as with Argo Rollouts: where its definitions stay in place, one would be a 404,
-    # and where ours do, its controller and its plugin write the status of these on the object.
+    # No status subresource here and below, as with Argo Rollouts: where its definitions stay in place, one would be a
+    # 404, and where ours do, its controller and its plugin write the status of these on the object.
     Kind(
         name=names.ANALYSIS_RUN,
         short_name="ar",
