@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,17 +18,22 @@ from tidegate.cli.printing import Output, dump, echo
 from tidegate.cli.told import Told
 from tidegate.core.analysis.compare.answers import CANARY, STABLE, Answers, Sample
 from tidegate.core.analysis.compare.comparison import SERIES, Comparison, with_arms
-from tidegate.core.analysis.compare.looking import sorted_answers
+from tidegate.core.analysis.compare.gauges import MannWhitney
+from tidegate.core.analysis.compare.looking import is_broken, knew_stable, sorted_answers
 from tidegate.core.analysis.compare.windows import Window
+from tidegate.core.analysis.conditions import ConditionError
 from tidegate.core.analysis.metrics import Metric, read_run
 from tidegate.core.judge import Finding, Verdict
 from tidegate.core.judge.replay import FalseAlarms, false_alarms, null_splits
+from tidegate.core.judge.score import Outcome, Score, score
 from tidegate.core.judge.wording import duration
 from tidegate.core.times import format_time, parse_duration, parse_time
 from tidegate.providers.prometheus import Prometheus
 
 _MOST_WINDOWS: Final = 5000
 _AT_ONCE: Final = 8
+_OVER: Final = "bound"
+"""In place of a verdict: the static bound beside the comparison has failed the metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,25 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """One metric over all windows. way: evidence against after each look, as a share of what is needed. at: the end of
-    the window in which it was settled."""
+    the window in which it was settled. broken: in how many looks the failureCondition beside it held; over: whether
+    these were more than failureLimit bears."""
 
     finding: Finding
     way: tuple[float, ...]
     at: datetime | None
+    broken: int = 0
+    over: bool = False
+
+    @property
+    def verdict(self) -> str:
+        return _OVER if self.over else self.finding.verdict.value
+
+    @property
+    def sentence(self) -> str:
+        if not self.broken:
+            return self.finding.sentence
+        looks = f"{self.broken} look{'s' if self.broken > 1 else ''}"
+        return f"the failureCondition held in {looks}; {self.finding.sentence}"
 
 
 Recorded = Mapping[str, Sequence[tuple[Window, Any]]]
@@ -62,6 +82,8 @@ Recorded = Mapping[str, Sequence[tuple[Window, Any]]]
 
 def backtest(wish: Wish, save: Path | None, picture: Path | None, output: Output | None) -> None:
     """Replay and print. Raises Told."""
+    if wish.data and wish.prometheus:
+        raise Told("--data is replayed without a server: leave out --prometheus, or --data to ask anew")
     metrics = read_template(wish)
     recorded = _load(wish.data) if wish.data else asyncio.run(_ask(wish, metrics))
     if save is not None:
@@ -98,7 +120,18 @@ def read_template(wish: Wish) -> tuple[Metric, ...]:
     if problems:
         hint = "; give what is missing by --arg name=value, --canary or --stable podTemplateHash=…"
         raise Told("; ".join(map(str, problems)) + hint)
+    if not wish.split:
+        _refuse_one_version(metrics)
     return metrics
+
+
+def _refuse_one_version(metrics: Sequence[Metric]) -> None:
+    for metric in metrics:
+        comparison = metric.comparison
+        assert comparison is not None
+        if comparison.selectors[CANARY] == comparison.selectors[STABLE]:
+            told = "would compare one version with itself, which is always safe"
+            raise Told(f"metric {metric.name} {told}; name the other by --canary, or split this one by --split pod")
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -182,8 +215,12 @@ def _load(path: Path) -> dict[str, list[tuple[Window, Any]]]:
         raise Told(f"{path} is not a file that `tidegate analysis backtest --save` wrote: {error}") from None
 
 
-def replay(comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> Replayed:
-    """What the judge would have said, up to the first verdict "worse". Raises Told."""
+def replay(metric: Metric, comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> Replayed:
+    """What would have been said, up to the first verdict "worse", or until the static bound has failed the metric.
+    Raises Told."""
+    if isinstance(comparison.kind, MannWhitney):
+        looks = looks[: comparison.kind.planned]  # judged once; each further look would be another chance to be wrong
+    broken, over = 0, False
     state: Mapping[str, Any] = {}
     way: list[float] = []
     finding: Finding | None = None
@@ -191,6 +228,9 @@ def replay(comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> R
     for window, answers in looks:
         try:
             seen = comparison.kind.observe(state, answers, window)
+            broken += metric.failure is not None and is_broken(metric.failure, seen.result)
+        except ConditionError as error:
+            raise Told(f"the failureCondition can't be evaluated for {format_time(window.end)}: {error}") from None
         except ValueError as error:
             raise Told(f"the look up to {format_time(window.end)} can't be judged: {error}") from None
         if seen.finding.verdict is not Verdict.NOT_YET and (
@@ -199,42 +239,74 @@ def replay(comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> R
             settled = window.end
         state, finding = seen.state, seen.finding
         way.append(finding.against.log_e / finding.against.needed)
-        if finding.verdict is Verdict.WORSE:
+        over = metric.failure_limit is not None and broken > metric.failure_limit
+        if over:
+            settled = window.end
+        if over or finding.verdict is Verdict.WORSE:
             break
-    if finding is None:
-        raise Told("there is nothing to replay: no look has an answer")
-    return Replayed(finding, tuple(way), settled if finding.verdict is not Verdict.NOT_YET else None)
+    assert finding is not None, "`_good` gives at least one look"
+    at = settled if over or finding.verdict is not Verdict.NOT_YET else None
+    return Replayed(finding, tuple(way), at, broken, over and finding.verdict is not Verdict.WORSE)
 
 
-def _good(looks: Sequence[tuple[Window, Any]]) -> list[tuple[Window, Answers]]:
-    """Looks with answers; those that failed are left out, as the operator leaves them out."""
-    return [
+def _good(metric: Metric, recorded: Recorded) -> list[tuple[Window, Answers]]:
+    """A metric's looks that have answers, without those that the operator would pass over. Raises Told for none."""
+    looks, comparison = recorded.get(metric.name, ()), metric.comparison
+    assert comparison is not None
+    answered = [
         (window, sorted_answers(tuple((labels, float(value)) for labels, value in answer)))
         for window, answer in looks
         if not isinstance(answer, str)
     ]
+    good = [(window, answers) for window, answers in answered if knew_stable(answers, comparison.name)]
+    if good:
+        return good
+    if not looks:
+        raise Told(f"nothing is recorded of metric {metric.name}; there are {', '.join(sorted(recorded)) or 'none'}")
+    errors = [answer for _, answer in looks if isinstance(answer, str)]
+    why = f"the first of them: {errors[0]}" if errors else "Prometheus knew stable at the beginning of none"
+    raise Told(f"metric {metric.name} has no answer to any of its {len(looks)} looks; {why}")
 
 
 def _tell_incident(metrics: Sequence[Metric], recorded: Recorded, picture: Path | None, output: Output | None) -> None:
     found: dict[str, Replayed] = {}
     for metric in metrics:
         assert metric.comparison is not None
-        found[metric.name] = replay(metric.comparison, _good(recorded.get(metric.name, ())))
+        found[metric.name] = replay(metric, metric.comparison, _good(metric, recorded))
+    together = _score(metrics, found)
     if picture is not None:
         draw(picture, {name: [one.way] for name, one in found.items()})
     if output in (Output.json, Output.yaml):
-        dump({name: _plain(one) for name, one in found.items()}, output)
+        told = {"metrics": {name: _plain(one) for name, one in found.items()}}
+        dump({**told, **({"score": asdict(together)} if together else {})}, output)
         return
     begin = min(looks[0][0].start for looks in recorded.values() if looks)
     echo(f"{'metric':<24}{'verdict':<10}{'after':>10}{'looks':>8}  finding")
     for name, one in found.items():
         after = duration((one.at - begin).total_seconds()) if one.at else "-"
-        echo(f"{name:<24}{one.finding.verdict.value:<10}{after:>10}{len(one.way):>8}  {one.finding.sentence}")
+        echo(f"{name:<24}{one.verdict:<10}{after:>10}{len(one.way):>8}  {one.sentence}")
+    if together:
+        echo(f"\ntogether: {together.verdict.value}; {together.sentence}")
+
+
+def _score(metrics: Sequence[Metric], found: Mapping[str, Replayed]) -> Score | None:
+    """What the metrics say together at the end, where the template has a score. Those that are only watched say
+    nothing."""
+    deciding = [metric for metric in metrics if metric.comparison is not None and not metric.dry_run]
+    rules = deciding[0].comparison.rules.score if deciding and deciding[0].comparison else None
+    if rules is None:
+        return None
+    outcomes = []
+    for name in (metric.name for metric in deciding):
+        finding, critical = found[name].finding, name in rules.critical
+        outcomes.append(Outcome(name, finding.verdict, finding.data, rules.groups.get(name, ""), critical))
+    return score(rules.parameters, outcomes)
 
 
 def _plain(one: Replayed) -> dict[str, Any]:
     at = format_time(one.at) if one.at else None
-    return {"verdict": one.finding.verdict.value, "at": at, "way": one.way, "finding": one.finding.to_json()}
+    bound = {"broken": one.broken} if one.broken else {}
+    return {"verdict": one.verdict, "at": at, "way": one.way, **bound, "finding": one.finding.to_json()}
 
 
 def _tell_splits(
@@ -242,8 +314,10 @@ def _tell_splits(
 ) -> None:
     told: dict[str, tuple[FalseAlarms, list[Replayed]]] = {}
     for metric in metrics:
-        comparison, looks = _comparison(metric, wish.split), _good(recorded.get(metric.name, ()))
-        played = [replay(comparison, split) for split in _splits(looks, wish)]
+        comparison, looks = _comparison(metric, wish.split), _good(metric, recorded)
+        # A static bound would fail a version for what it is, not for what tells it from itself.
+        alone = replace(metric, failure=None)
+        played = [replay(alone, comparison, split) for split in _splits(looks, wish)]
         told[metric.name] = (false_alarms([one.finding.verdict for one in played]), played)
     if picture is not None:
         draw(picture, {name: [one.way for one in played] for name, (_, played) in told.items()})
@@ -255,11 +329,15 @@ def _tell_splits(
     for metric in metrics:
         alarms, played = told[metric.name]
         low, high = (100 * end for end in alarms.interval)
-        promised = 100 * 2.718281828 ** -played[0].finding.against.needed
         echo(
             f"{metric.name:<24}{alarms.splits:>8}{alarms.alarms:>8}{100 * alarms.share:>7.1f} %"
-            f"{f'{low:.1f} to {high:.1f} %':>16}{promised:>8.2g} %"
+            f"{f'{low:.1f} to {high:.1f} %':>16}{_promised(played[0]):>10}"
         )
+
+
+def _promised(played: Replayed) -> str:
+    needed = played.finding.against.needed
+    return f"{100 * math.exp(-needed):.2g} %" if math.isfinite(needed) else "nothing"
 
 
 def _splits(looks: Sequence[tuple[Window, Answers]], wish: Wish) -> list[list[tuple[Window, Answers]]]:
