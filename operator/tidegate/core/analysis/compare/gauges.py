@@ -141,12 +141,12 @@ def read(compare: Compare) -> tuple[Kind, dict[str, str]]:
     selectors = {"gauge": spec.gauge, "counter": spec.counter, "per": spec.per}
     asked = {part: text for part, text in selectors.items() if text}
     if spec.mode == "mannWhitney":
-        parameters = MannWhitneyParameters(
+        as_kayenta = MannWhitneyParameters(
             direction=mann_whitney.Direction(spec.direction or "increase"),
             effect=_effect(spec.effect_size or EffectSize()),
             outliers_removed=spec.outliers == "remove",
         )
-        return MannWhitney(parameters, spec.by), asked
+        return MannWhitney(as_kayenta, spec.by), asked
     default = samples.SamplesParameters()
     parameters = samples.SamplesParameters(
         tolerated=number_of(spec.tolerated, default.tolerated),
