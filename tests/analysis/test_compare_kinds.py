@@ -135,6 +135,22 @@ def test_samples_are_means_rates_or_shares_of_each_pod() -> None:
     assert first(answer([*cpu, *calls]), counter=S, per=S) == "canary 0.1 (1), stable 0.05 (1)"
 
 
+def test_pods_that_scatter_about_one_mean_are_known_again_by_their_names() -> None:
+    """Each pod is high now and low then, and over time they do not differ. Who knew only the values at one time would
+    take them for pods that differ, of which three can't show anything."""
+
+    def say(measure: Measure, taken: int) -> Reading:
+        def arm(name: str, mean: float) -> list[tuple[str, str, str, float]]:
+            high = (2.2, 0.5, 0.3)
+            return [(name, "gauge", pod, mean * high[(i + taken) % 3]) for i, pod in enumerate("abc")]
+
+        return answer([*arm("canary", 1.5), *arm("stable", 1.0 + 0.02 * (taken % 2))])
+
+    metric = compared(compare={"samples": {"gauge": S}}, count=40)
+    found = Simulation(analysis_run(metric), say).play(until=timedelta(minutes=18)).result("errors")["compare"]
+    assert found["verdict"] == "worse", found["message"]
+
+
 def gauge(canary: float, stable: float) -> Any:
     def say(measure: Measure, taken: int) -> Reading:
         wobble = 1 + 0.02 * (taken % 3)

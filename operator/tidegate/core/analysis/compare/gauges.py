@@ -33,12 +33,20 @@ class Samples:
     def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
         before = samples.SamplesState.from_json(dict(state)) if state else samples.SamplesState()
         arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
-        look = samples.SamplesLook(arms[CANARY], arms[STABLE], window.seconds, format_time(window.end))
+        canary, stable = arms[CANARY], arms[STABLE]
+        look = samples.SamplesLook(
+            canary=tuple(canary.values()),
+            stable=tuple(stable.values()),
+            seconds=window.seconds,
+            at=format_time(window.end),
+            canary_names=_names(canary),
+            stable_names=_names(stable),
+        )
         after = samples.observe(self.parameters, before, look)
         return Seen(
             state=after.to_json(),
             finding=samples.judge(self.parameters, after),
-            result={arm: _spread(found) for arm, found in arms.items()},
+            result={arm: _spread(tuple(found.values())) for arm, found in arms.items()},
             text=_means(arms),
             enough=sufficient.for_samples(after),
         )
@@ -49,23 +57,31 @@ class Samples:
         )
 
 
-def values(answers: Answers, arm: str, by: str, seconds: float) -> tuple[float, ...]:
-    """One value for each pod of an arm: of a gauge as it is, of a counter by the second, or for each request."""
+def values(answers: Answers, arm: str, by: str, seconds: float) -> dict[str, float]:
+    """Each pod's value by its name: of a gauge as it is, of a counter by the second, or for each request."""
     part = next((each for each in ("gauge", "counter") if answers.get((arm, each))), "gauge")
     found = by_label(answers.get((arm, part), ()), by)
     if any((each, "per") in answers for each in (CANARY, STABLE)):
         requests = by_label(answers.get((arm, "per"), ()), by)
-        return tuple(found[name] / requests[name] for name in sorted(found) if requests.get(name))
+        return {name: found[name] / requests[name] for name in sorted(found) if requests.get(name)}
     divisor = seconds if part == "counter" else 1.0
-    return tuple(found[name] / divisor for name in sorted(found))
+    return {name: found[name] / divisor for name in sorted(found)}
+
+
+def _names(found: Mapping[str, float]) -> tuple[str, ...]:
+    """Of the pods; none where the answer does not tell them apart."""
+    return tuple(found) if all(found) else ()
 
 
 def _spread(found: Sequence[float]) -> dict[str, float]:
     return {"mean": math.fsum(found) / len(found), "max": max(found), "pods": float(len(found))} if found else {}
 
 
-def _means(arms: Mapping[str, Sequence[float]]) -> str:
-    told = {arm: f"{math.fsum(found) / len(found):.4g} ({len(found)})" if found else "-" for arm, found in arms.items()}
+def _means(arms: Mapping[str, Mapping[str, float]]) -> str:
+    told = {
+        arm: f"{math.fsum(found.values()) / len(found):.4g} ({len(found)})" if found else "-"
+        for arm, found in arms.items()
+    }
     return ", ".join(f"{arm} {text}" for arm, text in told.items())
 
 
@@ -83,12 +99,15 @@ class MannWhitney:
     def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
         arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
         before = state or {}
-        kept = {arm: [*(before.get(arm) or ()), *_mean_of(found)][-MOST_SAMPLES:] for arm, found in arms.items()}
+        kept = {
+            arm: [*(before.get(arm) or ()), *_mean_of(tuple(found.values()))][-MOST_SAMPLES:]
+            for arm, found in arms.items()
+        }
         looks = int(before.get("looks") or 0) + 1
         return Seen(
             state={"looks": looks, **kept},
             finding=self._judged(kept, looks),
-            result={arm: _spread(found) for arm, found in arms.items()},
+            result={arm: _spread(tuple(found.values())) for arm, found in arms.items()},
             text=_means(arms),
             enough=all(kept.values()),
         )
