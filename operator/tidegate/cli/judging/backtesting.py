@@ -24,7 +24,7 @@ from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.conditions import ConditionError
 from tidegate.core.analysis.metrics import Metric, read_run
 from tidegate.core.judge import Finding, Verdict
-from tidegate.core.judge.replay import FalseAlarms, false_alarms, null_splits
+from tidegate.core.judge.null_splits import FalseAlarms, false_alarms, null_splits
 from tidegate.core.judge.score import Outcome, Score, score
 from tidegate.core.judge.wording import duration
 from tidegate.core.times import format_time, parse_duration, parse_time
@@ -348,7 +348,9 @@ def _splits(looks: Sequence[tuple[Window, Answers]], wish: Wish) -> list[list[tu
     try:
         chosen = null_splits(pods, wish.size)
     except ValueError as error:
-        raise Told(f"--split {wish.split}: {error}; the answers know {len(pods)} values of that label") from None
+        told = f"--split {wish.split}: {error}; the answers know {len(pods)} values of that label"
+        anew = "; what was saved without --split may not tell them apart: ask the server anew" if wish.data else ""
+        raise Told(told + anew) from None
     return [[(window, _divided(answers, wish.split, ours)) for window, answers in looks] for ours in chosen]
 
 
