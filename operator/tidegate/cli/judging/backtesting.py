@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,26 +14,20 @@ import orjson
 import yaml
 
 from tidegate.cli.judging.picture import draw
+from tidegate.cli.judging.replaying import Recorded, Replayed, comparison_of, good, replay, scored, splits
 from tidegate.cli.printing import Output, dump, echo
 from tidegate.cli.told import Told
-from tidegate.core.analysis.compare.answers import CANARY, STABLE, Answers, Sample
-from tidegate.core.analysis.compare.comparison import SERIES, Comparison, with_arms
-from tidegate.core.analysis.compare.gauges import MannWhitney
-from tidegate.core.analysis.compare.looking import is_broken, knew_stable, sorted_answers
+from tidegate.core.analysis.compare.answers import CANARY, STABLE
+from tidegate.core.analysis.compare.comparison import SERIES, with_arms
 from tidegate.core.analysis.compare.windows import Window
-from tidegate.core.analysis.conditions import ConditionError
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.judge import Finding, Verdict
-from tidegate.core.judge.null_splits import FalseAlarms, false_alarms, null_splits
-from tidegate.core.judge.score import Outcome, Score, score
+from tidegate.core.judge.null_splits import FalseAlarms, false_alarms
 from tidegate.core.judge.wording import duration
 from tidegate.core.times import format_time, parse_duration, parse_time
 from tidegate.providers.prometheus import Prometheus
 
 _MOST_WINDOWS: Final = 5000
 _AT_ONCE: Final = 8
-_OVER: Final = "bound"
-"""In place of a verdict: the static bound beside the comparison has failed the metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +44,6 @@ class Wish:
     args: tuple[str, ...] = ()
     split: str = ""
     size: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """One metric over all windows. way: evidence against after each look, as a share of what is needed. at: the end of
-    the window in which it was settled. broken: in how many looks the failureCondition beside it held; over: whether
-    these were more than failureLimit bears."""
-
-    finding: Finding
-    way: tuple[float, ...]
-    at: datetime | None
-    broken: int = 0
-    over: bool = False
-
-    @property
-    def verdict(self) -> str:
-        return _OVER if self.over else self.finding.verdict.value
-
-    @property
-    def sentence(self) -> str:
-        if not self.broken:
-            return self.finding.sentence
-        looks = f"{self.broken} look{'s' if self.broken > 1 else ''}"
-        return f"the failureCondition held in {looks}; {self.finding.sentence}"
-
-
-Recorded = Mapping[str, Sequence[tuple[Window, Any]]]
-"""What was answered to each metric, window by window: (labels, value) pairs, or the text of an error."""
 
 
 def backtest(wish: Wish, save: Path | None, picture: Path | None, output: Output | None) -> None:
@@ -170,7 +136,7 @@ async def _ask(wish: Wish, metrics: Sequence[Metric]) -> dict[str, list[tuple[Wi
     provider, gate, now = Prometheus(default_address=wish.prometheus), asyncio.Semaphore(_AT_ONCE), datetime.now(UTC)
 
     async def one(metric: Metric, window: Window) -> tuple[Window, Any]:
-        comparison = _comparison(metric, wish.split)
+        comparison = comparison_of(metric, wish.split)
         spec = comparison.question(metric.provider, window)["prometheus"]
         if wish.prometheus:
             spec = {**spec, "address": wish.prometheus}
@@ -187,14 +153,6 @@ async def _ask(wish: Wish, metrics: Sequence[Metric]) -> dict[str, list[tuple[Wi
         return found
     finally:
         await provider.close()
-
-
-def _comparison(metric: Metric, split: str) -> Comparison:
-    """A metric's comparison; for splits its answers tell pods apart."""
-    comparison = metric.comparison
-    assert comparison is not None
-    kind = comparison.kind
-    return replace(comparison, kind=replace(kind, by=split)) if split else comparison  # type: ignore[type-var]
 
 
 def _saved(recorded: Recorded) -> dict[str, Any]:
@@ -215,65 +173,12 @@ def _load(path: Path) -> dict[str, list[tuple[Window, Any]]]:
         raise Told(f"{path} is not a file that `tidegate analysis backtest --save` wrote: {error}") from None
 
 
-def replay(metric: Metric, comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> Replayed:
-    """What would have been said, up to the first verdict "worse", or until the static bound has failed the metric.
-    Raises Told."""
-    if isinstance(comparison.kind, MannWhitney):
-        looks = looks[: comparison.kind.planned]  # judged once; each further look would be another chance to be wrong
-    broken, over = 0, False
-    state: Mapping[str, Any] = {}
-    way: list[float] = []
-    finding: Finding | None = None
-    settled: datetime | None = None
-    for window, answers in looks:
-        try:
-            seen = comparison.kind.observe(state, answers, window)
-            broken += metric.failure is not None and is_broken(metric.failure, seen.result)
-        except ConditionError as error:
-            raise Told(f"the failureCondition can't be evaluated for {format_time(window.end)}: {error}") from None
-        except ValueError as error:
-            raise Told(f"the look up to {format_time(window.end)} can't be judged: {error}") from None
-        if seen.finding.verdict is not Verdict.NOT_YET and (
-            finding is None or finding.verdict is not seen.finding.verdict
-        ):
-            settled = window.end
-        state, finding = seen.state, seen.finding
-        way.append(finding.against.log_e / finding.against.needed)
-        over = metric.failure_limit is not None and broken > metric.failure_limit
-        if over:
-            settled = window.end
-        if over or finding.verdict is Verdict.WORSE:
-            break
-    assert finding is not None, "`_good` gives at least one look"
-    at = settled if over or finding.verdict is not Verdict.NOT_YET else None
-    return Replayed(finding, tuple(way), at, broken, over and finding.verdict is not Verdict.WORSE)
-
-
-def _good(metric: Metric, recorded: Recorded) -> list[tuple[Window, Answers]]:
-    """A metric's looks that have answers, without those that the operator would pass over. Raises Told for none."""
-    looks, comparison = recorded.get(metric.name, ()), metric.comparison
-    assert comparison is not None
-    answered = [
-        (window, sorted_answers(tuple((labels, float(value)) for labels, value in answer)))
-        for window, answer in looks
-        if not isinstance(answer, str)
-    ]
-    good = [(window, answers) for window, answers in answered if knew_stable(answers, comparison.name)]
-    if good:
-        return good
-    if not looks:
-        raise Told(f"nothing is recorded of metric {metric.name}; there are {', '.join(sorted(recorded)) or 'none'}")
-    errors = [answer for _, answer in looks if isinstance(answer, str)]
-    why = f"the first of them: {errors[0]}" if errors else "Prometheus knew stable at the beginning of none"
-    raise Told(f"metric {metric.name} has no answer to any of its {len(looks)} looks; {why}")
-
-
 def _tell_incident(metrics: Sequence[Metric], recorded: Recorded, picture: Path | None, output: Output | None) -> None:
     found: dict[str, Replayed] = {}
     for metric in metrics:
         assert metric.comparison is not None
-        found[metric.name] = replay(metric, metric.comparison, _good(metric, recorded))
-    together = _score(metrics, found)
+        found[metric.name] = replay(metric, metric.comparison, good(metric, recorded))
+    together = scored(metrics, found)
     if picture is not None:
         draw(picture, {name: [one.way] for name, one in found.items()})
     if output in (Output.json, Output.yaml):
@@ -289,20 +194,6 @@ def _tell_incident(metrics: Sequence[Metric], recorded: Recorded, picture: Path 
         echo(f"\ntogether: {together.verdict.value}; {together.sentence}")
 
 
-def _score(metrics: Sequence[Metric], found: Mapping[str, Replayed]) -> Score | None:
-    """What the metrics say together at the end, where the template has a score. Those that are only watched say
-    nothing."""
-    deciding = [metric for metric in metrics if metric.comparison is not None and not metric.dry_run]
-    rules = deciding[0].comparison.rules.score if deciding and deciding[0].comparison else None
-    if rules is None:
-        return None
-    outcomes = []
-    for name in (metric.name for metric in deciding):
-        finding, critical = found[name].finding, name in rules.critical
-        outcomes.append(Outcome(name, finding.verdict, finding.data, rules.groups.get(name, ""), critical))
-    return score(rules.parameters, outcomes)
-
-
 def _plain(one: Replayed) -> dict[str, Any]:
     at = format_time(one.at) if one.at else None
     bound = {"broken": one.broken} if one.broken else {}
@@ -314,10 +205,13 @@ def _tell_splits(
 ) -> None:
     told: dict[str, tuple[FalseAlarms, list[Replayed]]] = {}
     for metric in metrics:
-        comparison, looks = _comparison(metric, wish.split), _good(metric, recorded)
+        comparison, looks = comparison_of(metric, wish.split), good(metric, recorded)
         # A static bound would fail a version for what it is, not for what tells it from itself.
         alone = replace(metric, failure=None)
-        played = [replay(alone, comparison, split) for split in _splits(looks, wish)]
+        played = [
+            replay(alone, comparison, split)
+            for split in splits(looks, wish.split, wish.size, saved=wish.data is not None)
+        ]
         told[metric.name] = (false_alarms([one.finding.verdict for one in played]), played)
     if picture is not None:
         draw(picture, {name: [one.way for one in played] for name, (_, played) in told.items()})
@@ -338,28 +232,3 @@ def _tell_splits(
 def _promised(played: Replayed) -> str:
     needed = played.finding.against.needed
     return f"{100 * math.exp(-needed):.2g} %" if math.isfinite(needed) else "nothing"
-
-
-def _splits(looks: Sequence[tuple[Window, Answers]], wish: Wish) -> list[list[tuple[Window, Answers]]]:
-    """One version against itself: some of its pods as the canary, the others as stable. Raises Told."""
-    pods = sorted(
-        {labels[wish.split] for _, a in looks for found in a.values() for labels, _ in found if wish.split in labels}
-    )
-    try:
-        chosen = null_splits(pods, wish.size)
-    except ValueError as error:
-        told = f"--split {wish.split}: {error}; the answers know {len(pods)} values of that label"
-        anew = "; what was saved without --split may not tell them apart: ask the server anew" if wish.data else ""
-        raise Told(told + anew) from None
-    return [[(window, _divided(answers, wish.split, ours)) for window, answers in looks] for ours in chosen]
-
-
-def _divided(answers: Answers, label: str, ours: frozenset[str]) -> Answers:
-    def of(found: Sequence[Sample], *, mine: bool) -> list[Sample]:
-        return [(labels, value) for labels, value in found if label in labels and (labels[label] in ours) is mine]
-
-    stable = {part: found for (arm, part), found in answers.items() if arm == STABLE}
-    return {
-        **{(CANARY, part): of(found, mine=True) for part, found in stable.items()},
-        **{(STABLE, part): of(found, mine=False) for part, found in stable.items()},
-    }
