@@ -229,6 +229,9 @@ def test_objects_of_argo_rollouts_apply_unchanged_or_it_is_said_which_field_does
         "Rollout other: has to be changed first\n  NO EQUAL: spec.strategy.canary.steps[1].plugin: is not supp"
         in answer.out
     )
+    piped = cli("migrate", "-f", "-", "-o", "yaml", stdin=text)
+    assert (piped.code, piped.out) == (1, ""), "nothing of these has to be written anew"
+    assert "Rollout app: applies unchanged" in piped.err and "NO EQUAL: spec.strategy.canary.steps[1]" in piped.err
 
 
 def test_from_the_cluster(cli: Cli, cluster: FakeCluster) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -14,6 +15,7 @@ from tests.cli.conftest import LOGIN, Cli
 from tests.cli.release import Release
 from tests.fakes.cluster import FakeCluster
 from tidegate.cli import completing
+from tidegate.cli.main import app
 
 HEAVY = (
     "kopf",
@@ -74,6 +76,31 @@ def test_what_is_no_name(cli: Cli, cluster: FakeCluster, words: list[str]) -> No
 
     assert (answer.code, answer.out) == (4, "")
     assert "is not a name" in answer.err
+
+
+ELSEWHERE = {"run", "completion", "lint", "version", "analysis plan", "analysis backtest"}
+"""What needs no cluster, or has the operator's own flags."""
+SILENT = {"run", "completion", "dashboard"}
+"""What has one form of answer."""
+
+
+def verbs(group: Any = None, before: str = "") -> dict[str, set[str]]:
+    """The options of each verb, by its name."""
+    found: dict[str, set[str]] = {}
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            found |= verbs(command, f"{before}{name} ")
+        else:
+            found[before + name] = {option for parameter in command.params for option in parameter.opts}
+    return found
+
+
+def test_every_verb_has_the_options_that_kubectl_s_users_expect() -> None:
+    options = verbs()
+    assert len(options) > 20 and not {*ELSEWHERE, *SILENT} - set(options)
+    places = {"-n", "--namespace", "--context", "--kubeconfig"}
+    assert {name: places - has for name, has in options.items() if name not in ELSEWHERE and places - has} == {}
+    assert [name for name, has in options.items() if name not in SILENT and not {"-o", "--output"} <= has] == []
 
 
 def test_version_and_its_json(cli: Cli) -> None:
