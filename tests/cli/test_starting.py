@@ -129,6 +129,29 @@ def test_verbs_are_completed(shell: str, env: dict[str, str]) -> None:
     assert "promote" in python(code, _TIDEGATE_COMPLETE=f"complete_{shell}", **env)
 
 
+@pytest.mark.parametrize(
+    ("typed", "candidates"),
+    [
+        ("completion ", "bash zsh fish"),
+        ("list e", "experiments"),
+        ("terminate a", "analysisrun"),
+        ("terminate analysisrun ", "<AnalysisRun>"),
+        ("promote --f", "--full"),
+        ("abort app -o ", "json yaml wide name"),
+    ],
+)
+def test_words_are_completed_where_they_may_stand(typed: str, candidates: str) -> None:
+    code = (
+        "import sys; sys.argv = ['tidegate']; from tidegate.cli import completing; from tidegate.cli.main import main\n"
+    )
+    code += "completing.objects = lambda ctx, kind, incomplete: [f'<{kind}>']\nmain()"
+    words = ["tidegate", *typed.split(" ")]
+
+    told = python(code, _TIDEGATE_COMPLETE="complete_bash", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1))
+
+    assert told.split() == candidates.split()
+
+
 class _Context:
     """As much of a call's context as completion looks at."""
 

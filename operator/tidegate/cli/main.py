@@ -23,6 +23,8 @@ from tidegate.cli.options import (
     OutputOption,
     RolloutArgument,
     cluster_verb,
+    complete_runs,
+    one_of,
     rollout_name,
     run_named,
     seconds,
@@ -85,7 +87,12 @@ def get(
 def list_(
     where: Where,
     everywhere: bool,
-    kind: Annotated[str, typer.Argument(metavar="[rollouts|experiments]", help="What to list.")] = "rollouts",
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="[rollouts|experiments]", help="What to list.", autocompletion=one_of("rollouts", "experiments")
+        ),
+    ] = "rollouts",
     selector: Annotated[str, typer.Option("--selector", "-l", help="Label selector.", show_default=False)] = "",
     output: OutputOption = None,
 ) -> None:
@@ -261,7 +268,10 @@ def set_image(
 @cluster_verb
 def terminate(
     where: Where,
-    run: Annotated[list[str], typer.Argument(metavar="(analysisrun|experiment) NAME", help="What to end.")],
+    run: Annotated[
+        list[str],
+        typer.Argument(metavar="(analysisrun|experiment) NAME", help="What to end.", autocompletion=complete_runs),
+    ],
     output: OutputOption = None,
 ) -> None:
     """End an AnalysisRun or an Experiment now."""
@@ -351,7 +361,10 @@ def version(output: OutputOption = None) -> None:
 
 @app.command(rich_help_panel=_REST)
 def completion(
-    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
+    shell: Annotated[
+        str,
+        typer.Argument(metavar="bash|zsh|fish", help="Which shell.", autocompletion=one_of("bash", "zsh", "fish")),
+    ],
 ) -> None:
     """Print a shell's completion script: `source <(tidegate completion bash)`.
 

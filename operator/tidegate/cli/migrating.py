@@ -58,12 +58,15 @@ def moves_of(manifests: Sequence[Manifest]) -> list[Move]:
 
 async def _from_cluster(session: Session) -> list[Manifest]:
     found: list[Manifest] = []
+    missing: list[str] = []
     for kind in _READ:
-        for obj in await session.list_if_allowed(kind):
+        for obj in await session.list_if_allowed(kind, "", missing):
             metadata = {
                 k: v for k, v in obj["metadata"].items() if k not in ("managedFields", "uid", "resourceVersion")
             }
             found.append(Manifest({**obj, "kind": kind, "metadata": metadata}, "the cluster"))
+    for text in missing:
+        note(f"note: {text}")
     return found
 
 
