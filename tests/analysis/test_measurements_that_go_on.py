@@ -38,9 +38,11 @@ class Kayenta:
         self.looks = looks
         self.executions: dict[str, int] = {}
         self.resumed: list[Mapping[str, str]] = []
+        self.ids: list[str] = []
 
     def __call__(self, measure: Measure, taken: int) -> Reading:
         self.resumed.append(measure.resume)
+        self.ids.append(measure.id)
         if not measure.resume:
             execution = f"01{'ABCDEFGH'[len(self.executions)]}"
             self.executions[execution] = 0
@@ -199,3 +201,14 @@ def test_a_reading_counts_once_though_it_is_decided_on_twice() -> None:
 
     assert play.asked_at("canary") == [0.0, 15.0]
     assert replace(play.answer(Measure("canary", {}, AGAIN, resume=EXECUTION), 0)).resume == AGAIN
+
+
+def test_a_measurement_keeps_its_id_and_each_has_one_of_its_own() -> None:
+    """By it an execution is found again that was begun and never came into the status."""
+    kayenta = Kayenta(95, Reading(error="broken"), 95)
+    Simulation(analysis_run(metric(count=2, interval="1m"), metric("other")), kayenta).play()
+
+    uid = analysis_run(metric())["metadata"]["uid"]
+    looks = 4
+    assert [kayenta.ids.count(f"{uid}.canary.{number}") for number in (1, 2, 3)] == [looks, looks, looks]
+    assert kayenta.ids.count(f"{uid}.other.1") == looks

@@ -15,6 +15,7 @@ from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store
 from tidegate.cluster.transport import Response
 from tidegate.core.times import format_time
+from tidegate.engine.claims import Claims
 from tidegate.engine.kinds import RULES
 from tidegate.engine.rollouts import Rollouts
 from tidegate.engine.signatures import Signatures
@@ -60,7 +61,11 @@ def make(stage: Stage) -> tuple[Server, Rollouts, list[datetime]]:
     for key, obj in stage.objects.items():
         store.apply(key.kind, "ADDED", orjson.loads(orjson.dumps(obj)))
     recorder = Recorder(client, instance="test")
-    given = {"signatures": Signatures(store, lambda _: None), "ensure": _nothing}
+    given = {
+        "signatures": Signatures(store, lambda _: None),
+        "claims": Claims(store, lambda _: None),
+        "ensure": _nothing,
+    }
     return server, Rollouts(store, Writer(client, store), recorder, lambda: clock[0], **given), clock
 
 

@@ -26,6 +26,7 @@ from tests.scenarios.story import (
     weigh,
 )
 from tidegate.cluster.store import Store
+from tidegate.engine.claims import Claims
 from tidegate.engine.kinds import RULES, WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
 from tidegate.engine.review import Review, Reviewer
 from tidegate.engine.signatures import Signatures
@@ -43,7 +44,9 @@ class Cluster:
         for kind in (*WATCHED_BY_SHELL, *WATCHED_BY_INFORMERS):
             self.store.replace(kind, [], "1")
         signatures = Signatures(self.store, lambda _: None)
-        self.reviewer = Reviewer(self.store, signatures, lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: synced)
+        claims = Claims(self.store, lambda _: None)
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.reviewer = Reviewer(self.store, signatures, claims, lambda: now, lambda: synced)
         self.has(*objects)
 
     def has(self, *objects: Json) -> None:

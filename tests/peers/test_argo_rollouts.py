@@ -148,16 +148,45 @@ def test_argo_abort_one_unready_stable_pod_does_not_keep_users_on_the_sick_versi
     assert stage.weight() == 0
 
 
-def test_argo_4841_an_abort_with_a_dynamic_stable_scale_ends_in_a_full_cluster() -> None:
-    """#4841, #4898: stable waits for room, the canary for its traffic to go, and neither ever comes."""
-    stage = at_half(dynamicStableScale=True)
-    assert stage.sizes() == {"v1": 2, "v2": 2}
-    stage.room = 5
-    stage.user(abort=True)
-    stage.play(300)
+@pytest.mark.parametrize("replicas", [3, 4, 7, 12, 101, 250])
+@pytest.mark.parametrize("weight", [10, 50, 90])
+@pytest.mark.parametrize("how", ["abort", "way back"])
+def test_argo_4841_an_abort_with_a_dynamic_stable_scale_ends_in_a_full_cluster(
+    replicas: int, weight: int, how: str
+) -> None:
+    """#4841, #4898: stable waits for room, the canary for its traffic to go, and neither ever comes. Nor may the parts
+    of a whole that weights are hold it up, where numbers of pods do not divide them."""
+    strategy = canary({"setWeight": weight}, {"pause": {}}, dynamicStableScale=True)
+    stage = deployed(strategy, replicas=replicas)
+    stage.image("v2")
+    stage.play(120)
+    assert stage.weight() == weight
+    stage.room = max(replicas + 1, sum(stage.sizes().values()))
+    if how == "abort":
+        stage.user(abort=True)
+    else:
+        stage.image("v1")
+    stage.play(2000)
 
     assert stage.weight() == 0
-    assert stage.sizes() == {"v1": 4}
+    assert stage.sizes() == {"v1": replicas}
+
+
+def test_argo_4841_without_room_for_a_single_pod_more_it_ends_once_one_less_is_asked_for() -> None:
+    """Somebody has to say that three pods can carry what four did; nothing is overloaded before."""
+    stage = at_half(dynamicStableScale=True)
+    stage.room = 4
+    stage.user(abort=True)
+    stage.play(300)
+    assert (stage.weight(), stage.sizes()) == (50, {"v1": 4, "v2": 2}), "two pods of v1 can't start"
+
+    stage.spec(replicas=3)
+    stage.play(300)
+    assert (stage.weight(), stage.sizes()) == (0, {"v1": 3})
+
+    stage.spec(replicas=4)
+    stage.settle()
+    assert (stage.weight(), stage.sizes()) == (0, {"v1": 4})
 
 
 @pytest.mark.parametrize("how", ROUTED)

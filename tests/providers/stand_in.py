@@ -99,6 +99,7 @@ async def take(
     interval: timedelta | None = None,
     started_at: datetime | None = None,
     resume: Mapping[str, str] | None = None,
+    id_: str = "",
 ) -> Reading:
     """One measurement as the engine takes it, for a run in the namespace `shop` by an operator in `ops`."""
 
@@ -109,7 +110,7 @@ async def take(
             raise SecretError(f"Secret {namespace}/{secret} not found") from None
 
     providers = open_providers(ProviderSettings())
-    asker = Asker("shop", "ops", read, interval, started_at, resume or {})
+    asker = Asker("shop", "ops", read, interval, started_at, resume or {}, id_)
     try:
         return await providers.take(Measure("m", {name: spec}, timedelta(seconds=seconds)), asker, hidden)
     finally:

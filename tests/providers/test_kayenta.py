@@ -52,6 +52,38 @@ async def start(stand_in: StandIn, configs: Any = CONFIGS, answer: Any = STARTED
     return await take("kayenta", spec(f" {stand_in.address}/ ", **more), **how)
 
 
+RUNNING = {"application": "guestbook", "complete": False, "status": "running"}
+
+
+async def test_given_that_it_was_begun_by_an_operator_that_died_then_it_is_gone_on_with(stand_in: StandIn) -> None:
+    """An operator that dies between the start of an execution and the write of its id started another one."""
+    theirs = {**RUNNING, "pipelineId": "01OTHER", "parentPipelineExecutionId": "uid.m.2"}
+    stand_in.answers = {"/canaryConfig": [CONFIGS], "/canary/executions": [[theirs]], "/canary/c/1": STARTED}
+    first = await take("kayenta", spec(stand_in.address, storageAccountName="store"), id_="uid.m.1")
+
+    listed, _, started = stand_in.asked
+    statuses = {"statuses": "NOT_STARTED,RUNNING"}
+    assert listed.path == "/canary/executions"
+    assert listed.query == {"application": "guestbook", "storageAccountName": "store", **statuses}
+    assert (started.method, started.query["parentPipelineExecutionId"]) == ("POST", "uid.m.1")
+
+    ours = {**theirs, "pipelineId": "01EXECUTION", "parentPipelineExecutionId": "uid.m.1"}
+    stand_in.answers["/canary/executions"] = [[theirs, ours]]
+    again = await take("kayenta", spec(stand_in.address, storageAccountName="store"), id_="uid.m.1")
+
+    assert [asked.path for asked in stand_in.asked[3:]] == ["/canary/executions"], "nothing is started"
+    assert (again.metadata, again.resume) == (first.metadata, first.resume) == (STARTED, timedelta(seconds=15))
+
+
+@pytest.mark.parametrize("answer", [(404, {}), (500, {"error": "no execution of that name"}), {}, [[1, {}]]])
+async def test_given_a_kayenta_that_lists_nothing_then_an_execution_is_started(stand_in: StandIn, answer: Any) -> None:
+    stand_in.answers = {"/canaryConfig": [CONFIGS], "/canary/executions": answer, "/canary/c/1": STARTED}
+
+    reading = await take("kayenta", spec(stand_in.address), id_="uid.m.1")
+
+    assert (reading.error, reading.metadata) == ("", STARTED)
+
+
 async def look(stand_in: StandIn, answer: Any, **more: Any) -> Reading:
     stand_in.answers = {"/canary/01EXECUTION": answer}
     return await take("kayenta", spec(stand_in.address, **more), resume=STARTED)

@@ -38,6 +38,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.replicas import Bounds, carries
 from tidegate.core.rollout.world import Pod as WorldPod
 from tidegate.core.rollout.world import World
+from tidegate.engine.claims import Claims
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import LOOSE, RULES, WATCHED_ON_DEMAND
@@ -130,7 +131,8 @@ class Stage:
     _promised: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._gatherer = Gatherer(lambda: self.now, Signatures(Store(), lambda _: None))
+        store = Store()
+        self._gatherer = Gatherer(lambda: self.now, Signatures(store, lambda _: None), Claims(store, lambda _: None))
         self.trials = Trials(self)
         self.broken = Broken
 
@@ -690,7 +692,7 @@ class Stage:
                 if hash_ == MIXED or share <= was.get(hash_, 0.0) + 1e-6 or not replicas:
                     continue
                 available = self.available(hash_)
-                if share <= self._carries(available) + 1e-6:
+                if share <= self._carries(available, nearly=hash_ == self.status.get("stableRS")) + 1e-6:
                     continue
                 if not any(self.available(h) for h, s in was.items() if s > split.get(h, 0.0) + 1e-6) and (
                     available or hash_ == self.status.get("stableRS") or hash_ not in self.sets_by_hash()
@@ -729,7 +731,8 @@ class Stage:
         routed = self._routed()
         if routed:
             for route, split in self.shares().items():
-                if split.get(hash_, 0.0) > self._carries(now) + 1e-6 and desired:
+                carried = self._carries(now, nearly=hash_ != self.status.get("stableRS"))
+                if split.get(hash_, 0.0) > carried + 1e-6 and desired:
                     raise Broken(
                         f"Pods outlive their routes: {hash_} goes from {was} to {now} of {desired} pods "
                         f"with {split[hash_]:g} % of {route}"
@@ -755,11 +758,19 @@ class Stage:
         elif deadlines[0] is None and hash_ in self.sets_by_hash():
             self._promised[hash_] = self._delay(hash_)
 
-    def _carries(self, pods: int) -> float:
-        """The percent of the traffic that so many pods can carry, to the fineness of the route's weights."""
+    def _carries(self, pods: int, *, nearly: bool = False) -> float:
+        """The percent of the traffic that so many pods can carry, to the fineness of the route's weights.
+
+        nearly: where stable's size is dynamic, half of the pods or more may have a part of the whole more, for stable
+        to take its traffic back, and for the others to make room for it.
+        """
         spec = self.rollout["spec"]
-        whole = ((spec["strategy"].get("canary") or {}).get("trafficRouting") or {}).get("maxTrafficWeight", 100)
-        return 100 * carries(pods, spec.get("replicas", 1), whole) / whole
+        canary, replicas = spec["strategy"].get("canary") or {}, spec.get("replicas", 1)
+        whole = (canary.get("trafficRouting") or {}).get("maxTrafficWeight", 100)
+        more = 1 if nearly and canary.get("dynamicStableScale") and 2 * pods >= replicas else 0
+        exact = whole * pods / replicas if replicas else whole
+        rounded_up = math.ceil(exact - 1e-9) if more else carries(pods, replicas, whole)
+        return 100 * min(whole, rounded_up) / whole
 
     def _all_may_go(self) -> bool:
         """Whether the strategy lets every pod be unavailable for a time, as one pod without surge has to."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.rollout.replicas import Bounds, carries, needed, ratio, roll
+from tidegate.core.rollout.replicas import Bounds, carries, nearly_carries, nearly_needed, needed, ratio, roll
 from tidegate.core.rollout.shifting import reachable
 from tidegate.core.rollout.world import ReplicaSet
 
@@ -29,6 +29,19 @@ def test_the_pods_needed_for_a_weight_carry_it_and_one_fewer_does_not(replicas: 
 
     assert carries(pods, replicas) >= weight
     assert pods == 0 or carries(pods - 1, replicas) < weight
+
+
+@given(st.integers(1, 300), st.integers(0, 300), st.sampled_from((100, 1000)))
+def test_as_many_pods_as_all_traffic_needs_carry_it_between_two_versions_whatever_the_weights_parts(
+    replicas: int, stable: int, whole: int
+) -> None:
+    """Or neither version could give way to the other where there is room for no more pods."""
+    stable = min(stable, replicas)
+    share = nearly_carries(stable, replicas, whole)
+    assert nearly_needed(replicas, whole - share, whole) <= replicas - stable
+    exact = whole * stable / replicas
+    assert exact - 1 < share < exact + 1
+    assert share <= exact if 2 * stable < replicas else share <= exact * (1 + 2 / whole)
 
 
 @given(want=percent, now=percent, canary=percent, stable=percent)

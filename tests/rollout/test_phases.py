@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.rollout.objects import ANALYSIS, blue_green, canary
+from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary
 from tests.rollout.stage import NAMESPACE, Stage, Verdict, deployed
 from tidegate.core.plan import Key
 
@@ -139,3 +139,47 @@ def test_given_a_pause_when_its_time_is_over_then_not_a_moment_sooner() -> None:
     stage.play(3)
     assert stage.weight() != 50
     assert stage.now - begun < timedelta(seconds=12)
+
+
+DOUBT = {kind: [Verdict("Inconclusive", 5.0), Verdict("Successful", 5.0)] for kind in ("Step", "PrePromotion")}
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        canary({"setWeight": 50}, {"analysis": ANALYSIS}),
+        canary({"setWeight": 50}, {"analysis": ANALYSIS}, how="pods"),
+        blue_green(prePromotionAnalysis=ANALYSIS),
+        blue_green(prePromotionAnalysis=ANALYSIS, autoPromotionSeconds=3),
+    ],
+    ids=["canary", "by pods", "blue-green", "blue-green after a time"],
+)
+@pytest.mark.parametrize("how", ["held by hand", "pods missing"])
+def test_given_a_verdict_in_doubt_while_nothing_can_be_asked_then_it_pauses_and_nothing_is_asked_anew(
+    strategy: Obj, how: str
+) -> None:
+    """Found by a generated story: the verdict was noted, and later taken for one whose pause somebody had lifted."""
+    stage = deployed(strategy, stage=Stage(verdicts=DOUBT), replicas=2)
+    stage.image("v2")
+    stage.play(4)
+    if how == "held by hand":
+        stage.spec(paused=True)
+    else:
+        stage.crash_pods("v2", 2)
+    stage.play(20)
+    if how == "held by hand":
+        stage.spec(paused=False)
+    else:
+        stage.heal_pods("v2")
+    stage.play(20)
+
+    assert stage.phase()[0] == "Paused"
+    assert "InconclusiveAnalysisRun" in {each["reason"] for each in stage.status["pauseConditions"]}
+    assert stage.status["controllerPause"] is True
+    assert list(stage.runs().values()) == ["Inconclusive"]
+
+    stage.user(pauseConditions=None)
+    stage.settle()
+
+    assert stage.phase() == ("Healthy", "")
+    assert sorted(stage.runs().values()) == ["Inconclusive", "Successful"]

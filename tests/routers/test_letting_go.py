@@ -1,4 +1,4 @@
-"""What a Rollout leaves behind in a DestinationRule that it no longer names, or that outlives it: nothing."""
+"""What a Rollout leaves in a DestinationRule or a Service that it no longer names, or that outlives it: nothing."""
 
 from __future__ import annotations
 
@@ -157,7 +157,102 @@ def test_hashes_of_another_rollout_stay() -> None:
     subsets = [{"name": "a", "labels": {HASH: "mine"}}, {"name": "b", "labels": {HASH: "theirs", "x": "y"}}]
     obj = destination_rule(*subsets, annotations=SIGNED)
 
-    after = apply(obj, *let_go(obj, {"theirs"}))
+    after = apply(obj, let_go(obj, {"theirs"}))
 
     assert after["spec"]["subsets"] == [{"name": "a", "labels": {}}, subsets[1]]
     assert after["metadata"]["annotations"] == {"team": "shop"}
+
+
+# -- Services ----------------------------------------------------------------------------------------------------------
+
+
+def by_services() -> Theatre:
+    strategy = {"blueGreen": {"activeService": "app", "previewService": "preview"}}
+    return Theatre(stories.rollout(strategy), [stories.service("app"), stories.service("preview")], services=())
+
+
+def service(theatre: Theatre, name: str) -> Obj:
+    obj = theatre.cluster.peek("Service", name)
+    assert obj is not None
+    return obj
+
+
+def is_free(theatre: Theatre, name: str) -> bool:
+    """Whether a Service is as its owner wrote it."""
+    metadata = service(theatre, name)["metadata"]
+    return service(theatre, name)["spec"]["selector"] == {"app": "app"} and not metadata.get("annotations")
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("away", [False, True], ids=["at once", "after a restart"])
+async def test_a_deleted_rollout_takes_its_hash_out_of_its_services(away: bool) -> None:
+    """They would select no pod at all: neither those of another Rollout nor those of a Deployment."""
+    async with by_services() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        assert not is_free(theatre, "app")
+
+        async def leave() -> None:
+            await asyncio.sleep(1)
+            theatre.cluster.delete("Rollout", "app")
+
+        if away:
+            theatre.cluster.delete("Rollout", "app")
+        leaving = None if away else asyncio.create_task(leave())
+        await theatre.play(lambda: is_free(theatre, "app") and is_free(theatre, "preview"))
+
+        if leaving is not None:
+            await leaving
+
+
+@pytest.mark.looptime
+async def test_pods_that_are_kept_when_their_rollout_is_deleted_keep_their_services() -> None:
+    async with by_services() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        before = service(theatre, "app")["spec"]
+        for each in theatre.cluster.peek_all("ReplicaSet"):
+            theatre.cluster.patch("ReplicaSet", each["metadata"]["name"], {"metadata": {"ownerReferences": None}})
+        theatre.cluster.delete("Rollout", "app")
+
+        await theatre.play(lambda: not service(theatre, "app")["metadata"].get("annotations"))
+
+        assert service(theatre, "app")["spec"] == before
+
+
+@pytest.mark.looptime
+async def test_a_service_that_is_no_longer_named_is_let_go_and_the_others_stay() -> None:
+    async with by_services() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        before = service(theatre, "app")
+        theatre.cluster.patch("Rollout", "app", {"spec": {"strategy": {"blueGreen": {"previewService": None}}}})
+
+        await theatre.play(settled(theatre, "Healthy"))
+
+        assert is_free(theatre, "preview")
+        assert service(theatre, "app") == before
+
+
+@pytest.mark.looptime
+async def test_services_of_another_instances_rollout_are_left_alone_and_asked_about_once() -> None:
+    async with by_services() as theatre:
+        theatre.deploy()
+        await theatre.play(settled(theatre, "Healthy"))
+        theatre.cluster.patch("Rollout", "app", {"metadata": {"labels": {names.INSTANCE_ID: "b"}}})
+        before = [service(theatre, name) for name in ("app", "preview")]
+        looked = 0
+
+        def touched_often() -> bool:
+            nonlocal looked
+            looked += 1
+            if looked % 40 == 0:
+                theatre.cluster.patch("Service", "app", {"metadata": {"labels": {"n": str(looked)}}})
+                theatre.cluster.patch("Service", "app", {"spec": {"selector": {HASH: f"theirs{looked}"}}})
+            return looked > 400
+
+        transport = await theatre.play(touched_often)
+
+        assert all(names.MANAGED_BY in service(theatre, name)["metadata"]["annotations"] for name in ("app", "preview"))
+        assert service(theatre, "preview") == before[1]
+        assert transport.requests["GET", "Rollout", ""] == 2, "the list, and one question"

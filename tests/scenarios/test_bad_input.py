@@ -201,7 +201,7 @@ def test_what_the_definitions_refuse_never_gets_in(story: Story) -> None:
 
 
 def test_another_rollout_goes_on_undisturbed(story: Story) -> None:
-    """In the same namespace, with the same Services named by a wrong one that comes and goes."""
+    """With the same Services named by another one, which waits and goes on when these are free."""
     story.services("app-stable", "app-canary")
     story.route(split_by_host())
     strategy = by_host(weigh(20), wait(1), weigh(60), wait(1), weigh(100))
@@ -215,7 +215,10 @@ def test_another_rollout_goes_on_undisturbed(story: Story) -> None:
     assert "pause.duration" in thief["message"]
     story.apply(rollout("v1", strategy, name="thief"))
     told = story.until_phase("Degraded", "InvalidSpec", name="thief")
-    assert "managed by another Rollout, app" in told["message"]
+    assert f"Rollout {story.namespace}/app claims too" in told["message"]
     story.until_phase("Healthy")
     story.until_weight(0)
     assert story.weights(since=start) == [20, 60, 100, 0]
+    story.kubectl("delete", "rollout", "app")
+    (hash_,) = {story.until_phase("Healthy", name="thief")["stableRS"]}
+    assert {story.selected("app-stable"), story.selected("app-canary")} == {hash_}

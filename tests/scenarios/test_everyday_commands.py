@@ -98,6 +98,7 @@ def test_nothing_holds_up_a_deletion_in_the_middle_and_routes_stay(story: Story,
     before = {
         kind: story.get(kind, name)["spec"] for kind, name in (("VirtualService", "app"), ("Service", "app-canary"))
     }
+    hash_ = before["Service"]["selector"]["rollouts-pod-template-hash"]
     with story.users() as users:
         # Orphaning is the garbage collector's work, which looks for new kinds every 30 s.
         story.kubectl("delete", "rollout", "app", f"--cascade={cascade}", "--timeout=40s")
@@ -105,11 +106,15 @@ def test_nothing_holds_up_a_deletion_in_the_middle_and_routes_stay(story: Story,
             story.holds(lambda: all(rs["spec"]["replicas"] for rs in _all_sets(story)), "the pods", 2)
         else:
             story.until(lambda: not _all_sets(story), "the garbage collector's work", 120)
+    if cascade != "orphan":  # With its pods gone, the Service selects whichever come after them.
+        story.until(lambda: story.selected("app-canary") == "", "the Service being let go")
+        before["Service"]["selector"].pop("rollouts-pod-template-hash")
     after = {
         kind: story.get(kind, name)["spec"] for kind, name in (("VirtualService", "app"), ("Service", "app-canary"))
     }
     assert after == before
     if cascade == "orphan":
+        story.holds(lambda: story.selected("app-canary") == hash_, "what the Service selects", 1)
         story.check_users(users)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.common import STATUS, Int, Natural, Str, Time
+from tidegate.api.parts import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -50,24 +51,6 @@ class ExperimentRunStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
-class ExperimentCondition:
-    """One fact about the Experiment."""
-
-    type: Str
-    """InvalidSpec or Progressing."""
-    status: Str
-    """True, False or Unknown."""
-    last_update_time: Time
-    """When the condition was last written."""
-    last_transition_time: Time
-    """When the status last changed."""
-    reason: Str
-    """Why, in one word."""
-    message: Str
-    """Why, in words for people."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class ExperimentStatus:
     """How the Experiment is doing."""
 
@@ -79,7 +62,7 @@ class ExperimentStatus:
     """How each version is doing."""
     available_at: Time | None = None
     """When all versions were available. The duration counts from here."""
-    conditions: tuple[ExperimentCondition, ...] = ()
-    """Facts about the Experiment, one of each type."""
+    conditions: tuple[Condition, ...] = ()
+    """Facts about the Experiment, one of each type: InvalidSpec and Progressing."""
     analysis_runs: tuple[ExperimentRunStatus, ...] = ()
     """How each analysis is doing."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.analysis import ValueFromHash
-from tidegate.api.common import SPEC, Str, StringMap
+from tidegate.api.common import SPEC, STATUS, Str, StringMap, Time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -81,3 +81,21 @@ class PodMetadata:
     """Labels for the pods."""
     annotations: StringMap | None = None
     """Annotations for the pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Condition:
+    """One fact about an object."""
+
+    type: Str
+    """Which fact."""
+    status: Str
+    """True, False or Unknown."""
+    last_update_time: Time
+    """When the condition was last written."""
+    last_transition_time: Time
+    """When the status last changed."""
+    reason: Str
+    """Why, in one word."""
+    message: Str
+    """Why, in words for people."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from tidegate.api.common import STATUS, Bool, Int, Natural, Opaque, Str, Time
+from tidegate.api.parts import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -22,24 +23,6 @@ class PauseCondition:
     """CanaryPauseStep, BlueGreenPause, InconclusiveAnalysisRun or InconclusiveExperiment."""
     start_time: Time
     """When the pause began."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
-class RolloutCondition:
-    """One fact about the Rollout."""
-
-    type: Str
-    """InvalidSpec, Available, Progressing, ReplicaFailure, Paused, Completed or Healthy."""
-    status: Str
-    """True, False or Unknown."""
-    last_update_time: Time
-    """When the condition was last written."""
-    last_transition_time: Time
-    """When the status last changed."""
-    reason: Str
-    """Why, in one word."""
-    message: Str
-    """Why, in words for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -263,8 +246,9 @@ class RolloutStatus:
     """Why the Rollout is in this phase."""
     observed_generation: Str = ""
     """The generation of the spec that this status is about, as text."""
-    conditions: tuple[RolloutCondition, ...] = ()
-    """Facts about the Rollout, one of each type."""
+    conditions: tuple[Condition, ...] = ()
+    """Facts about the Rollout, one of each type: InvalidSpec, Available, Progressing, ReplicaFailure, Paused,
+    Completed, Healthy and StandingAside."""
     abort: Bool = False
     """Whether the update is undone. Set it to abort, clear it to retry."""
     aborted_at: Time | None = None

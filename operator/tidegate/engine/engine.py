@@ -28,6 +28,7 @@ from tidegate.cluster.transport import Transport
 from tidegate.core.plan import Event, Key
 from tidegate.core.rollout.world import Workload
 from tidegate.engine.aside import Reconcile, StandingAside
+from tidegate.engine.claims import Claims
 from tidegate.engine.controller import Controller, Outcome, Result
 from tidegate.engine.desk import EngineDesk, Sent
 from tidegate.engine.experiments import Experiments
@@ -133,12 +134,18 @@ class Engine:
         )
         self._writer = Writer(self.client, self.store)
         self._on_demand = OnDemand(self.client, self.store, settings.namespace)
-        signatures = Signatures(self.store, self._wake)
-        self.reviewer = Reviewer(self.store, signatures, now, lambda: self.synced)
-        rollouts = Rollouts(
-            self.store, self._writer, self.recorder, now, signatures=signatures, ensure=self._on_demand.ensure
+        self._signatures = Signatures(self.store, self._wake)
+        claims = Claims(self.store, self._wake)
+        self.reviewer = Reviewer(self.store, self._signatures, claims, now, lambda: self.synced)
+        rollouts = self._rollouts = Rollouts(
+            self.store,
+            self._writer,
+            self.recorder,
+            now,
+            signatures=self._signatures,
+            claims=claims,
+            ensure=self._on_demand.ensure,
         )
-        self._rollouts = rollouts
         measuring = Measuring(providers, self.client, settings.home, now)
         runs = Runs(self.store, self._writer, self.recorder, measuring, now)
         experiments = Experiments(self.store, self._writer, self.recorder, now)
@@ -315,6 +322,8 @@ class Engine:
         for kind, queue in self._queues.items():
             for key in self.store.keys(kind):
                 queue.add(key, low=True)
+        for key in self._signatures.orphans():
+            self._queues[key.kind].add(key, low=True)
         for listener in self._listeners:
             listener.look_at_everything()
 

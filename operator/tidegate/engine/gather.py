@@ -21,6 +21,7 @@ from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
 from tidegate.core.rollout.world import Experiment, ReplicaSet, Run, Service, Workload, World
 from tidegate.core.traffic import Traffic
+from tidegate.engine.claims import Claims
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference, unpacked
 from tidegate.routers.base import Router
@@ -102,9 +103,10 @@ class Gatherer:
     strangers: names that our next ReplicaSet can't have because something that is not ours has them.
     """
 
-    def __init__(self, now: Callable[[], datetime], signatures: Signatures) -> None:
+    def __init__(self, now: Callable[[], datetime], signatures: Signatures, claims: Claims) -> None:
         self._now = now
         self._signatures = signatures
+        self._claims = claims
         self._specs: dict[Key, _Read] = {}
         self._memories: dict[Key, _Memory] = {}
         self._checked: dict[Key, _Checked] = {}
@@ -153,7 +155,8 @@ class Gatherer:
             experiments=_experiments(view, key.namespace, uid, spec, raw.get("status") or {}),
             templates=templates,
             workload=workload,
-            leftovers=self._signatures.leftovers(key, _rule(key.namespace, spec)),
+            leftovers=self._signatures.leftovers(key, self._claims.objects(key)),
+            rivals=self._claims.rivals(key),
         )
 
     def _check_analyses(
@@ -272,12 +275,6 @@ def _services(view: View, memory: _Memory, namespace: str, spec: RolloutSpec) ->
         raw = view.get(Key("Service", namespace, name))
         found[name] = memory.of(_service, raw) if raw else None
     return found
-
-
-def _rule(namespace: str, spec: RolloutSpec) -> Key | None:
-    routing = spec.strategy.canary.traffic_routing if spec.strategy.canary else None
-    rule = routing.istio.destination_rule if routing and routing.istio else None
-    return Key("DestinationRule", namespace, rule.name) if rule else None
 
 
 def _router(key: Key, spec: RolloutSpec) -> Router | None:

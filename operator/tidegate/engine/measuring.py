@@ -58,7 +58,15 @@ class Measuring:
         self, namespace: str, measure: Measure, secrets: Mapping[str, Mapping[str, str] | SecretError]
     ) -> Taken:
         started = self._now()
-        asker = Asker(namespace, self._home, self.read_secret, measure.interval, measure.run_started_at, measure.resume)
+        asker = Asker(
+            namespace,
+            self._home,
+            self.read_secret,
+            measure.interval,
+            measure.run_started_at,
+            measure.resume,
+            measure.id,
+        )
         try:
             values = {name: _entry(secrets[ref.name], namespace, ref) for name, ref in measure.secrets.items()}
         except SecretError as error:

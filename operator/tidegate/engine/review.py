@@ -23,7 +23,7 @@ from tidegate.core.analysis.conditions import ConditionError, compile_condition
 from tidegate.core.analysis.nesting import TemplateName, contained
 from tidegate.core.plan import Key
 from tidegate.core.rollout.decide import unfit
-from tidegate.engine.claims import conflicts
+from tidegate.engine.claims import Claims
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import kept, reference
@@ -51,10 +51,16 @@ class Reviewer:
     """
 
     def __init__(
-        self, store: Store, signatures: Signatures, now: Callable[[], datetime], synced: Callable[[], bool]
+        self,
+        store: Store,
+        signatures: Signatures,
+        claims: Claims,
+        now: Callable[[], datetime],
+        synced: Callable[[], bool],
     ) -> None:
         self._store = store
         self._signatures = signatures
+        self._claims = claims
         self._now = now
         self._synced = synced
 
@@ -89,7 +95,7 @@ class Reviewer:
         key = Key(names.ROLLOUT, metadata["namespace"], metadata["name"])
         raw = {**raw, "metadata": {"uid": "not stored yet", **metadata}}
         view = _Proposed(self._store, key, raw)
-        world = Gatherer(self._now, self._signatures).rollout(view, key)
+        world = Gatherer(self._now, self._signatures, self._claims).rollout(view, key)
         assert world is not None
         own: tuple[Problem, ...] = () if world.spec else world.problems
         warnings = [problem for problem in own if problem.path == _REF and view.workload]
@@ -105,7 +111,7 @@ class Reviewer:
             warnings.append(Problem(_REF, told))
         if world.spec:
             warnings += unfit(world)
-        return Review((*refusals, *conflicts(key, raw, self._store)), tuple(warnings))
+        return Review((*refusals, *self._claims.conflicts(key, raw)), tuple(warnings))
 
     def _missing(self, named: Sequence[TemplateName], at: str, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
         """The templates that are named in the list `at` and that there are not."""

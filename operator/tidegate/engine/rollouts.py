@@ -20,6 +20,7 @@ from tidegate.core.rollout import needs
 from tidegate.core.rollout.actions import GiveBack
 from tidegate.core.rollout.decide import decide
 from tidegate.core.rollout.world import Workload, World
+from tidegate.engine.claims import Claims
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.holding import Held, earlier, until
@@ -46,6 +47,7 @@ class Rollouts:
         now: Callable[[], datetime],
         *,
         signatures: Signatures,
+        claims: Claims,
         ensure: Callable[[str], Awaitable[None]],
     ) -> None:
         """ensure: have all of a kind known, which only some Rollouts need."""
@@ -56,10 +58,12 @@ class Rollouts:
         self._ensure = ensure
         self._workloads: dict[Key, Key] = {}
         self._signatures = signatures
-        self._gatherer = Gatherer(now, signatures)
+        self._gatherer = Gatherer(now, signatures, claims)
         self._held = Held(now)
         # Until when disruption budgets are not asked again. Lost with the process, which then asks once more.
         self._refused: dict[Key, datetime] = {}
+        # Rollouts that are somebody else's to work on, who then lets go of what they have signed.
+        self._elsewhere: set[Key] = set()
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one Rollout as far as it can go now."""
@@ -72,6 +76,7 @@ class Rollouts:
                 await self._let_go(key)
                 self._forget(key)
                 return DONE
+            self._elsewhere.discard(key)
             plan = decide(await self._complete(key, world))
             view.commit()
             if plan.actions:
@@ -145,9 +150,13 @@ class Rollouts:
         The server is asked first: one that is merely not ours to work on is not in the store either.
         """
         leftovers = self._signatures.leftovers(key)
-        if leftovers and not await self._writer.exists(key):
-            for write in leftovers:
-                await self._writer.send(write, key)
+        if not leftovers or key in self._elsewhere:
+            return
+        if await self._writer.exists(key):
+            self._elsewhere.add(key)
+            return
+        for write in leftovers:
+            await self._writer.send(write, key)
 
     def _name_was_taken(self, world: World, key: Key) -> None:
         """Ours after all (an earlier answer was lost), and in the store by now; or a stranger's, to be avoided."""

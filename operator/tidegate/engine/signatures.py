@@ -1,25 +1,27 @@
-"""Which DestinationRules bear a Rollout's signature, so that what it no longer names can be let go.
+"""Which Services and DestinationRules bear a Rollout's signature, so that what it no longer names can be let go.
 
-A hash that is left behind in a subset outlives the pods that it selects, and whoever uses the rule next gets a 503. The
-signature is an annotation on the rule, so this is known after a restart too, and nothing has to block the deletion of a
-Rollout until it has been cleaned up.
+A hash that is left behind in a selector or a subset outlives the pods that it selects, and whoever uses the object next
+gets a 503: a Deployment that has its pods back, or another Rollout. The signature is an annotation on the object, so
+this is known after a restart too, and nothing has to block the deletion of a Rollout until it has been cleaned up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.cluster.store import Change, Store
 from tidegate.core.plan import Key, Write
+from tidegate.core.rollout.actions import let_go_service
 from tidegate.routers.istio.destination_rule import let_go
 
-_RULE: Final = "DestinationRule"
+_SIGNED: Final = ("Service", "DestinationRule")
+_NOTHING: Final[frozenset[Key]] = frozenset()
 
 
 class Signatures:
-    """An index of the rules by the Rollout that signed them.
+    """An index of the objects by the Rollout that signed them.
 
     wake: called with a Rollout that is not there and whose signature has been seen.
     """
@@ -28,18 +30,25 @@ class Signatures:
         self._store = store
         self._wake = wake
         self._signed: dict[Key, set[Key]] = {}
-        store.on_change(_RULE, self._changed)
+        for kind in _SIGNED:
+            store.on_change(kind, self._changed)
 
-    def leftovers(self, rollout: Key, named: Key | None = None) -> tuple[Write, ...]:
-        """The writes that take a Rollout's signature and hashes out of every rule but the one that it names.
+    def leftovers(self, rollout: Key, named: Collection[Key] = ()) -> tuple[Write, ...]:
+        """The writes that take a Rollout's signature and hashes out of all objects but those that it names.
 
-        Hashes of other Rollouts stay: a rule may have been shared.
+        Hashes of other Rollouts stay, for a rule may have been shared, and those of pods that somebody has kept when he
+        deleted the Rollout (`--cascade=orphan`).
         """
-        rules = self._signed.get(rollout, set()) - {named}
-        if not rules:
+        left = self._signed.get(rollout, _NOTHING).difference(named)
+        if not left:
             return ()
-        foreign = self._hashes_of_others(rollout)
-        return tuple(write for key in sorted(rules) if (raw := self._store.get(key)) for write in let_go(raw, foreign))
+        kept = self._hashes_of_others(rollout) | self._hashes_of_nobody(rollout.namespace)
+        objects = [raw for key in sorted(left) if (raw := self._store.get(key))]
+        return tuple((let_go_service if raw["kind"] == "Service" else let_go)(raw, kept) for raw in objects)
+
+    def orphans(self) -> tuple[Key, ...]:
+        """The Rollouts whose signature has been seen and that are not there."""
+        return tuple(rollout for rollout in self._signed if self._store.get(rollout) is None)
 
     def _hashes_of_others(self, rollout: Key) -> frozenset[str]:
         """In its namespace, for the same template has the same hash everywhere."""
@@ -51,6 +60,11 @@ class Signatures:
                 found.add((metadata.get("labels") or {}).get(names.POD_TEMPLATE_HASH, ""))
         return frozenset(found)
 
+    def _hashes_of_nobody(self, namespace: str) -> frozenset[str]:
+        """Of pods that run and whose ReplicaSet has no owner."""
+        sets = self._store.owned("ReplicaSet", "", namespace)
+        return frozenset(raw["metadata"]["labels"][names.POD_TEMPLATE_HASH] for raw in sets if raw["spec"]["replicas"])
+
     def _neighbours(self, kind: str, rollout: Key) -> Iterator[Mapping[str, Any]]:
         keys = (key for key in self._store.keys(kind) if key.namespace == rollout.namespace and key != rollout)
         return (raw for key in keys if (raw := self._store.get(key)))
@@ -58,16 +72,16 @@ class Signatures:
     def _changed(self, change: Change) -> None:
         before, after = _signer(change.key, change.old), _signer(change.key, change.new)
         if before is not None and before != after:
-            rules = self._signed.get(before, set())
-            rules.discard(change.key)
-            if not rules:
+            signed = self._signed.get(before, set())
+            signed.discard(change.key)
+            if not signed:
                 self._signed.pop(before, None)
         if after is not None:
             self._signed.setdefault(after, set()).add(change.key)
-            if self._store.get(after) is None:
+            if self._store.get(after) is None and self._store.synced("Rollout"):
                 self._wake(after)
 
 
-def _signer(key: Key, rule: Any) -> Key | None:
-    name = ((rule or {}).get("metadata", {}).get("annotations") or {}).get(names.MANAGED_BY)
+def _signer(key: Key, obj: Any) -> Key | None:
+    name = ((obj or {}).get("metadata", {}).get("annotations") or {}).get(names.MANAGED_BY)
     return Key("Rollout", key.namespace, name) if name else None

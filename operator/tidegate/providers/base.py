@@ -52,6 +52,7 @@ class Asker:
     namespace: the run's. home: the operator's own.
     interval: of the metric, if it has one. started_at: when the run's first measurement was taken.
     resume: what an earlier reading of this measurement left as its metadata; empty for a new measurement.
+    id: of the measurement, for a server that can be asked whether it has begun with it already.
     """
 
     namespace: str = ""
@@ -60,6 +61,7 @@ class Asker:
     interval: timedelta | None = None
     started_at: datetime | None = None
     resume: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
     async def secret(self, namespace: str, name: str, *keys: str) -> Mapping[str, str]:
         """The entries of a Secret, with text under each of `keys`. Raises SecretError."""

@@ -3,6 +3,10 @@
 A measurement begins with an execution (POST /canary/{canaryConfigId}) and ends with its score (GET
 /canary/{canaryExecutionId}); in between its id stands in the measurement's metadata, as Argo Rollouts writes it.
 
+An operator that dies before the id is in the status would begin again. Kayenta takes no id of ours for an execution but
+keeps a parent's id with it and lists those that are under way, by application, with that. So what is under way for this
+very measurement is gone on with.
+
 Kayenta fails open: a metric that its judge could not classify is left out of the score, so that of ten broken metrics
 and a good one remains a 100. Here whatever the judge could not judge makes the measurement an error.
 """
@@ -21,11 +25,13 @@ from tidegate.core.analysis.values import show_number
 from tidegate.core.analysis.world import Reading
 from tidegate.core.times import format_time
 from tidegate.providers.base import NOBODY, Asker, OverHttp
-from tidegate.providers.talk import Talk
+from tidegate.providers.talk import AskError, Talk
 from tidegate.providers.wording import shortened
 
 EXECUTION: Final = "canaryExecutionId"
 ASK_AGAIN: Final = timedelta(seconds=15)
+_PARENT: Final = "parentPipelineExecutionId"
+_UNDER_WAY: Final = "NOT_STARTED,RUNNING"
 _UNJUDGED: Final = frozenset({"error", "nodata"})
 
 
@@ -40,8 +46,13 @@ class Kayenta(OverHttp):
         return await self._start(talk, spec, asker)
 
     async def _start(self, talk: Talk, spec: Mapping[str, Any], asker: Asker) -> Reading:
+        if begun := await self._begun(talk, spec, asker):
+            return Reading(metadata={EXECUTION: begun}, hidden=talk.hidden, resume=ASK_AGAIN)
         config = await self._config_id(talk, spec)
-        query = _query(spec, "application", "metricsAccountName", "configurationAccountName", "storageAccountName")
+        query = _query(
+            {**spec, _PARENT: asker.id},
+            *("application", _PARENT, "metricsAccountName", "configurationAccountName", "storageAccountName"),
+        )
         url = f"{_address(spec)}/canary/{quote(config, safe='')}"
         thresholds = {name: spec["threshold"][name] for name in ("pass", "marginal")}
         answer = await talk.ask_json(
@@ -54,6 +65,19 @@ class Kayenta(OverHttp):
         if not isinstance(execution, str) or not execution:
             raise talk.fault(url, f"gave an answer without {EXECUTION}")
         return Reading(metadata={EXECUTION: execution}, hidden=talk.hidden, resume=ASK_AGAIN)
+
+    async def _begun(self, talk: Talk, spec: Mapping[str, Any], asker: Asker) -> str:
+        """The execution that is under way for this measurement; empty for none, or where Kayenta can't tell: versions
+        that are older than this list answer with an error."""
+        if not asker.id:
+            return ""
+        query = _query({**spec, "statuses": _UNDER_WAY}, "application", "statuses", "storageAccountName")
+        try:
+            found = await talk.ask_json(f"{_address(spec)}/canary/executions?{query}")
+        except AskError:
+            return ""
+        executions = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        return next((str(each.get("pipelineId") or "") for each in executions if each.get(_PARENT) == asker.id), "")
 
     async def _config_id(self, talk: Talk, spec: Mapping[str, Any]) -> str:
         """The id of the canary configuration that the metric names."""

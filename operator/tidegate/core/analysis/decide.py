@@ -38,7 +38,7 @@ def decide(world: RunWorld) -> RunPlan:
     begun = replace(before, started_at=started_at)
     if not terminate and (starts := jobs.starts(metrics, begun, world)):
         return RunPlan(starts=starts)
-    measures = () if world.readings or terminate else _due(metrics, before, started_at, world.now)
+    measures = () if world.readings or terminate else _due(metrics, before, started_at, world)
     if measures:
         return RunPlan(measures=measures)
     measured = jobs.follow(metrics, _with_readings(metrics, begun, (*world.readings, *world.refused)), world)
@@ -52,21 +52,21 @@ def decide(world: RunWorld) -> RunPlan:
     )
 
 
-def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, now: datetime) -> tuple[Measure, ...]:
+def _due(metrics: Sequence[Metric], progress: Progress, started_at: datetime, world: RunWorld) -> tuple[Measure, ...]:
     """The measurements of all metrics whose time has come, to be taken together."""
     due: list[Measure] = []
     for metric in metrics:
         entry = progress.of(metric)
         at = entry.due_at(metric, started_at)
-        if at is not None and at <= now and not metric.is_job:
-            due.append(_measure(metric, progress, started_at, now))
+        if at is not None and at <= world.now and not metric.is_job:
+            due.append(_measure(metric, progress, started_at, world))
     return tuple(due)
 
 
-def _measure(metric: Metric, progress: Progress, started_at: datetime, now: datetime) -> Measure:
+def _measure(metric: Metric, progress: Progress, started_at: datetime, world: RunWorld) -> Measure:
     window, spec, entry = None, metric.provider, progress.of(metric)
     if metric.comparison is not None:
-        window = entry.window(metric, started_at, now)
+        window = entry.window(metric, started_at, world.now)
         spec = metric.comparison.question(metric.provider, window)
     return Measure(
         metric.name,
@@ -77,6 +77,7 @@ def _measure(metric: Metric, progress: Progress, started_at: datetime, now: date
         started_at,
         resume=entry.flight["metadata"] if entry.flight else {},
         window=window,
+        id=f"{world.run['metadata']['uid']}.{metric.name}.{entry.number}",
     )
 
 

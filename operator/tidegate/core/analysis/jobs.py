@@ -122,5 +122,4 @@ def _judge(job: Job | str) -> Verdict | None:
 
 
 def _name_for(metric: Metric, progress: Progress, world: RunWorld) -> str:
-    tally = progress.of(metric).tally
-    return job_name(world.run["metadata"]["uid"], metric.name, tally.count + tally.error + 1)
+    return job_name(world.run["metadata"]["uid"], metric.name, progress.of(metric).number)

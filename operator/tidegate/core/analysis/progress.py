@@ -62,6 +62,11 @@ class MetricProgress:
         return self.phase in ENDED
 
     @property
+    def number(self) -> int:
+        """The number of the measurement that is under way, or comes next; the first one's is 1."""
+        return self.tally.count + self.tally.error + 1
+
+    @property
     def flight(self) -> Mapping[str, Any] | None:
         """The measurement that is under way, if there is one: a Job takes it, or it is asked for again later."""
         last = self.measurements[-1] if self.measurements else {}

@@ -67,6 +67,7 @@ class Measure:
     interval: of the metric, if it has one. run_started_at: when the run's first measurement was taken.
     resume: the metadata of a measurement that is under way, which is to be gone on with; empty for a new one.
     window: of a comparison, the one that is asked about.
+    id: of this measurement, the same whoever takes it: the run's uid, the metric and the measurement's number.
     """
 
     metric: str
@@ -77,6 +78,7 @@ class Measure:
     run_started_at: datetime | None = None
     resume: Mapping[str, str] = field(default_factory=dict)
     window: Window | None = None
+    id: str = ""
 
     @property
     def provider(self) -> str:

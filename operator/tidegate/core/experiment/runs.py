@@ -18,6 +18,7 @@ from tidegate.core.experiment.actions import Create, EndRun
 from tidegate.core.experiment.asking import FORESEEN, Version
 from tidegate.core.experiment.world import Draft, Entry, ExperimentWorld
 from tidegate.core.plan import Key
+from tidegate.core.rollout.attempts import free_name
 from tidegate.core.rollout.world import ENDED, Run
 
 NO_ROLLOUT: Final = Source("", "")
@@ -72,13 +73,9 @@ def _version(world: ExperimentWorld, given: ExperimentTemplate) -> Version:
 
 
 def _name(draft: Draft, given: ExperimentAnalysis, entry: Entry) -> None:
-    base = f"{draft.world.name}-{given.name}"
     taken = {run.name for run in draft.world.runs}
-    name, number = base, 0
-    while name in taken or Key(names.ANALYSIS_RUN, draft.world.namespace, name) in draft.world.taken:
-        number += 1
-        name = f"{base}.{number}"
-    entry["analysisRun"] = name
+    taken |= {key.name for key in draft.world.taken if key.kind == names.ANALYSIS_RUN}
+    entry["analysisRun"] = free_name(f"{draft.world.name}-{given.name}", ".", taken)
     _note(entry, names.RUN_PENDING, "")
 
 

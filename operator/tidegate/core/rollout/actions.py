@@ -6,7 +6,7 @@ fast for a resourceVersion), the whole resourceVersion where a person or another
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -243,6 +243,33 @@ class PointSubsets:
 
     def write(self) -> Write:
         return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """One write that takes our marks off an object that the Rollout no longer names."""
+
+    request: Write
+
+    @property
+    def event(self) -> Event:
+        is_service = self.request.key.kind == "Service"
+        reason = names.REASON_SWITCH_SERVICE if is_service else names.REASON_UPDATED_DESTINATION_RULE
+        return Event(reason, f"Let go of {self.request.key}, which is no longer named")
+
+    def write(self) -> Write:
+        return self.request
+
+
+def let_go_service(raw: Mapping[str, Any], foreign: Collection[str]) -> Write:
+    """The patch that takes our signature out of a Service that bears it, and the hash but one of those in `foreign`."""
+    metadata = raw["metadata"]
+    operations = [{"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}]
+    hash_ = ((raw.get("spec") or {}).get("selector") or {}).get(names.POD_TEMPLATE_HASH)
+    if hash_ and hash_ not in foreign:
+        operations.append({"op": "remove", "path": f"/spec/selector/{names.POD_TEMPLATE_HASH}"})
+    operations.append({"op": "remove", "path": f"/metadata/annotations/{names.MANAGED_BY.replace('/', '~1')}"})
+    return Write("patch", Key("Service", metadata["namespace"], metadata["name"]), operations, patch="json")
 
 
 @dataclass(frozen=True, slots=True)

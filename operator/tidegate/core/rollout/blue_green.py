@@ -88,6 +88,8 @@ def _advance(draft: Draft) -> None:
                 # Scaled to nothing there is nobody to flip, and no pod that would ever allow it.
                 draft.blue_green[_CHECKPOINT] = True
                 _confirm(draft)
+    elif not _nothing_more_to_ask(draft):
+        gates.doubt(draft, gates.PRE_PROMOTION)
 
 
 def _pods_before_the_flip(draft: Draft) -> int:

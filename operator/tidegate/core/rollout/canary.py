@@ -14,7 +14,7 @@ from tidegate.api import names
 from tidegate.core.rollout import experiments, extras, gates, judging, pauses, slots
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
-from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends
+from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends, stable_takes_back
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import led, observed, reachable, shift
@@ -58,8 +58,7 @@ def decide_canary(draft: Draft) -> None:
     if begun:
         _ask_background(draft)
     if draft.paused:
-        canary = draft.release.canary
-        size_held(draft, everything(canary) if draft.status.get("promoteFull") else aim_at(canary, step_index(draft)))
+        _hold_still(draft)
         return
     start = step_index(draft)
     index = _walk(draft, lifted=lifted)
@@ -67,6 +66,17 @@ def decide_canary(draft: Draft) -> None:
         _ask_background(draft)
     if not _outruns(draft, start, index):
         _advance(draft, index)
+
+
+def _hold_still(draft: Draft) -> None:
+    """A person holds the rollout: it is scaled, and a verdict that comes meanwhile is noted."""
+    canary, index = draft.release.canary, step_index(draft)
+    if draft.status.get("promoteFull"):
+        size_held(draft, everything(canary))
+        return
+    size_held(draft, aim_at(canary, index))
+    if index < len(canary.steps) and canary.steps[index].kind == "analysis":
+        gates.doubt(draft, gates.step_gate(index))
 
 
 def _settle(draft: Draft) -> None:
@@ -82,9 +92,9 @@ def _settle(draft: Draft) -> None:
     if led(draft) and not release.first and not canary_stands_for(draft, new):
         # The template went back to stable's in the middle: traffic leaves the version that is given up, then its end.
         now, whole = observed(draft), release.canary.whole
-        stable_carries = carries(new.available, release.replicas, whole)
         point_ends(draft, stable=new)
-        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries, whole), routes=())
+        back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, new), whole)
+        shift(draft, back, routes=())
         return
     if release.canary.ping_pong:
         # No selector changes under the users: the canary's Service follows when nobody is led to it any more.
@@ -199,7 +209,8 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
             shift(draft, reached, aim.routes if release.available else ())
     elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
-        shift(draft, reachable(0, now, canary_end_carries(draft, now), stable_carries, whole), routes=())
+        back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, release.stable), whole)
+        shift(draft, back, routes=())
     elif (aim.weight or aim.routes) and (new.available or draft.world.traffic is not None):
         point_ends(draft, canary=new)
     elif draft.world.traffic is None:
@@ -215,7 +226,6 @@ def _undo(draft: Draft) -> None:
     now = observed(draft)
     gone = point_ends(draft, stable=release.stable) and now == 0
     if draft.world.traffic is not None:
-        stable_carries = carries(release.stable_available, release.replicas, whole)
-        back = reachable(0, now, canary_end_carries(draft, now), stable_carries, whole)
+        back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, release.stable), whole)
         gone = shift(draft, back, routes=()) and gone
     size_undone(draft, traffic_gone=gone and point_ends(draft, canary=release.stable))

@@ -20,7 +20,7 @@ from tidegate.core.rollout import (
     rollback_window,
     workload,
 )
-from tidegate.core.rollout.actions import PointSubsets
+from tidegate.core.rollout.actions import LetGo
 from tidegate.core.rollout.blue_green import decide_blue_green
 from tidegate.core.rollout.canary import decide_canary
 from tidegate.core.rollout.counts import COUNTS
@@ -50,6 +50,8 @@ def decide(world: World) -> Plan:
         return Plan(actions=workload.give_back(world))
     if world.problems or world.spec is None:
         return _refuse(world, world.problems)
+    if world.rivals:
+        return _refuse(world, world.rivals)
     draft = Draft(world, Release.assess(world, world.spec))
     if problems := _unmet(draft):
         return _refuse(world, problems)
@@ -101,7 +103,7 @@ def _decide(draft: Draft) -> None:
     metadata.follow(draft)
     restarts.follow(draft)
     for leftover in draft.world.leftovers:
-        draft.do(PointSubsets(leftover))
+        draft.do(LetGo(leftover))
     gates.follow(draft)
     gates.end_unneeded(draft)
     gates.forget_old(draft)
@@ -222,7 +224,10 @@ def _missing_services(draft: Draft) -> tuple[Problem, ...]:
         if service is None:
             problems.append(Problem(f"{base}.{field}", f"Service {name} not found"))
         elif service.manager and service.manager != draft.world.name:
-            message = f"Service {name} is managed by another Rollout, {service.manager}"
+            message = (
+                f"Service {name} is managed by another Rollout, {service.manager}; "
+                "it is free once that one is deleted or names another Service"
+            )
             problems.append(Problem(f"{base}.{field}", message))
     return tuple(problems)
 

@@ -7,16 +7,20 @@ without an Experiment, which is created then.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tidegate.api import names
 from tidegate.api.experiment import ExperimentStep
 from tidegate.core.rollout import pauses
 from tidegate.core.rollout.actions import CreateExperiment, DeleteExperiment, EndExperiment
+from tidegate.core.rollout.attempts import base_name, belongs, free_name, outdated
 from tidegate.core.rollout.experiment_bodies import experiment
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.slots import EXPERIMENT
 from tidegate.core.rollout.world import Experiment, Service
+
+_JOINT: Final = "-"
+"""Between the name of a step's first Experiment and the number of a later one."""
 
 
 def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
@@ -25,17 +29,19 @@ def ask(draft: Draft, step: ExperimentStep, index: int) -> bool:
     One without a verdict either way pauses the rollout. Once the pause has been lifted, a new one is made. What one
     that failed means is not for here: see `failure`.
     """
-    base = _base_name(draft, index)
+    base = base_name(draft, f"-{index}")
     found = current(draft)
     resumed = pauses.resumed(draft)
-    if found is not None and found.phase == names.RUN_INCONCLUSIVE and _belongs(found.name, base) and not resumed:
+    in_doubt = found is not None and found.phase == names.RUN_INCONCLUSIVE
+    if found is not None and in_doubt and belongs(found.name, base, _JOINT) and not resumed:
         pauses.hold(draft, names.PAUSE_INCONCLUSIVE_EXPERIMENT, index)
         return False
     if resumed:
         pauses.release(draft)
-    again = found is not None and (not found.ours or found.phase == names.RUN_INCONCLUSIVE)
-    if again or not _belongs(draft.canary.get(EXPERIMENT, ""), base):
-        draft.canary[EXPERIMENT] = _free_name(draft, base)
+    again = found is not None and (not found.ours or in_doubt)
+    if again or not belongs(draft.canary.get(EXPERIMENT, ""), base, _JOINT):
+        taken = {each.name for each in draft.world.experiments}
+        draft.canary[EXPERIMENT] = free_name(base, _JOINT, taken)
         return False
     if found is None:
         _create(draft, step, index)
@@ -63,7 +69,7 @@ def let_go(draft: Draft, index: int) -> None:
     if EXPERIMENT in draft.canary:
         steps = draft.release.canary.steps
         at_step = index < len(steps) and steps[index].experiment is not None
-        if not at_step or not _belongs(draft.canary[EXPERIMENT], _base_name(draft, index)):
+        if not at_step or not belongs(draft.canary[EXPERIMENT], base_name(draft, f"-{index}"), _JOINT):
             del draft.canary[EXPERIMENT]
 
 
@@ -87,15 +93,7 @@ def follow(draft: Draft) -> None:
     for each in mine:
         if not each.ended and not each.terminating:
             draft.do(EndExperiment(draft.world.namespace, each))
-    limits = draft.release.spec.analysis
-    alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
-    ended = sorted((e for e in mine if e.ended), key=lambda e: (e.created, e.name), reverse=True)
-    past = [each for each in ended if each.hash in alive]
-    good = [each for each in past if each.phase == names.RUN_SUCCESSFUL]
-    bad = [each for each in past if each.phase != names.RUN_SUCCESSFUL]
-    orphans = [each for each in ended if each.hash not in alive]
-    beyond = [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]
-    for each in (*orphans, *beyond):
+    for each in outdated(draft, (each for each in mine if each.ended)):
         if not each.pods and not holds(draft.status, each.name, ()):
             draft.do(DeleteExperiment(draft.world.namespace, each))
 
@@ -106,22 +104,3 @@ def _create(draft: Draft, step: ExperimentStep, index: int) -> None:
     if release.new is not None and release.stable is not None:
         body = experiment(draft, step, index, draft.canary[EXPERIMENT])
         draft.do(CreateExperiment(draft.world.namespace, body))
-
-
-def _base_name(draft: Draft, index: int) -> str:
-    release = draft.release
-    return f"{draft.world.name}-{release.hash}-{release.revision}-{index}"
-
-
-def _belongs(name: str, base: str) -> bool:
-    rest = name.removeprefix(base)
-    return rest != name and (not rest or (rest[0] == "-" and rest[1:].isdigit()))
-
-
-def _free_name(draft: Draft, base: str) -> str:
-    taken = {each.name for each in draft.world.experiments}
-    name, number = base, 0
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    return name

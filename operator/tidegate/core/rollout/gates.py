@@ -18,9 +18,13 @@ from tidegate.core.analysis.templates import run_body
 from tidegate.core.rollout import analyses, pauses, slots
 from tidegate.core.rollout.actions import CreateRun, DeleteRun, EndRun
 from tidegate.core.rollout.arms import arms
+from tidegate.core.rollout.attempts import base_name, belongs, free_name, outdated
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.slots import Slot
 from tidegate.core.rollout.world import Run
+
+_JOINT: Final = "."
+"""Between the name of a gate's first run and the number of a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
     """
     part: dict[str, Any] = draft.status[gate.slot.part]
     entry = part.get(gate.slot.name)
-    base = _base_name(draft, gate)
-    if not entry or not _belongs(entry["name"], base):
+    base = base_name(draft, gate.suffix)
+    if not entry or not belongs(entry["name"], base, _JOINT):
         part[gate.slot.name] = _pending(draft, base)
         return False
     run = _find(draft, entry["name"])
@@ -77,13 +81,30 @@ def ask(draft: Draft, gate: Gate, analysis: RolloutAnalysis) -> bool:
     if run.phase == names.RUN_INCONCLUSIVE:
         known = entry.get("status") == run.phase
         if known and not pauses.condition(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS):
-            draft.status.pop("controllerPause", None)
+            if pauses.resumed(draft):
+                draft.status.pop("controllerPause")
             part[gate.slot.name] = _pending(draft, base)
             return False
-        step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
-        pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
+        _hold(draft, gate)
     part[gate.slot.name] = _entry(run)
     return run.phase == names.RUN_SUCCESSFUL
+
+
+def doubt(draft: Draft, gate: Gate) -> None:
+    """Pause for a gate's run that has ended inconclusive while the gate can't be asked: the rollout is held by hand, or
+    pods are missing. Later nobody could tell a verdict that was never paused for from a pause that was lifted."""
+    entry = draft.status[gate.slot.part].get(gate.slot.name)
+    if not entry or not belongs(entry["name"], base_name(draft, gate.suffix), _JOINT):
+        return
+    run = _find(draft, entry["name"])
+    known = entry.get("status") == names.RUN_INCONCLUSIVE
+    if run is not None and run.ours and run.phase == names.RUN_INCONCLUSIVE and not known:
+        _hold(draft, gate)
+
+
+def _hold(draft: Draft, gate: Gate) -> None:
+    step = draft.status.get("currentStepIndex") if gate.step is None else gate.step
+    pauses.hold(draft, names.PAUSE_INCONCLUSIVE_ANALYSIS, step)
 
 
 def failure(draft: Draft) -> str:
@@ -155,20 +176,9 @@ def end_unneeded(draft: Draft) -> None:
 def forget_old(draft: Draft) -> None:
     """Delete ended runs whose revision is gone, and those beyond the history limits, oldest first; never one that the
     status names."""
-    limits = draft.release.spec.analysis
     kept = slots.named_in(draft.status)
-    alive = {rs.hash for rs in draft.world.replica_sets if not rs.deleting}
-    ended = sorted(
-        (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept),
-        key=lambda run: (run.created, run.name),
-        reverse=True,
-    )
-    past = [run for run in ended if run.hash in alive]
-    good = [run for run in past if run.phase == names.RUN_SUCCESSFUL]
-    bad = [run for run in past if run.phase != names.RUN_SUCCESSFUL]
-    orphans = [run for run in ended if run.hash not in alive]
-    beyond = [*good[limits.successful_run_history_limit :], *bad[limits.unsuccessful_run_history_limit :]]
-    for run in [*orphans, *beyond]:
+    ended = (run for run in draft.world.runs if run.ours and run.ended and run.name not in kept)
+    for run in outdated(draft, ended):
         draft.do(DeleteRun(draft.world.namespace, run))
 
 
@@ -210,7 +220,8 @@ def _start(draft: Draft, gate: Gate, analysis: RolloutAnalysis, name: str) -> No
 
 
 def _pending(draft: Draft, base: str) -> dict[str, str]:
-    return {"name": _free_name(draft, base), "status": names.RUN_PENDING}
+    taken = {run.name for run in draft.world.runs}
+    return {"name": free_name(base, _JOINT, taken), "status": names.RUN_PENDING}
 
 
 def _entry(run: Run) -> dict[str, str]:
@@ -220,22 +231,3 @@ def _entry(run: Run) -> dict[str, str]:
 
 def _find(draft: Draft, name: str) -> Run | None:
     return next((run for run in draft.world.runs if run.name == name), None)
-
-
-def _base_name(draft: Draft, gate: Gate) -> str:
-    release = draft.release
-    return f"{draft.world.name}-{release.hash}-{release.revision}{gate.suffix}"
-
-
-def _belongs(name: str, base: str) -> bool:
-    rest = name.removeprefix(base)
-    return rest != name and (not rest or (rest[0] == "." and rest[1:].isdigit()))
-
-
-def _free_name(draft: Draft, base: str) -> str:
-    taken = {run.name for run in draft.world.runs}
-    name, number = base, 0
-    while name in taken:
-        number += 1
-        name = f"{base}.{number}"
-    return name

@@ -9,7 +9,7 @@ from tidegate.api import names
 from tidegate.core.rollout import conditions
 from tidegate.core.rollout.actions import PointService, PointSubsets
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.replicas import carries
+from tidegate.core.rollout.replicas import carries, nearly_carries
 from tidegate.core.rollout.world import ReplicaSet
 
 _LISTEN: Final = timedelta(milliseconds=200)
@@ -75,6 +75,14 @@ def canary_end_carries(draft: Draft, weight: int) -> int:
     if not hash_:
         return weight
     return carries(_available(draft, hash_), draft.release.replicas, draft.release.canary.whole)
+
+
+def stable_takes_back(draft: Draft, stable: ReplicaSet | None) -> int:
+    """The greatest weight that stable can carry on an undo. By dynamicStableScale it grows by the room that the canary
+    leaves, pod by pod, and rounding must not hold up either."""
+    release, canary = draft.release, draft.release.canary
+    count = nearly_carries if canary.dynamic_stable_scale else carries
+    return count(stable.available if stable else 0, release.replicas, canary.whole)
 
 
 def referenced(draft: Draft) -> frozenset[str]:

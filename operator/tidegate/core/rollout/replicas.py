@@ -26,6 +26,26 @@ def carries(available: int, replicas: int, whole: int = 100) -> int:
     return min(whole, whole * available // replicas) if replicas else whole
 
 
+def nearly_carries(available: int, replicas: int, whole: int = 100) -> int:
+    """As `carries`, but half of the pods or more carry their share rounded up: a fiftieth more than theirs at the most.
+
+    Weights are whole numbers: of 3 pods, 2 carry 66 parts and the third 33. Where the pods of two versions are as many
+    as all traffic needs, and there is room for no more, the part that is left belongs to the larger side, or neither
+    could ever give way to the other.
+    """
+    if 2 * available < replicas:
+        return carries(available, replicas, whole)
+    return min(whole, -(-whole * available // replicas)) if replicas else whole
+
+
+def nearly_needed(replicas: int, weight: int, whole: int = 100) -> int:
+    """The fewest pods that nearly carry `weight` parts of the whole."""
+    pods = needed(replicas, weight, whole)
+    while pods and nearly_carries(pods - 1, replicas, whole) >= weight:
+        pods -= 1
+    return pods
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How far a change of pods may stray from the wanted number: so many more, so many fewer."""

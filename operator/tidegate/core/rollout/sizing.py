@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tidegate.core.rollout.aims import Aim
 from tidegate.core.rollout.pointing import canary_end, canary_end_carries, canary_stands_for, referenced, stable_end
 from tidegate.core.rollout.release import Draft
-from tidegate.core.rollout.replicas import Bounds, Ratio, carries, needed, ratio, roll
+from tidegate.core.rollout.replicas import Bounds, Ratio, carries, nearly_needed, needed, ratio, roll
 from tidegate.core.rollout.revisions import keep, resize, retire, retire_all, wanted
 from tidegate.core.rollout.shifting import led, observed
 from tidegate.core.rollout.world import ReplicaSet
@@ -174,7 +176,7 @@ def _drain(draft: Draft, rs: ReplicaSet) -> None:
     """Let the pods at the canary's end go as its traffic does, where stable may need their room to take it back."""
     if draft.world.traffic is None or not draft.release.canary.dynamic_stable_scale:
         return
-    pods = _in_use(draft, rs, Aim(0))
+    pods = _in_use(draft, rs, Aim(0), nearly_needed)
     if pods < rs.replicas and rs.hash == canary_end(draft) != stable_end(draft):
         resize(draft, rs, pods)
 
@@ -193,7 +195,7 @@ def _canary_pods(draft: Draft, aim: Aim) -> int:
     return max(pods, _least(draft, aim)) if pods else 0
 
 
-def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim) -> int:
+def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim, count: Callable[[int, int, int], int] = needed) -> int:
     """The fewest pods that the canary's end needs: what its traffic asks for, and the last ones for those who come to
     it by another way, such as a testers' header route."""
     release = draft.release
@@ -201,7 +203,7 @@ def _in_use(draft: Draft, rs: ReplicaSet, aim: Aim) -> int:
         return 0
     led_here = draft.world.traffic is not None and bool(draft.world.traffic.managed())
     least = min(max(rs.replicas, int(led_here)), _least(draft, aim))
-    return max(needed(release.replicas, observed(draft), release.canary.whole), least)
+    return max(count(release.replicas, observed(draft), release.canary.whole), least)
 
 
 def _least(draft: Draft, aim: Aim) -> int:

@@ -346,6 +346,7 @@ class World:
         steps, or its status, have to do with any.
     templates: every analysis template that the spec names, or one of these contains; None where there is none.
     leftovers: writes that take this Rollout's marks off objects that its spec names no more.
+    rivals: what of its objects another Rollout has first, so that this one has to leave all as it is.
     pods: those of the ReplicaSets that `needs.pods_of` has named. They are read for the occasion: to keep all pods
         of a cluster would cost more memory than everything else.
     unheard_of: a version with available pods that are not all among the endpoints yet, of those that
@@ -368,6 +369,7 @@ class World:
     experiments: tuple[Experiment, ...] = ()
     templates: Templates = field(default_factory=dict)
     leftovers: tuple[Write, ...] = ()
+    rivals: tuple[Problem, ...] = ()
     pods: tuple[Pod, ...] = ()
     unheard_of: str = ""
     workload: Workload | None = None

@@ -12,19 +12,21 @@ from tidegate.core.plan import Key
 from tidegate.routers.istio.router import IstioRouter
 
 
-def istio_claims(router: IstioRouter, objects: Mapping[Key, Mapping[str, Any] | None]) -> Iterator[tuple[str, str]]:
-    """(what is claimed, the path of the field that claims it).
+def istio_claims(
+    router: IstioRouter, objects: Mapping[Key, Mapping[str, Any] | None]
+) -> Iterator[tuple[Key, str, str]]:
+    """(the object, which part of it is claimed, the path of the field that claims it).
 
     A route that is not named is only known once its VirtualService is there to be looked at.
     """
     for target in router.targets:
         for number, name in enumerate(target.routes):
-            yield f"HTTP route '{name}' of {target.key}", f"{target.at}.routes[{number}]"
+            yield target.key, f"HTTP route '{name}'", f"{target.at}.routes[{number}]"
     bound = router.bind(objects)
     for service in bound.services:
         for route in service.routes:
             shown = f"route '{route.name}'" if route.name else f"route {route.index}"
-            yield f"{route.kind.upper()} {shown} of {service.target.key}", f"{service.target.at}.name"
+            yield service.target.key, f"{route.kind.upper()} {shown}", f"{service.target.at}.name"
     if router.rule is not None:
         for field, subset in (("canarySubsetName", router.rule.canary), ("stableSubsetName", router.rule.stable)):
-            yield f"subset '{subset}' of {router.rule.key}", f"{router.rule.at}.{field}"
+            yield router.rule.key, f"subset '{subset}'", f"{router.rule.at}.{field}"

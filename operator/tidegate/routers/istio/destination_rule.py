@@ -122,7 +122,7 @@ class BoundDestinationRule:
         return Write("patch", self.target.key, {"metadata": {"annotations": {names.MANAGED_BY: self.rollout}}})
 
 
-def let_go(obj: Mapping[str, Any], foreign: Collection[str]) -> tuple[Write, ...]:
+def let_go(obj: Mapping[str, Any], foreign: Collection[str]) -> Write:
     """The patch that takes our signature out of a rule, and the hashes of its subsets but those in `foreign`.
 
     For a rule that its Rollout no longer names, or whose Rollout is gone: its subsets are again what their owner wrote.
@@ -135,7 +135,7 @@ def let_go(obj: Mapping[str, Any], foreign: Collection[str]) -> tuple[Write, ...
         if hash_ and hash_ not in foreign:
             operations.append({"op": "remove", "path": f"/spec/subsets/{index}/labels/{names.POD_TEMPLATE_HASH}"})
     operations.append({"op": "remove", "path": signature})
-    return (Write("patch", Key(obj["kind"], metadata["namespace"], metadata["name"]), operations, patch="json"),)
+    return Write("patch", Key(obj["kind"], metadata["namespace"], metadata["name"]), operations, patch="json")
 
 
 def bind_destination_rule(target: RuleTarget, obj: Mapping[str, Any] | None, rollout: str) -> BoundDestinationRule:
