@@ -64,17 +64,7 @@ def on_a_laptop(story: Story) -> Iterator[str]:
 
 def token(story: Story, role: str) -> str:
     """A token of somebody who has this role in the story's namespace."""
-    story.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": story.namespace}],
-        },
-    )
-    config = yaml.safe_load(story.lab.kubeconfig_for(story.namespace, role).read_text())
+    config = yaml.safe_load(story.somebody(role).read_text())
     found: str = config["users"][0]["user"]["token"]
     return found
 
@@ -127,7 +117,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         seen.says("step 2 of 4 pauses until somebody promotes")
         page.locator("#analyses .chart").first.wait_for()
         seen.says("96.9 %")
-        page.locator("#traffic path.line.canary").wait_for()
+        page.locator("#traffic path.line.canary").wait_for(state="attached")  # a level line has no height to be seen by
         seen.picture("rollout-desktop")
         seen.drawing("rollout", height=1250)
 
