@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.analysis.simulation import Simulation, analysis_run
 from tests.analysis.traffic import ARMS, answer, compared
 from tidegate.core.analysis.compare.comparison import Comparison, with_arms
-from tidegate.core.analysis.compare.kinds import Counts, Distribution, Samples
+from tidegate.core.analysis.compare.gauges import Samples
+from tidegate.core.analysis.compare.kinds import Counts, Distribution
 from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.metrics import read_run
 from tidegate.core.analysis.world import Measure, Reading
@@ -133,6 +135,22 @@ def test_samples_are_means_rates_or_shares_of_each_pod() -> None:
     assert first(answer([*cpu, *calls]), counter=S, per=S) == "canary 0.1 (1), stable 0.05 (1)"
 
 
+def test_pods_that_scatter_about_one_mean_are_known_again_by_their_names() -> None:
+    """Each pod is high now and low then, and over time they do not differ. Who knew only the values at one time would
+    take them for pods that differ, of which three can't show anything."""
+
+    def say(measure: Measure, taken: int) -> Reading:
+        def arm(name: str, mean: float) -> list[tuple[str, str, str, float]]:
+            high = (2.2, 0.5, 0.3)
+            return [(name, "gauge", pod, mean * high[(i + taken) % 3]) for i, pod in enumerate("abc")]
+
+        return answer([*arm("canary", 1.5), *arm("stable", 1.0 + 0.02 * (taken % 2))])
+
+    metric = compared(compare={"samples": {"gauge": S}}, count=40)
+    found = Simulation(analysis_run(metric), say).play(until=timedelta(minutes=18)).result("errors")["compare"]
+    assert found["verdict"] == "worse", found["message"]
+
+
 def gauge(canary: float, stable: float) -> Any:
     def say(measure: Measure, taken: int) -> Reading:
         wobble = 1 + 0.02 * (taken % 3)
@@ -148,7 +166,37 @@ def test_mann_whitney_speaks_once_at_the_end(canary: float, verdict: str) -> Non
     entry = played.result("errors")
     assert len(played.asked) == 30 and entry["compare"]["verdict"] == verdict
     assert entry["measurements"][-2]["phase"] == "Inconclusive"
+    before = Simulation(analysis_run(metric), gauge(canary, 1.02)).play(until=timedelta(minutes=5))
+    assert before.result("errors")["compare"]["message"].endswith(
+        "of 30 looks are in; Mann and Whitney's test is made after the last one"
+    )
     assert played.status["phase"] == {"worse": "Failed", "safe": "Successful"}[verdict]
+
+
+@pytest.mark.parametrize(
+    ("fields", "canary", "verdict"),
+    [
+        ({"effectSize": {"allowedIncrease": 2.5}}, 2.0, "safe"),
+        ({"effectSize": {"allowedIncrease": "1.5"}}, 2.0, "worse"),
+        ({"effectSize": {"allowedDecrease": 0.4}, "direction": "decrease"}, 0.5, "safe"),
+        ({"effectSize": {"allowedDecrease": 0.6}, "direction": "decrease"}, 0.5, "worse"),
+        ({"effectSize": {"measure": "cles", "allowedIncrease": 0.9}}, 1.05, "worse"),
+        ({"effectSize": {"allowedIncrease": 1.1}}, 1.05, "safe"),
+        ({"effectSize": {"allowedIncrease": 1.1}}, "one spike", "worse"),
+        ({"effectSize": {"allowedIncrease": 1.1}, "outliers": "remove"}, "one spike", "safe"),
+    ],
+)
+def test_mann_whitney_counts_what_is_large_enough(fields: dict[str, Any], canary: Any, verdict: str) -> None:
+    def say(measure: Measure, taken: int) -> Reading:
+        usual, wobble = canary if isinstance(canary, float) else 1.05, 1 + 0.005 * (taken % 3)
+        value = 1000.0 if canary == "one spike" and taken == 7 else usual * wobble
+        return answer([("canary", "gauge", "c", value), ("stable", "gauge", "s", 1.0 + 0.001 * (taken % 2))])
+
+    metric = compared(compare={"samples": {"gauge": S, "mode": "mannWhitney", **fields}}, count=150)
+    assert (
+        Simulation(analysis_run(metric), say).play(until=timedelta(hours=2)).result("errors")["compare"]["verdict"]
+        == verdict
+    )
 
 
 def test_what_a_template_says_of_its_arms_goes_before_what_the_rollout_says() -> None:

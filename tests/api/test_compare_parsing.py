@@ -62,6 +62,24 @@ def test_given_a_comparison_then_it_is_taken(compare: dict[str, Any]) -> None:
             ".samples.tolerated",
             "counts nothing in the mode mannWhitney",
         ),
+        ({"samples": {"gauge": SELECTOR, "outliers": "remove"}}, ".samples.outliers", "without mode: mannWhitney"),
+        ({"samples": {"gauge": SELECTOR, "effectSize": {}}}, ".samples.effectSize", "without mode: mannWhitney"),
+        (
+            {"samples": {"gauge": SELECTOR, "mode": "mannWhitney", "effectSize": {"allowedDecrease": -1}}},
+            ".samples.effectSize.allowedDecrease",
+            "must not be below 0",
+        ),
+        (
+            {
+                "samples": {
+                    "gauge": SELECTOR,
+                    "mode": "mannWhitney",
+                    "effectSize": {"measure": "cles", "allowedIncrease": 1.2},
+                }
+            },
+            ".samples.effectSize.allowedIncrease",
+            "must lie between 0 and 1",
+        ),
     ],
 )
 def test_given_a_wrong_comparison_then_its_field_is_named(compare: dict[str, Any], path: str, words: str) -> None:

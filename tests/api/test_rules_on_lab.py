@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ import yaml
 
 from lab.client import ApiError, wait_for
 from lab.cluster import Lab
-from tests.api.objects import BLUE_GREEN, CANARY, REMOVED, Json, spoilt
+from tests.api.objects import BLUE_GREEN, CANARY, REMOVED, RUN, TEMPLATE, Json, spoilt
 from tidegate.api.cel import RULES
-from tidegate.api.parsing import parse_rollout
+from tidegate.api.parsing import parse_rollout, parse_run, parse_template
+from tidegate.api.problems import Problem
 
 ROOT = Path(__file__).parents[2]
 AT = "spec.strategy.canary"
 ROUTING = (f"{AT}.trafficRouting", REMOVED)
 DELAY = (f"{AT}.scaleDownDelaySeconds", REMOVED)
+METRIC = "spec.metrics[0]"
 PAIR = {"pingService": "ping", "pongService": "ping"}
 
 BROKEN: dict[str, tuple[Json, tuple[tuple[str, Any], ...], str]] = {
@@ -68,6 +71,9 @@ BROKEN: dict[str, tuple[Json, tuple[tuple[str, Any], ...], str]] = {
         (("spec.strategy.blueGreen.previewService", "shop"),),
         "spec.strategy.blueGreen.previewService",
     ),
+    "no-interval": (TEMPLATE, ((f"{METRIC}.count", 2), (f"{METRIC}.interval", "")), f"{METRIC}.interval"),
+    "inconclusive-below": (TEMPLATE, ((f"{METRIC}.inconclusiveLimit", -1),), f"{METRIC}.inconclusiveLimit"),
+    "errors-below": (RUN, ((f"{METRIC}.consecutiveErrorLimit", -1),), f"{METRIC}.consecutiveErrorLimit"),
 }
 
 FINE: dict[str, tuple[Json, tuple[tuple[str, Any], ...]]] = {
@@ -97,21 +103,36 @@ FINE: dict[str, tuple[Json, tuple[tuple[str, Any], ...]]] = {
     "no-steps": (CANARY, ((f"{AT}.steps", []), (f"{AT}.analysis", REMOVED))),
     "no-preview": (BLUE_GREEN, (("spec.strategy.blueGreen.previewService", REMOVED),)),
     "blue-green": (BLUE_GREEN, ()),
+    "template": (TEMPLATE, ()),
+    "run": (RUN, ()),
+    "one-measurement": (TEMPLATE, (("spec.metrics[1].count", 1), ("spec.metrics[1].inconclusiveLimit", 1))),
+    "argument-count": (
+        TEMPLATE,
+        ((f"{METRIC}.count", "{{args.count}}"), (f"{METRIC}.interval", ""), ("spec.args", [{"name": "count"}])),
+    ),
+    "text-count": (TEMPLATE, ((f"{METRIC}.count", "5"), (f"{METRIC}.interval", "1s"))),
     "canary": (CANARY, ()),
+}
+
+
+PARSERS: dict[str, Callable[[Json], tuple[object, Sequence[Problem]]]] = {
+    "Rollout": parse_rollout,
+    "AnalysisTemplate": parse_template,
+    "AnalysisRun": parse_run,
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_a_rule_refuses_the_operator_refuses_too(case: str) -> None:
     obj, changes, path = BROKEN[case]
-    _, problems = parse_rollout(spoilt(obj, *changes))
+    _, problems = PARSERS[obj["kind"]](spoilt(obj, *changes))
     assert any(problem.path.startswith(path) for problem in problems), [str(problem) for problem in problems]
 
 
 @pytest.mark.parametrize("case", FINE)
 def test_what_the_rules_let_through_is_carried_out(case: str) -> None:
     obj, changes = FINE[case]
-    _, problems = parse_rollout(spoilt(obj, *changes))
+    _, problems = PARSERS[obj["kind"]](spoilt(obj, *changes))
     assert problems == ()
 
 
@@ -124,7 +145,7 @@ def server(lab: Lab) -> Lab:
 
 def dry_run(lab: Lab, obj: Json) -> str:
     """What the API server would say; empty when it would take the object."""
-    path = lab.client.path("Rollout", namespace="default", api_version="argoproj.io/v1alpha1")
+    path = lab.client.path(obj["kind"], namespace="default", api_version="argoproj.io/v1alpha1")
     body = {**obj, "metadata": {**obj["metadata"], "namespace": "default"}}
     try:
         lab.client.request("POST", f"{path}?dryRun=All", body)
@@ -149,7 +170,7 @@ def test_the_server_takes_what_breaks_none(server: Lab) -> None:
     samples = [spoilt(obj, *changes) for obj, changes in FINE.values()]
     for folder in ("examples", "tests/api/manifests"):
         for path in (ROOT / folder).rglob("*.yaml"):
-            samples += [o for o in yaml.safe_load_all(path.read_text()) if o and o["kind"] == "Rollout"]
+            samples += [o for o in yaml.safe_load_all(path.read_text()) if o and o["kind"] in PARSERS]
     assert len(samples) > 18
     for sample in samples:
         assert dry_run(server, sample) == "", sample

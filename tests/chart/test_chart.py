@@ -238,6 +238,33 @@ def test_a_value_that_means_nothing_is_refused(lab: Lab, value: str) -> None:
         render(lab, value)
 
 
+def test_every_value_is_read_by_a_template_and_stands_in_the_schema() -> None:
+    """A wrong chart has a value that does nothing, because no template reads it any more."""
+    templates = [path.read_text() for path in (Path(CHART) / "templates").iterdir()]
+
+    def is_read(path: str) -> bool:
+        parts = path.split(".")
+        # As it is, or as a part of what a template has taken out of the values first.
+        taken = [(".".join(parts[:at]), ".".join(parts[at:])) for at in range(1, len(parts))]
+        return any(
+            re.search(rf"\.Values\.{path}\b", text)
+            or any(re.search(rf"(with|:=) \.Values\.{whole}\b.*\.{part}\b", text, re.S) for whole, part in taken)
+            for text in templates
+        )
+
+    def unread(values: Obj, schema: Obj, before: str = "") -> Iterator[str]:
+        known = schema["properties"]
+        assert set(values) == set(known) - {"global"}, f"{before} has other values than the schema"
+        for name, value in values.items():
+            if "properties" in known[name]:
+                yield from unread(value, known[name], f"{before}{name}.")
+            elif not is_read(f"{before}{name}"):
+                yield f"{before}{name}"
+
+    schema = json.loads(Path(CHART, "values.schema.json").read_text())
+    assert list(unread(yaml.safe_load(Path(CHART, "values.yaml").read_text()), schema)) == []
+
+
 TERM = "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0]"
 EVERYTHING = (
     "webhook.enabled=true",
@@ -362,13 +389,19 @@ def test_certificates_come_from_where_the_values_say(lab: Lab) -> None:
         render(lab, "webhook.enabled=true", "webhook.certificate.secretName=ours")
 
 
+def asked(panel: Obj) -> Iterator[Obj]:
+    """Every query of a dashboard or of a row in it."""
+    for inner in panel.get("panels", ()):
+        yield from asked(inner)
+        yield from inner.get("targets", ())
+
+
 def test_dashboards_show_metrics_that_are_served() -> None:
     served = set(re.findall(r"^\| `(\w+)`", (REPOSITORY / "docs" / "metrics.md").read_text(), flags=re.M))
     dashboards = list(Path(CHART, "dashboards").glob("*.json"))
     assert dashboards
     for path in dashboards:
-        text = path.read_text()
-        queries = re.findall(r'"expr": "((?:[^"\\]|\\.)*)"', text)
+        queries = [target["expr"] for target in asked(json.loads(path.read_text()))]
         assert queries
         for query in queries:
             bare = re.sub(r"by \([^)]*\)|\{[^}]*\}|\[[^\]]*\]", "", query)

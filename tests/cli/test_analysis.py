@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.analysis.simulation import Simulation, analysis_run
-from tests.analysis.traffic import compared, steadily
+from tests.analysis.traffic import answer, compared, steadily
 from tidegate.cli.judging.backtesting import Wish, backtest, windows
 from tidegate.cli.judging.explaining import chart, lines
 from tidegate.cli.judging.planning import plan, read_steps
@@ -43,6 +43,22 @@ def test_a_run_that_holds_says_for_what() -> None:
     assert "too little traffic" in explained(steadily((0, 0.05), (0, 0.05)))
 
 
+def test_a_test_without_evidence_is_explained_without_it() -> None:
+    told = "\n".join(lines("shop-6f-2", {}, {"cpu": mann_whitney()}))
+    assert "cpu (samples): worse" in told and "98 % sure of" in told and "needed" not in told
+
+
+def mann_whitney() -> dict[str, Any]:
+    def say(_: Any, taken: int) -> Any:
+        return answer([("canary", "gauge", "c", 3 + 0.02 * (taken % 3)), ("stable", "gauge", "s", 1)])
+
+    metric = compared(
+        "cpu", {"samples": {"gauge": 'cpu{h="{{arm.podTemplateHash}}"}', "mode": "mannWhitney"}}, count=12
+    )
+    found: dict[str, Any] = Simulation(analysis_run(metric), say).play().result("cpu")["compare"]
+    return found
+
+
 def test_a_chart_is_full_when_the_evidence_suffices() -> None:
     assert chart([-3, 0, 0.5, 0.99, 1.2]) == "▁▁▅██"
 
@@ -59,7 +75,13 @@ def test_a_plan_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("steps", "rate", "words"),
-    [("5%", "1%", "is not a step such as 5%:10m"), ("5%:x", "1%", "is not a duration"), ("5%:10m", "2", "error rate")],
+    [
+        ("5%", "1%", "is not a step such as 5%:10m"),
+        ("5%:x", "1%", "is not a duration"),
+        ("5%:10m", "2", "error rate"),
+        ("5%:10m", "little", "'little' is not a share such as 0.5%"),
+        ("5%:10m,100%:1m", "1%", "'100%:1m': at 100 % there is nobody to compare with"),
+    ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(steps: str, rate: str, words: str) -> None:
     with pytest.raises(Told, match=words):
@@ -72,12 +94,18 @@ def test_steps_are_weights_and_times() -> None:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    metric = compared()
-    del metric["compare"]["arms"]
-    path = tmp_path / "template.yaml"
-    spec = {"metrics": [metric], "args": [{"name": "unused", "value": "x"}]}
+    return written(tmp_path, [compared()], args=[{"name": "unused", "value": "x"}])
+
+
+def written(tmp_path: Path, metrics: list[dict[str, Any]], **fields: Any) -> Path:
+    """A template that leaves its arms to the command line."""
+    metrics = [{**m, "compare": {k: v for k, v in m["compare"].items() if k != "arms"}} for m in metrics]
+    path, spec = tmp_path / "template.yaml", {"metrics": metrics, **fields}
     path.write_text(yaml.safe_dump({"kind": "AnalysisTemplate", "metadata": {"name": "t"}, "spec": spec}))
     return path
+
+
+CANARY, STABLE = ("podTemplateHash=6f",), ("podTemplateHash=5a",)
 
 
 def recorded(tmp_path: Path, arms: dict[str, dict[str, float]], looks: int = 40) -> Path:
@@ -103,10 +131,9 @@ def test_an_incident_is_replayed_and_it_is_told_how_soon_it_would_have_been_seen
     tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = recorded(tmp_path, {"canary": {"c": 0.06}, "stable": {"s": 0.01, "t": 0.01}})
-    names = ("podTemplateHash=6f",)
     picture, saved = tmp_path / "way.svg", tmp_path / "again.json"
 
-    backtest(Wish(template, data=data, canary=names, stable=names), saved, picture, None)
+    backtest(Wish(template, data=data, canary=CANARY, stable=STABLE), saved, picture, None)
 
     header, row = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["metric", "verdict", "after"]
@@ -134,6 +161,8 @@ def test_one_version_against_itself_shows_the_rate_of_false_alarms(
     [
         ({"stable": ("hash",)}, "--stable: 'hash' is not name=value"),
         ({}, "is not known of canary"),
+        ({"stable": STABLE}, "would compare one version with itself, which is always safe; name the other by --canary"),
+        ({"stable": STABLE, "canary": CANARY, "prometheus": "http://p"}, "leave out --prometheus"),
         ({"stable": ("podTemplateHash=5a",), "split": "node", "size": 1}, "know 0 values of that label"),
     ],
 )
@@ -142,6 +171,82 @@ def test_what_can_not_be_replayed_is_told(tmp_path: Path, template: Path, wish: 
     with pytest.raises(Told) as told:
         backtest(Wish(template, data=data, **wish), None, None, None)
     assert words in str(told.value)
+
+
+def test_a_static_bound_beside_it_is_replayed_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = recorded(tmp_path, {"canary": {"c": 0.05}, "stable": {"s": 0.05}})
+    bound = {"failureCondition": "result.canary.rate > 0.02", "failureLimit": 2}
+    path = written(tmp_path, [compared(**bound)])
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    _, verdict, after, unit, looks, *words = capsys.readouterr().out.splitlines()[1].split()
+    assert (verdict, after, unit, looks) == ("bound", "90", "s", "3")
+    assert " ".join(words).startswith("the failureCondition held in 3 looks; canary fails")
+
+
+def test_metrics_of_a_score_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = recorded(tmp_path, {"canary": {"c": 0.06}, "stable": {"s": 0.01}})
+    both = json.loads(data.read_text())
+    data.write_text(json.dumps({**both, "again": both["errors"]}))
+    judge = {"score": {"critical": ["again"]}}
+    path = written(tmp_path, [compared(), compared("again")], judge=judge)
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("together: worse; score 0: again is critical")
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, Output.json)
+    assert json.loads(capsys.readouterr().out)["score"]["verdict"] == "worse"
+
+
+def gauges(tmp_path: Path, canary: float, stable: float, looks: int) -> Path:
+    """Three pods of each version."""
+    chance, answers = random.Random(5), []
+    for number in range(looks):
+        answer: list[Any] = [[{"tidegate_arm": "stable", "tidegate_part": "known"}, 3]]
+        for arm, mean in (("canary", canary), ("stable", stable)):
+            for pod in "abc":
+                labels = {"tidegate_arm": arm, "tidegate_part": "gauge", "pod": arm + pod}
+                answer.append([labels, chance.gauss(mean, 0.1)])
+        start = BEGIN + timedelta(seconds=30 * number)
+        end = start + timedelta(seconds=30)
+        answers.append({"start": format_time(start), "end": format_time(end), "answer": answer})
+    path = tmp_path / "gauges.json"
+    path.write_text(json.dumps({"cpu": answers}))
+    return path
+
+
+def test_mann_whitney_is_replayed_once_and_promises_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    selector = 'cpu{hash="{{arm.podTemplateHash}}"}'
+    metric = compared("cpu", {"samples": {"gauge": selector, "mode": "mannWhitney"}}, count=12)
+    path = written(tmp_path, [metric])
+    # So many looks make sure of a difference of 3 %, and 12 don't.
+    data = gauges(tmp_path, 1.03, 1.0, 200)
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    metric_, verdict, _, _, looks, *_ = capsys.readouterr().out.splitlines()[1].split()
+    assert (metric_, verdict, looks) == ("cpu", "safe", "12")
+    backtest(Wish(path, data=data, stable=STABLE, split="pod"), None, None, None)
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == "nothing"
+
+
+def test_windows_before_prometheus_knew_stable_are_passed_over(
+    tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = recorded(tmp_path, {"canary": {"c": 0.01}, "stable": {"s": 0.01}}, looks=6)
+    looks = json.loads(data.read_text())
+    looks["errors"][0]["answer"].pop(0)
+    data.write_text(json.dumps(looks))
+    backtest(Wish(template, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    row = capsys.readouterr().out.splitlines()[1]
+    assert "of 800 requests" in row, "of six looks one is passed over, and one has no answer"
+
+
+def test_a_range_without_an_answer_says_why(tmp_path: Path, template: Path) -> None:
+    data = recorded(tmp_path, {"stable": {"s": 0.01}}, looks=5)
+    looks = json.loads(data.read_text())
+    data.write_text(json.dumps({"errors": [{**look, "answer": "no such host"} for look in looks["errors"]]}))
+    wish = Wish(template, data=data, canary=CANARY, stable=STABLE)
+    with pytest.raises(Told, match="errors has no answer to any of its 5 looks; the first of them: no such host"):
+        backtest(wish, None, None, None)
+    data.write_text(json.dumps({"latency": looks["errors"]}))
+    with pytest.raises(Told, match="nothing is recorded of metric errors; there are latency"):
+        backtest(wish, None, None, None)
 
 
 def test_a_range_is_cut_into_looks() -> None:

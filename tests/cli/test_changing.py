@@ -177,6 +177,8 @@ def test_set_image(cli: Cli, release: Release) -> None:
     assert "runs these images already" in cli.ok("set", "image", "app", "app=app:v4").out
     assert "has no container web; there are app" in cli("set", "image", "app", "web=x").err
     assert "is not CONTAINER=IMAGE" in cli("set", "image", "app", "app=").err
+    none = cli("set", "image", "app")
+    assert none.code == 4 and "say which image: `tidegate set image app CONTAINER=IMAGE`" in none.err
 
 
 def test_a_template_that_comes_from_a_workload_is_changed_there(
@@ -226,6 +228,40 @@ def test_terminate(cli: Cli, cluster: FakeCluster, release: Release) -> None:
     assert "has ended already (Failed)" in cli.ok("terminate", "ar/app-over").out
     assert "say which kind" in cli("terminate", "app-run").err
     assert "there is no AnalysisRun app-ran" in cli("terminate", "analysisrun", "app-ran").err
+
+
+@pytest.mark.parametrize(
+    ("asked", "changed", "message"),
+    [
+        (["promote", "app"], True, "Rollout app goes on from step 2 of 4 (pause)"),
+        (["promote", "app", "--full"], True, "Rollout app is promoted in full"),
+        (["skip", "app"], True, "Rollout app skips step 2 of 4 (pause)"),
+        (["pause", "app"], True, "Rollout app is held at step 2 of 4 (pause); `tidegate promote app` lets it go on"),
+        (["abort", "app"], True, "Rollout app is aborted: traffic goes back to the stable version; "),
+        (["retry", "app"], True, "Rollout app tries the update again from its first step"),
+        (["undo", "app", "--to-revision", "1"], True, "Rollout app goes back to the pod template of revision 1"),
+        (["undo", "app", "--to-revision", "2"], False, "Rollout app is at revision 2 already"),
+        (["restart", "app"], True, "Rollout app is restarted now, a few pods at once"),
+        (["set", "image", "app", "app=app:v3"], True, "Rollout app has got its new image; "),
+        (["set", "image", "app", "app=app:v2"], False, "Rollout app runs these images already"),
+        (["terminate", "analysisrun", "app-run"], True, "AnalysisRun app-run is being terminated; "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_was_asked_is_told_in_each_form(
+    cli: Cli, release: Release, asked: list[str], changed: bool, message: str
+) -> None:
+    release.run("app-run", "Running")
+    if asked[0] == "retry":
+        cli.ok("abort", "app")
+
+    told = cli.ok(*asked, "-o", "json").data
+
+    assert told.pop("message").startswith(message)
+    kind, name = ("AnalysisRun", "app-run") if asked[0] == "terminate" else ("Rollout", "app")
+    assert told == {"kind": kind, "namespace": "default", "name": name, "changed": changed}
+    if not changed:
+        assert cli.ok(*asked, "-o", "name").out == f"{kind.lower()}.argoproj.io/{name}\n"
 
 
 def test_every_write_is_made_under_the_command_lines_own_name(cli: Cli, cluster: FakeCluster, release: Release) -> None:

@@ -11,7 +11,11 @@ import yaml
 from tests.cli.conftest import Cli
 from tests.cli.test_lint import canary as argo_canary
 from tests.cli.test_lint import metric, rollout, template
+from tests.fakes.clocks import ManualClock
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.kinds import RESOURCES, Resource
+from tests.fakes.status import failure
+from tests.fakes.transport import Fault
 from tidegate.cli.lint import Manifest, lint
 from tidegate.cli.migrate import Move, convert
 
@@ -229,6 +233,9 @@ def test_objects_of_argo_rollouts_apply_unchanged_or_it_is_said_which_field_does
         "Rollout other: has to be changed first\n  NO EQUAL: spec.strategy.canary.steps[1].plugin: is not supp"
         in answer.out
     )
+    piped = cli("migrate", "-f", "-", "-o", "yaml", stdin=text)
+    assert (piped.code, piped.out) == (1, ""), "nothing of these has to be written anew"
+    assert "Rollout app: applies unchanged" in piped.err and "NO EQUAL: spec.strategy.canary.steps[1]" in piped.err
 
 
 def test_from_the_cluster(cli: Cli, cluster: FakeCluster) -> None:
@@ -237,3 +244,33 @@ def test_from_the_cluster(cli: Cli, cluster: FakeCluster) -> None:
     assert "Rollout app in default: applies unchanged" in cli.ok("migrate").out
     assert cli.ok("migrate", "-A", "-o", "json").data["items"][0]["verdict"] == "unchanged"
     assert cli("migrate", "-n", "empty").code == 4
+
+
+def test_flaggers_canaries_are_read_from_the_cluster_and_what_may_not_be_read_is_said(cli: Cli) -> None:
+    """A wrong program says that nothing is there where somebody may not look, or forgets the Deployment's template."""
+    primary = {**DEPLOYMENT, "metadata": {**DEPLOYMENT["metadata"], "name": "podinfo-primary"}}
+    custom = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}, "interval": "1m"}
+    provider = {"type": "prometheus", "address": "http://prometheus:9090"}
+    metric_template = {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "MetricTemplate",
+        "metadata": {"name": "errors", "namespace": "test"},
+        "spec": {"provider": provider, "query": "errors{app='{{ target }}'}"},
+    }
+    given = flagger({**ANALYSIS, "metrics": [custom]})
+    kinds = {"Canary": "canaries", "MetricTemplate": "metrictemplates"}.items()
+    served = [*RESOURCES, *(Resource("flagger.app", "v1beta1", kind, plural) for kind, plural in kinds)]
+    cluster = cli.cluster = FakeCluster(ManualClock(), served)
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "test"}})
+    for obj in (given, metric_template, {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replicas": 0}}, primary):
+        cluster.create(obj)
+
+    text = cli.ok("migrate", "-n", "test", "-o", "yaml").out
+    made = {obj["kind"]: obj for obj in yaml.safe_load_all(text) if obj}
+    assert made["Rollout"]["spec"]["replicas"] == 4, "as many as serve, and not the copy at rest"
+    assert "errors{app='podinfo-{{args.canary-hash}}'}" in yaml.safe_dump(made["AnalysisTemplate"], width=1000)
+
+    no = failure(403, "Forbidden", 'canaries.flagger.app is forbidden: User "eve" cannot list resource "canaries"')
+    cli.arrange = lambda transport: transport.fail(Fault(no), when=lambda request: request.kind == "Canary", times=9)
+    answer = cli("migrate", "-n", "test")
+    assert answer.code == 4 and "Canaries are not shown: you may not list them in test" in answer.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -14,6 +15,7 @@ from tests.cli.conftest import LOGIN, Cli
 from tests.cli.release import Release
 from tests.fakes.cluster import FakeCluster
 from tidegate.cli import completing
+from tidegate.cli.main import app
 
 HEAVY = (
     "kopf",
@@ -76,6 +78,31 @@ def test_what_is_no_name(cli: Cli, cluster: FakeCluster, words: list[str]) -> No
     assert "is not a name" in answer.err
 
 
+ELSEWHERE = {"run", "completion", "lint", "version", "analysis plan", "analysis backtest"}
+"""What needs no cluster, or has the operator's own flags."""
+SILENT = {"run", "completion", "dashboard"}
+"""What has one form of answer."""
+
+
+def verbs(group: Any = None, before: str = "") -> dict[str, set[str]]:
+    """The options of each verb, by its name."""
+    found: dict[str, set[str]] = {}
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            found |= verbs(command, f"{before}{name} ")
+        else:
+            found[before + name] = {option for parameter in command.params for option in parameter.opts}
+    return found
+
+
+def test_every_verb_has_the_options_that_kubectl_s_users_expect() -> None:
+    options = verbs()
+    assert len(options) > 20 and not {*ELSEWHERE, *SILENT} - set(options)
+    places = {"-n", "--namespace", "--context", "--kubeconfig"}
+    assert {name: places - has for name, has in options.items() if name not in ELSEWHERE and places - has} == {}
+    assert [name for name, has in options.items() if name not in SILENT and not {"-o", "--output"} <= has] == []
+
+
 def test_version_and_its_json(cli: Cli) -> None:
     assert cli.ok("version", "-o", "json").data == {"version": cli.ok("version").out.strip()}
 
@@ -100,6 +127,29 @@ def test_verbs_are_completed(shell: str, env: dict[str, str]) -> None:
     code = "import sys; sys.argv = ['tidegate']; from tidegate.cli.main import main; main()"
 
     assert "promote" in python(code, _TIDEGATE_COMPLETE=f"complete_{shell}", **env)
+
+
+@pytest.mark.parametrize(
+    ("typed", "candidates"),
+    [
+        ("completion ", "bash zsh fish"),
+        ("list e", "experiments"),
+        ("terminate a", "analysisrun"),
+        ("terminate analysisrun ", "<AnalysisRun>"),
+        ("promote --f", "--full"),
+        ("abort app -o ", "json yaml wide name"),
+    ],
+)
+def test_words_are_completed_where_they_may_stand(typed: str, candidates: str) -> None:
+    code = (
+        "import sys; sys.argv = ['tidegate']; from tidegate.cli import completing; from tidegate.cli.main import main\n"
+    )
+    code += "completing.objects = lambda ctx, kind, incomplete: [f'<{kind}>']\nmain()"
+    words = ["tidegate", *typed.split(" ")]
+
+    told = python(code, _TIDEGATE_COMPLETE="complete_bash", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1))
+
+    assert told.split() == candidates.split()
 
 
 class _Context:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -106,6 +107,19 @@ def test_the_state_survives_json_and_does_not_grow() -> None:
     assert sizes[-1] < 6000
     assert sizes[-1] - sizes[60] < 300
     json.dumps(judge(PARAMETERS, state).to_json(), allow_nan=False)
+
+
+def test_a_verdict_at_3000_looks_takes_less_than_5_ms() -> None:
+    chance = np.random.default_rng(8)
+    arms = [histogram(np.exp(chance.normal(-2.5, 0.8, size))) for size in (100, 100, 900, 900)]
+    looks = [DistributionLook(EDGES, canary, stable, 30.0) for canary in arms[:2] for stable in arms[2:]]
+    state = DistributionState()
+    for i in range(3000):
+        state = observe(PARAMETERS, state, looks[i % 4])
+    started = time.process_time()
+    for i in range(20):
+        judge(PARAMETERS, observe(PARAMETERS, state, looks[i % 4]))
+    assert (time.process_time() - started) / 20 < 0.005
 
 
 @settings(max_examples=30)

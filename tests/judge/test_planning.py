@@ -1,12 +1,12 @@
-"""Forecasts are what the judge then does; replays and null splits."""
+"""Forecasts are what the judge then does; null splits."""
 
 import pytest
 
 from tidegate.core.judge import Verdict, counts
-from tidegate.core.judge.counts import CountsLook, CountsParameters, CountsState, Tally
+from tidegate.core.judge.counts import CountsLook, CountsState, Tally
 from tidegate.core.judge.draws import poisson, uniforms
+from tidegate.core.judge.null_splits import false_alarms, null_splits
 from tidegate.core.judge.planning import Plan, Step, outlook, smallest_seen
-from tidegate.core.judge.replay import false_alarms, null_splits, replay, split_counts
 
 PLAN = Plan(100.0, 0.005, (Step(300, 0.1), Step(310, 0.5)))
 
@@ -62,21 +62,6 @@ def test_plans_that_can_not_be_are_refused(change: dict[str, object]) -> None:
         Plan(**given)  # type: ignore[arg-type]
 
 
-def test_an_incident_is_replayed_up_to_the_verdict() -> None:
-    parameters = CountsParameters()
-    looks = [CountsLook(Tally(5 if i >= 10 else 0, 100), Tally(4, 900), 30.0) for i in range(60)]
-    found = replay(
-        CountsState(),
-        looks,
-        lambda state, look: counts.observe(parameters, state, look),
-        lambda state: counts.judge(parameters, state),
-    )
-    assert found.finding.verdict is Verdict.WORSE
-    assert 10 < found.looks == len(found.against) < 30
-    with pytest.raises(ValueError, match="no looks"):
-        replay(CountsState(), [], lambda s, _: s, lambda s: counts.judge(parameters, s))
-
-
 def test_null_splits_are_all_there_are_or_as_many_as_asked_for() -> None:
     pods = ["a", "b", "c", "d"]
     assert len(null_splits(pods, 2)) == 6
@@ -85,13 +70,6 @@ def test_null_splits_are_all_there_are_or_as_many_as_asked_for() -> None:
     assert many == null_splits([f"p{i}" for i in range(20)], 5, most=50)
     with pytest.raises(ValueError, match="can't play"):
         null_splits(pods, 4)
-
-
-def test_a_split_keeps_every_request() -> None:
-    looks = [{"a": Tally(1, 10), "b": Tally(2, 20), "c": Tally(0, 30)}]
-    (look,) = split_counts(looks, frozenset({"b"}), 30.0)
-    assert (look.canary, look.stable, look.seconds) == (Tally(2, 20), Tally(1, 40), 30.0)
-    assert [p.name for p in look.stable_pods] == ["a", "c"]
 
 
 def test_false_alarms_come_with_their_interval() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_the_state_survives_json_and_does_not_grow() -> None:
     short, long = story(5, looks=20)[0], story(5, looks=600)[0]
     assert SamplesState.from_json(json.loads(json.dumps(long.to_json(), allow_nan=False))) == long
     assert len(json.dumps(long.to_json())) - len(json.dumps(short.to_json())) < 100
+
+
+def test_a_verdict_at_3000_looks_takes_less_than_5_ms() -> None:
+    state = story(5, looks=3000)[0]
+    assert state.compared == 3000
+    started = time.process_time()
+    for _ in range(20):
+        judge(PARAMETERS, state)
+    assert (time.process_time() - started) / 20 < 0.005
 
 
 def test_gauges_that_can_not_be_are_refused() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.judge import Verdict
-from tidegate.core.judge.score import Outcome, ScoreParameters, score, shares_of_budget
+from tidegate.core.judge.score import Outcome, ScoreParameters, score
 
 WORSE, SAFE, NOT_YET = Verdict.WORSE, Verdict.SAFE, Verdict.NOT_YET
 
@@ -94,11 +94,6 @@ def test_certain_is_never_above_possible_and_a_settled_run_stays_so(metrics: lis
             settled[i] = Outcome(settled[i].metric, verdict, True, settled[i].group, settled[i].critical)
         else:
             assert score(marks, settled).verdict is found.verdict
-
-
-def test_the_budget_is_shared() -> None:
-    shares = shares_of_budget(0.01, [f"m{i}" for i in range(9)])
-    assert sum(shares.values()) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("change", [{"pass_mark": 50, "marginal_mark": 60}, {"group_weights": {"a": 60.0, "b": 50.0}}])

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 _DRAW = Path(__file__).with_name("drawing.js")
+_ACCESSIBLE = Path(__file__).with_name("accessible.js")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--no-sandbox",
@@ -67,9 +68,15 @@ class Visit:
         page.on("console", lambda said: self.errors.append(said.text) if _is_wrong(said.text) else None)
 
     def picture(self, name: str) -> None:
-        """Keep what is seen, in full length."""
-        self._pictures.mkdir(exist_ok=True)
+        """Keep what is seen, in full length, and look at it as those do who see little or use no mouse."""
+        self._pictures.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=self._pictures / f"{name}.png", full_page=True)
+        assert self.barriers() == [], name
+
+    def barriers(self) -> list[str]:
+        """What would keep somebody out: no names, little contrast, headings that jump, buttons too small to hit."""
+        found: list[str] = self.page.evaluate(_ACCESSIBLE.read_text())
+        return found
 
     def drawing(self, name: str, *, height: int) -> None:
         """Keep what is seen, down to this height, as an SVG: text that a repository can hold (docs/images)."""

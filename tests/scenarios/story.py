@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lab import manifests as m
@@ -73,6 +74,20 @@ class Story:
     def route(self, *routes: Obj, name: str = "app", host: str = "") -> Obj:
         """Apply a VirtualService for this story's host."""
         return self.apply(m.virtual_service(name, self.namespace, host or self.host, *routes))
+
+    def somebody(self, role: str) -> Path:
+        """The kubeconfig of somebody who has this ClusterRole in the namespace."""
+        self.apply(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}},
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": role},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": self.namespace}],
+            },
+        )
+        return self.lab.kubeconfig_for(self.namespace, role)
 
     def users(self, rate: float = 25, headers: Mapping[str, str] | None = None) -> AbstractContextManager[Traffic]:
         """Requests to this story's host; the gateway has come to know its pods before they begin."""

@@ -252,7 +252,11 @@ def test_the_tree_is_kept_up_to_date_until_it_is_interrupted(story: Story) -> No
     story.apply(rollout("v1", strategy))
     story.until_phase("Healthy")
     watching = subprocess.Popen(
-        [*_PYTHON, "get", "app", "-w", "-n", story.namespace], env=environment(story), stdout=subprocess.PIPE, text=True
+        # A shell that runs the tests in the background ignores the signal, and so would whatever they start.
+        ["env", "--default-signal=INT", *_PYTHON, "get", "app", "-w", "-n", story.namespace],
+        env=environment(story),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert watching.stdout is not None

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 from lab import manifests as m
 from lab.cluster import Lab
 from lab.operator import Operator, install, operator
-from lab.paths import REPOSITORY
+from lab.paths import REPOSITORY, cache_dir
 from tests.scenarios.browser import Visit, chromium, visit
 from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import HASH, Story, analysis, by_host, canary, rollout, split_by_host, template, wait, weigh
@@ -43,8 +43,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def pictures(lab: Lab) -> Path:
-    return lab.workdir / "pictures"
+def pictures() -> Path:
+    """Where they stay when the lab is gone."""
+    return cache_dir() / "pictures"
 
 
 @contextmanager
@@ -63,17 +64,7 @@ def on_a_laptop(story: Story) -> Iterator[str]:
 
 def token(story: Story, role: str) -> str:
     """A token of somebody who has this role in the story's namespace."""
-    story.apply(
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": role}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": story.namespace}],
-        },
-    )
-    config = yaml.safe_load(story.lab.kubeconfig_for(story.namespace, role).read_text())
+    config = yaml.safe_load(story.somebody(role).read_text())
     found: str = config["users"][0]["user"]["token"]
     return found
 
@@ -126,7 +117,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         seen.says("step 2 of 4 pauses until somebody promotes")
         page.locator("#analyses .chart").first.wait_for()
         seen.says("96.9 %")
-        page.locator("#traffic path.line.canary").wait_for()
+        page.locator("#traffic path.line.canary").wait_for(state="attached")  # a level line has no height to be seen by
         seen.picture("rollout-desktop")
         seen.drawing("rollout", height=1250)
 
@@ -164,7 +155,7 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
         page.select_option("#to-revision", "1")
         page.click("#sure-yes")
         story.until(lambda: story.status().get("stableRS") != story.status().get("currentPodHash"), "the way back")
-        assert story.get("Rollout")["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":v1")
+        assert _image(story).endswith(":v1")
 
         for name, more in LOOKS.items():
             with visit(browser, pictures, **more) as other:
@@ -177,6 +168,11 @@ def test_every_button_by_mouse_from_a_laptop(alone: Story, browser: Browser, pic
                 other.page.locator("#events li").first.wait_for()
                 other.picture(f"rollout-{name}")
                 assert not other.overflows()
+
+
+def _image(story: Story) -> str:
+    found: str = story.get("Rollout")["spec"]["template"]["spec"]["containers"][0]["image"]
+    return found
 
 
 LOOKS: dict[str, dict[str, Any]] = {
@@ -222,7 +218,13 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
         keys.press("Space")
         keys.press("Escape")
         assert not story.status().get("abort")
-        press("abort", sure=True)
+        keys.press("Space")
+        page.locator("#sure-yes:focus").wait_for()
+        # As fast as a busy browser makes it: the question stands again before the end of the first has been told.
+        page.evaluate("document.getElementById('sure').close(); document.getElementById('do-abort').click()")
+        page.locator("#sure-yes:focus").wait_for()
+        keys.press("Enter")
+        page.locator("#do-abort:focus").wait_for()
         seen.state("Degraded")
         press("retry")
         seen.state("Paused")
@@ -232,6 +234,23 @@ def test_beside_the_operator_by_keyboard_alone(alone: Story, browser: Browser, p
         press("pause")
         seen.ready("resume")
         assert page.evaluate("document.activeElement.id") == "do-resume"  # It stands where Pause stood.
+        press("resume")
+        seen.ready("pause")
+        press("skip", sure=True)
+        story.until(lambda: story.status().get("currentStepIndex") == 2, "the step skipped")
+        press("promote-full", sure=True)
+        seen.state("Healthy")
+        press("restart", sure=True)
+        story.until(lambda: story.rollout()["spec"].get("restartAt"), "spec.restartAt")
+        seen.ready("undo")
+        seen.tab_to("#do-undo")
+        keys.press("Enter")
+        page.locator("#to-revision:focus").wait_for()
+        keys.press("1")
+        seen.tab_to("#sure-yes")
+        keys.press("Enter")
+        page.locator("#do-undo:focus").wait_for()
+        story.until(lambda: _image(story).endswith(":v1"), "the template of revision 1")
         writers = {entry["manager"] for entry in story.get("Rollout")["metadata"]["managedFields"]}
         assert "tidegate-page" in writers
         seen.tab_to("#sign-out")
@@ -278,6 +297,28 @@ def test_who_may_only_look_sees_all_and_can_press_nothing(alone: Story, browser:
         seen.says("may not do this")
         assert not story.status().get("abort")
     story.lab.client.delete("Namespace", elsewhere)
+
+
+def test_what_keeps_people_out_is_found(browser: Browser, pictures: Path) -> None:
+    """Of a page with these faults, all are named; without them, none."""
+    well = '<html lang="en"><title>t</title><main><h1>A</h1><h2 id="b">B</h2>{}</main></html>'
+    faults = {
+        '<button style="width: 50px; height: 50px"></button>': "has no name",
+        '<input style="width: 50px; height: 50px">': "has no name",
+        "<img>": "without a text",
+        '<p style="color: #999">grey</p>': "a contrast of 2.8",
+        '<p id="b">again</p>': "is there twice",
+        "<h4>deep</h4>": "follows a heading of level 2",
+        '<button style="width: 20px; height: 20px; padding: 0; color: black">x</button>': "too small",
+        '<p aria-labelledby="nowhere">x</p>': "which is not there",
+        "<svg><path/></svg>": "says nothing",
+    }
+    with visit(browser, pictures) as seen:
+        seen.page.set_content(well.format("<p>text</p>"))
+        assert seen.barriers() == []
+        for fault, words in faults.items():
+            seen.page.set_content(well.format(fault))
+            assert [words in said for said in seen.barriers()] == [True], (fault, seen.barriers())
 
 
 def sign_in(seen: Visit, secret: str) -> None:

@@ -80,7 +80,10 @@ def test_twice_stables_errors_are_undone_and_the_same_seed_gives_the_same_verdic
         bad = story.until_phase("Degraded", "RolloutAborted", timeout=80)
     finding = found(story)
     assert finding["verdict"] == "worse" and finding["message"] in bad["message"]
-    assert 1.3 < finding["record"]["ratio"]["value"] < 3 and finding["record"]["ratio"]["lower"] > 1.1
+    # Whoever stops at the first look that suffices has an estimate that is too high rather than too low; the end of the
+    # interval is promised at such a look too.
+    ratio = finding["record"]["ratio"]
+    assert 1.1 < ratio["lower"] < 2 < ratio["upper"] and 1.3 < ratio["value"] < 6, ratio
     assert "state" not in finding and len(json.dumps(finding)) < 3000
     assert story.weight() == 0 and story.selected("app-stable") == old
     if time == "first":

@@ -266,7 +266,7 @@ def test_planted_secrets_are_told_to_servers_and_to_nobody_else(
         story.ask("broken", abort=False)
         story.until(lambda: len(story.runs(name="broken")) == 2, "another try")
         story.until_phase("Degraded", name="broken")
-        visitor = story.lab.kubeconfig_for(NAMESPACE, "tidegate")
+        visitor = story.somebody("view")
         outputs |= served(story, again, f"http://localhost:{PAGE_PORT}", (*ends, "refused"), visitor)
         outputs |= commanded(
             story, (*ends, "refused"), yaml.safe_dump_all([secret("given", **ARGS), release("bad", "v3")])

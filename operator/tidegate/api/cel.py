@@ -1,6 +1,6 @@
 """What the definitions themselves say beyond types: rules that the API server keeps, with or without an operator.
 
-A rule only says what `tidegate.api.rollout_checks` refuses as well and Argo Rollouts does too, so that none keeps out a
+A rule only says what the checks of `tidegate.api` refuse as well and Argo Rollouts does too, so that none keeps out a
 manifest that works. Rules stand on the smallest part that they speak of: from Kubernetes 1.30 on an API server passes
 over what an update leaves unchanged, and so an object that broke a rule before the rule was there can still be scaled,
 given another image and a status.
@@ -104,6 +104,26 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             _differ("previewService", "activeService"),
             "is the activeService too; the two versions need a Service each",
             "previewService",
+        ),
+    ),
+    # A number that waits for an argument is a text until then.
+    "Metric": (
+        Rule(
+            "!has(self.count) || type(self.count) != int || self.count < 2"
+            " || (has(self.interval) && self.interval != '')",
+            "is required because count is above 1",
+            "interval",
+        ),
+        Rule(
+            "!has(self.inconclusiveLimit) || type(self.inconclusiveLimit) != int || self.inconclusiveLimit >= 0",
+            "must be 0 or more",
+            "inconclusiveLimit",
+        ),
+        Rule(
+            "!has(self.consecutiveErrorLimit) || type(self.consecutiveErrorLimit) != int"
+            " || self.consecutiveErrorLimit >= 0",
+            "must be 0 or more",
+            "consecutiveErrorLimit",
         ),
     ),
 }

@@ -81,6 +81,19 @@ class CompareDistribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class EffectSize:
+    """How large a difference must be to count, however certain it is. Only for the mode mannWhitney."""
+
+    measure: Literal["meanRatio", "cles"] | None = None
+    """What is measured: meanRatio, the canary's mean as a multiple of stable's; or cles, the chance that a value of the
+    canary is above one of stable. Default: meanRatio."""
+    allowed_increase: Number | None = None
+    """From which effect on an increase counts. Default: 1 (meanRatio) or 0.5 (cles), which any increase is."""
+    allowed_decrease: Number | None = None
+    """Up to which effect a decrease counts. Default: as of allowedIncrease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class CompareSamples:
     """How much of something each pod uses, such as CPU or memory."""
 
@@ -96,6 +109,10 @@ class CompareSamples:
     """The label that tells pods of one version apart. Default: pod."""
     mode: Literal["ratio", "mannWhitney"] | None = None
     """How to judge: ratio, at every look; or mannWhitney, once at the end, as Kayenta does. Default: ratio."""
+    effect_size: EffectSize | None = None
+    """Only in the mode mannWhitney: how large a difference must be to count. Default: any counts that is certain."""
+    outliers: Literal["keep", "remove"] | None = None
+    """Only in the mode mannWhitney: whether values far outside the quartiles are left out. Default: keep."""
     direction: Literal["increase", "decrease", "either"] | None = None
     """Which difference is bad: increase, decrease or either. Default: increase."""
     tolerated: Number | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.api.common import is_duration, is_templated, number_of
-from tidegate.api.compare import Arm, Judgement, Score
+from tidegate.api.compare import Arm, EffectSize, Judgement, Score
 from tidegate.api.problems import Problem
 from tidegate.api.provider_checks import check_provider
 from tidegate.api.unsupported import known_fields
@@ -32,7 +33,9 @@ _OTHER: Final = re.compile(r"\{\{.*?\}\}")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _SELECTOR: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*|(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{[^{}()\[\]]*\}")
 _RATIOS: Final = {"tolerated": (1.0, 20.0), "safe": (1.0, 20.0)}
-_SHARES: Final = {"negligible": (0.0, 1.0), "covers": (0.5, 1.0), "effect": (0.0, 1.0)}
+_SHARES: Final = {"negligible": (0.0, 1.0), "covers": (0.5, 1.0)}
+_KAYENTAS: Final = {"effectSize": "effect_size", "outliers": "outliers"}
+"""What counts in the mode mannWhitney alone."""
 
 
 def check_compare(metric: Metric, at: str) -> Iterator[Problem]:
@@ -143,7 +146,33 @@ def _check_samples(settings: Any, at: str) -> Iterator[Problem]:
                 yield Problem(
                     f"{at}.{field}", "counts nothing in the mode mannWhitney, which tolerates what Kayenta does"
                 )
+        yield from _check_effect(settings.effect_size, f"{at}.effectSize")
+    else:
+        for field, ours in _KAYENTAS.items():
+            if getattr(settings, ours) is not None:
+                yield Problem(f"{at}.{field}", "counts nothing without mode: mannWhitney; leave it out")
     yield from _check_label(settings.by, at)
+
+
+def _check_effect(size: EffectSize | None, at: str) -> Iterator[Problem]:
+    if size is None:
+        return
+    most = 1.0 if size.measure == "cles" else math.inf
+    for field, value in (("allowedIncrease", size.allowed_increase), ("allowedDecrease", size.allowed_decrease)):
+        if value is None or is_templated(value):
+            continue
+        try:
+            number = number_of(value, 0.0)
+        except ValueError:
+            yield Problem(f"{at}.{field}", f"{value!r} is neither a number nor {{{{args.…}}}}")
+            continue
+        if not 0 <= number <= most:
+            told = (
+                "a chance, must lie between 0 and 1"
+                if most == 1
+                else "a multiple of stable's mean, must not be below 0"
+            )
+            yield Problem(f"{at}.{field}", f"is {value}; it is {told}")
 
 
 def _check_label(by: str, at: str) -> Iterator[Problem]:

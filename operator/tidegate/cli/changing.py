@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar
 
 from tidegate.api import names
-from tidegate.cli.printing import echo, note
+from tidegate.cli.printing import Output, dump, echo, note
 from tidegate.cli.session import Obj, Session, visit
 from tidegate.cli.told import Told
 from tidegate.cli.words import Where
@@ -27,27 +28,48 @@ _GIT: Final = {
 }
 
 
-def ask(where: Where, name: str, request: Ask, done: str) -> None:
-    """Ask something of a Rollout. done: what to say then, with `{name}` and `{step}`."""
-    visit(where, lambda session: _ask(session, name, request, done))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What something is asked of, and how the answer is wanted."""
+
+    session: Session
+    kind: str
+    name: str
+    output: Output | None
+
+    def possible(self, request: Callable[[], T]) -> T | None:
+        """What a request comes to; None, and said so, where it is so already. Raises Told."""
+        try:
+            return request()
+        except NothingToDo as said:
+            self.answer(str(said), changed=False)
+            return None
+        except NotPossible as said:
+            raise Told(f"{self.kind} {self.name} {said}") from None
+
+    def answer(self, words: str, *, changed: bool = True) -> None:
+        """Say what has come of it. words: the rest of a sentence that begins with kind and name."""
+        message = f"{self.kind} {self.name} {words}"
+        if self.output in (Output.json, Output.yaml):
+            namespace = self.session.namespace
+            found = {"kind": self.kind, "namespace": namespace, "name": self.name}
+            dump({**found, "changed": changed, "message": message}, self.output)
+        elif self.output is Output.name:
+            echo(f"{self.kind.lower()}.{names.GROUP}/{self.name}")
+        else:
+            echo(message)
 
 
-async def _ask(session: Session, name: str, request: Ask, done: str) -> None:
-    rollout = await session.observed(name)
-    if (writes := _possible(f"Rollout {name}", lambda: request(rollout))) is not None:
-        await session.send(writes)
-        echo(done.format(name=name, step=_step(rollout)))
+def ask(where: Where, name: str, request: Ask, done: str, output: Output | None) -> None:
+    """Ask something of a Rollout. done: what to say of it then, with `{name}` and `{step}`."""
+    visit(where, lambda session: _ask(_Asked(session, names.ROLLOUT, name, output), request, done))
 
 
-def _possible(whose: str, request: Callable[[], T]) -> T | None:
-    """What a request comes to; None, and said so, where it is so already. Raises Told."""
-    try:
-        return request()
-    except NothingToDo as said:
-        echo(f"{whose} {said}")
-        return None
-    except NotPossible as said:
-        raise Told(f"{whose} {said}") from None
+async def _ask(asked: _Asked, request: Ask, done: str) -> None:
+    rollout = await asked.session.observed(asked.name)
+    if (writes := asked.possible(lambda: request(rollout))) is not None:
+        await asked.session.send(writes)
+        asked.answer(done.format(name=asked.name, step=_step(rollout)))
 
 
 def _step(rollout: Obj) -> str:
@@ -57,7 +79,7 @@ def _step(rollout: Obj) -> str:
     return f"step {index + 1} of {len(steps)} ({step_words(steps[index])})"
 
 
-def restart(where: Where, name: str, after: str) -> None:
+def restart(where: Where, name: str, after: str, output: Output | None) -> None:
     """Replace all pods, now or later."""
     try:
         delay = parse_duration(after) if after else None
@@ -67,16 +89,16 @@ def restart(where: Where, name: str, after: str) -> None:
     moment = format_time(now if delay is None else now + delay)
     words = f"at {moment}" if delay else "now"
     # The operator need not have seen the present spec: a restart is asked of the pods, whatever they run.
-    visit(where, lambda session: _restart(session, name, moment, words))
+    visit(where, lambda session: _restart(_Asked(session, names.ROLLOUT, name, output), moment, words))
 
 
-async def _restart(session: Session, name: str, moment: str, words: str) -> None:
-    rollout = await session.get(names.ROLLOUT, name)
-    await session.send(asking.restart(rollout, moment))
-    echo(f"Rollout {name} is restarted {words}, a few pods at once")
+async def _restart(asked: _Asked, moment: str, words: str) -> None:
+    rollout = await asked.session.get(names.ROLLOUT, asked.name)
+    await asked.session.send(asking.restart(rollout, moment))
+    asked.answer(f"is restarted {words}, a few pods at once")
 
 
-def set_image(where: Where, name: str, given: Sequence[str]) -> None:
+def set_image(where: Where, name: str, given: Sequence[str], output: Output | None) -> None:
     """Run other images."""
     images: dict[str, str] = {}
     for pair in given:
@@ -84,33 +106,36 @@ def set_image(where: Where, name: str, given: Sequence[str]) -> None:
         if not equals or not container or not image:
             raise Told(f"{pair!r} is not CONTAINER=IMAGE (or *=IMAGE for every container)")
         images[container] = image
-    visit(where, lambda session: _set_image(session, name, images))
+    if not images:
+        raise Told(f"say which image: `tidegate set image {name} CONTAINER=IMAGE` (or *=IMAGE for every container)")
+    visit(where, lambda session: _set_image(_Asked(session, names.ROLLOUT, name, output), images))
 
 
-async def _set_image(session: Session, name: str, images: dict[str, str]) -> None:
-    rollout = await session.get(names.ROLLOUT, name)
-    workload = await session.workload(rollout)
-    writes = _possible(f"Rollout {name}", lambda: asking.set_images(rollout, images, workload))
+async def _set_image(asked: _Asked, images: dict[str, str]) -> None:
+    rollout = await asked.session.get(names.ROLLOUT, asked.name)
+    workload = await asked.session.workload(rollout)
+    writes = asked.possible(lambda: asking.set_images(rollout, images, workload))
     if writes is not None:
-        await session.send(writes)
-        echo(f"Rollout {name} has got its new image; `tidegate status {name}` follows the update")
+        await asked.session.send(writes)
+        asked.answer(f"has got its new image; `tidegate status {asked.name}` follows the update")
         _tell_of_git(rollout)
 
 
-def undo(where: Where, name: str, to: int) -> None:
+def undo(where: Where, name: str, to: int, output: Output | None) -> None:
     """Go back to an earlier revision."""
-    visit(where, lambda session: _undo(session, name, to))
+    visit(where, lambda session: _undo(_Asked(session, names.ROLLOUT, name, output), to))
 
 
-async def _undo(session: Session, name: str, to: int) -> None:
-    rollout = await session.get(names.ROLLOUT, name)
+async def _undo(asked: _Asked, to: int) -> None:
+    session = asked.session
+    rollout = await session.get(names.ROLLOUT, asked.name)
     sets = await session.all("ReplicaSet", names.POD_TEMPLATE_HASH)
     workload = await session.workload(rollout)
-    found = _possible(f"Rollout {name}", lambda: asking.undo(rollout, sets, to, workload))
+    found = asked.possible(lambda: asking.undo(rollout, sets, to, workload))
     if found is not None:
         writes, revision = found
         await session.send(writes)
-        echo(f"Rollout {name} goes back to the pod template of revision {revision}")
+        asked.answer(f"goes back to the pod template of revision {revision}")
         _tell_of_git(rollout)
 
 
@@ -122,25 +147,25 @@ def _tell_of_git(rollout: Obj) -> None:
         note(f"note: {owner} manages this Rollout from Git and may put Git's version back: change it there too")
 
 
-def terminate(where: Where, kind: Literal["AnalysisRun", "Experiment"], name: str) -> None:
+def terminate(where: Where, kind: Literal["AnalysisRun", "Experiment"], name: str, output: Output | None) -> None:
     """End an AnalysisRun or an Experiment now."""
-    visit(where, lambda session: _terminate(session, kind, name))
+    visit(where, lambda session: _terminate(_Asked(session, kind, name, output), kind))
 
 
-async def _terminate(session: Session, kind: Literal["AnalysisRun", "Experiment"], name: str) -> None:
-    run = await session.get(kind, name)
-    if (writes := _possible(f"{kind} {name}", lambda: asking.terminate(kind, run))) is not None:
-        await session.send(writes)
-        echo(f"{kind} {name} is being terminated; what has been measured until now decides")
+async def _terminate(asked: _Asked, kind: Literal["AnalysisRun", "Experiment"]) -> None:
+    run = await asked.session.get(kind, asked.name)
+    if (writes := asked.possible(lambda: asking.terminate(kind, run))) is not None:
+        await asked.session.send(writes)
+        asked.answer("is being terminated; what has been measured until now decides")
 
 
-def retry_experiment(where: Where, name: str) -> None:
+def retry_experiment(where: Where, name: str, output: Output | None) -> None:
     """Run an ended Experiment again."""
-    visit(where, lambda session: _retry_experiment(session, name))
+    visit(where, lambda session: _retry_experiment(_Asked(session, "Experiment", name, output)))
 
 
-async def _retry_experiment(session: Session, name: str) -> None:
-    experiment = await session.get("Experiment", name)
-    if (writes := _possible(f"Experiment {name}", lambda: asking.retry_experiment(experiment))) is not None:
-        await session.send(writes)
-        echo(f"Experiment {name} runs again from the beginning")
+async def _retry_experiment(asked: _Asked) -> None:
+    experiment = await asked.session.get("Experiment", asked.name)
+    if (writes := asked.possible(lambda: asking.retry_experiment(experiment))) is not None:
+        await asked.session.send(writes)
+        asked.answer("runs again from the beginning")

@@ -23,6 +23,8 @@ from tidegate.cli.options import (
     OutputOption,
     RolloutArgument,
     cluster_verb,
+    complete_runs,
+    one_of,
     rollout_name,
     run_named,
     seconds,
@@ -85,7 +87,12 @@ def get(
 def list_(
     where: Where,
     everywhere: bool,
-    kind: Annotated[str, typer.Argument(metavar="[rollouts|experiments]", help="What to list.")] = "rollouts",
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="[rollouts|experiments]", help="What to list.", autocompletion=one_of("rollouts", "experiments")
+        ),
+    ] = "rollouts",
     selector: Annotated[str, typer.Option("--selector", "-l", help="Label selector.", show_default=False)] = "",
     output: OutputOption = None,
 ) -> None:
@@ -154,60 +161,61 @@ def promote(
     where: Where,
     rollout: RolloutArgument,
     full: Annotated[bool, typer.Option("--full", help="Take the new version now: no step is waited for.")] = False,
+    output: OutputOption = None,
 ) -> None:
     """Let a paused update go on, or pass the step that it waits at."""
     from tidegate.cli import changing
     from tidegate.core import asking
 
     request = asking.promote_full if full else asking.promote
-    done = "Rollout {name} is promoted in full" if full else "Rollout {name} goes on from {step}"
-    changing.ask(where, rollout_name(rollout), request, done)
+    done = "is promoted in full" if full else "goes on from {step}"
+    changing.ask(where, rollout_name(rollout), request, done, output)
 
 
 @app.command(rich_help_panel=_ASK)
 @cluster_verb
-def skip(where: Where, rollout: RolloutArgument) -> None:
+def skip(where: Where, rollout: RolloutArgument, output: OutputOption = None) -> None:
     """Skip the present step."""
     from tidegate.cli import changing
     from tidegate.core import asking
 
-    changing.ask(where, rollout_name(rollout), asking.skip, "Rollout {name} skips {step}")
+    changing.ask(where, rollout_name(rollout), asking.skip, "skips {step}", output)
 
 
 @app.command(rich_help_panel=_ASK)
 @cluster_verb
-def pause(where: Where, rollout: RolloutArgument) -> None:
+def pause(where: Where, rollout: RolloutArgument, output: OutputOption = None) -> None:
     """Hold an update where it is."""
     from tidegate.cli import changing
     from tidegate.core import asking
 
-    done = "Rollout {name} is held at {step}; `tidegate promote {name}` lets it go on"
-    changing.ask(where, rollout_name(rollout), asking.pause, done)
+    done = "is held at {step}; `tidegate promote {name}` lets it go on"
+    changing.ask(where, rollout_name(rollout), asking.pause, done, output)
 
 
 @app.command(rich_help_panel=_ASK)
 @cluster_verb
-def abort(where: Where, rollout: RolloutArgument) -> None:
+def abort(where: Where, rollout: RolloutArgument, output: OutputOption = None) -> None:
     """Undo the update now: traffic goes back to the stable version."""
     from tidegate.cli import changing
     from tidegate.core import asking
 
-    done = "Rollout {name} is aborted: traffic goes back to the stable version; `tidegate retry {name}` tries again"
-    changing.ask(where, rollout_name(rollout), asking.abort, done)
+    done = "is aborted: traffic goes back to the stable version; `tidegate retry {name}` tries again"
+    changing.ask(where, rollout_name(rollout), asking.abort, done, output)
 
 
 @app.command(rich_help_panel=_ASK)
 @cluster_verb
-def retry(where: Where, rollout: RolloutArgument) -> None:
+def retry(where: Where, rollout: RolloutArgument, output: OutputOption = None) -> None:
     """Try an aborted update again. `tidegate retry experiment NAME` runs an Experiment again."""
     from tidegate.cli import changing
     from tidegate.core import asking
 
     kind, name = named(rollout, kinds=ROLLOUT_AND_EXPERIMENT_WORDS)
     if kind == "Experiment":
-        changing.retry_experiment(where, name)
+        changing.retry_experiment(where, name, output)
     else:
-        changing.ask(where, name, asking.retry, "Rollout {name} tries the update again from its first step")
+        changing.ask(where, name, asking.retry, "tries the update again from its first step", output)
 
 
 @app.command(rich_help_panel=_ASK)
@@ -218,11 +226,12 @@ def undo(
     to_revision: Annotated[
         int, typer.Option("--to-revision", min=0, help="Which revision; the one before by default.", show_default=False)
     ] = 0,
+    output: OutputOption = None,
 ) -> None:
     """Go back to an earlier revision's pod template."""
     from tidegate.cli import changing
 
-    changing.undo(where, rollout_name(rollout), to_revision)
+    changing.undo(where, rollout_name(rollout), to_revision, output)
 
 
 @app.command(rich_help_panel=_ASK)
@@ -231,11 +240,12 @@ def restart(
     where: Where,
     rollout: RolloutArgument,
     after: Annotated[str, typer.Option("--in", help="Not now but in, for example, 10m.", show_default=False)] = "",
+    output: OutputOption = None,
 ) -> None:
     """Replace all pods, a few at once."""
     from tidegate.cli import changing
 
-    changing.restart(where, rollout_name(rollout), after)
+    changing.restart(where, rollout_name(rollout), after, output)
 
 
 @set_app.command("image")
@@ -245,25 +255,30 @@ def set_image(
     rollout: Annotated[
         list[str], typer.Argument(metavar="ROLLOUT CONTAINER=IMAGE...", help="`*=IMAGE` for every container.")
     ],
+    output: OutputOption = None,
 ) -> None:
     """Run other images: starts an update."""
     from tidegate.cli import changing
 
     words = [word for word in rollout if "=" not in word]
-    changing.set_image(where, rollout_name(words or [""]), rollout[len(words) :])
+    changing.set_image(where, rollout_name(words or [""]), rollout[len(words) :], output)
 
 
 @app.command(rich_help_panel=_ASK)
 @cluster_verb
 def terminate(
     where: Where,
-    run: Annotated[list[str], typer.Argument(metavar="(analysisrun|experiment) NAME", help="What to end.")],
+    run: Annotated[
+        list[str],
+        typer.Argument(metavar="(analysisrun|experiment) NAME", help="What to end.", autocompletion=complete_runs),
+    ],
+    output: OutputOption = None,
 ) -> None:
     """End an AnalysisRun or an Experiment now."""
     from tidegate.cli import changing
 
     kind, name = run_named(run)
-    changing.terminate(where, "Experiment" if kind == "Experiment" else "AnalysisRun", name)
+    changing.terminate(where, "Experiment" if kind == "Experiment" else "AnalysisRun", name, output)
 
 
 # -- files and other tools ---------------------------------------------------------------------------------------------
@@ -346,7 +361,10 @@ def version(output: OutputOption = None) -> None:
 
 @app.command(rich_help_panel=_REST)
 def completion(
-    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")],
+    shell: Annotated[
+        str,
+        typer.Argument(metavar="bash|zsh|fish", help="Which shell.", autocompletion=one_of("bash", "zsh", "fish")),
+    ],
 ) -> None:
     """Print a shell's completion script: `source <(tidegate completion bash)`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,15 @@ def moves_of(manifests: Sequence[Manifest]) -> list[Move]:
 
 async def _from_cluster(session: Session) -> list[Manifest]:
     found: list[Manifest] = []
+    missing: list[str] = []
     for kind in _READ:
-        for obj in await session.list_if_allowed(kind):
+        for obj in await session.list_if_allowed(kind, "", missing):
             metadata = {
                 k: v for k, v in obj["metadata"].items() if k not in ("managedFields", "uid", "resourceVersion")
             }
             found.append(Manifest({**obj, "kind": kind, "metadata": metadata}, "the cluster"))
+    for text in missing:
+        note(f"note: {text}")
     return found
 
 
@@ -89,26 +92,26 @@ def _print(moves: Sequence[Move], output: Output | None) -> None:
         for move in moves:
             if move.manifests:
                 echo(_text(move, move.manifests))
+            else:
+                note("\n".join(_told(move)))
     elif output is Output.name:
         for move in moves:
             echo(f"{move.kind.lower()}/{move.name}")
     else:
         for move in moves:
-            _tell(move)
+            echo("\n".join(_told(move)))
 
 
-def _tell(move: Move) -> None:
+def _told(move: Move) -> Iterator[str]:
     where = f" in {move.namespace}" if move.namespace else ""
     words = {
         "unchanged": "applies unchanged",
         "translated": "becomes " + ", ".join(f"{m['kind']} {m['metadata']['name']}" for m in move.manifests),
         "refused": "has to be changed first",
     }[move.verdict]
-    echo(f"{move.kind} {move.name}{where}: {words}")
-    for remark in move.notes:
-        echo(f"  {remark}")
-    for number, step in enumerate(move.steps, 1):
-        echo(f"  {number}. {step}")
+    yield f"{move.kind} {move.name}{where}: {words}"
+    yield from (f"  {remark}" for remark in move.notes)
+    yield from (f"  {number}. {step}" for number, step in enumerate(move.steps, 1))
 
 
 def _text(move: Move, manifests: Iterable[Mapping[str, Any]]) -> str:

@@ -34,6 +34,21 @@ def _complete_rollouts(ctx: typer.Context, incomplete: str) -> list[str]:
     return objects(ctx, "Rollout", incomplete)
 
 
+def one_of(*known: str) -> Callable[[str], list[str]]:
+    """Completes one of these."""
+    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+
+
+def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes `analysisrun NAME` or `experiment NAME`."""
+    from tidegate.cli.completing import objects  # noqa: PLC0415 - only the shell's completion needs it
+
+    given = ctx.params.get("run") or ()
+    if kind := RUN_WORDS.get(given[0]) if given else "":
+        return objects(ctx, kind, incomplete)
+    return one_of("analysisrun", "experiment")(incomplete)
+
+
 _CLUSTER: Final = "Cluster"
 NamespaceOption = Annotated[
     str,

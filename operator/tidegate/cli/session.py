@@ -82,7 +82,8 @@ class Session:
             return await self.all(kind, label_selector)
         except Forbidden:
             if notes is not None:
-                notes.append(f"{kind}s are not shown: you may not list them in {self.namespace or 'all namespaces'}")
+                plural = "Canaries" if kind == "Canary" else f"{kind}s"
+                notes.append(f"{plural} are not shown: you may not list them in {self.namespace or 'all namespaces'}")
             return []
         except NotFound:
             return []

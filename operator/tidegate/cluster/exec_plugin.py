@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from shutil import which
 from typing import Any, Final
 
 import orjson
@@ -60,13 +61,14 @@ def _run(command: str, plugin: Mapping[str, Any], environment: Mapping[str, str]
             timeout=_LIMIT,
             check=False,
         )
-    except FileNotFoundError:
+    except OSError as error:
+        # With a folder in PATH that may not be searched, a program that is nowhere counts as forbidden.
+        if which(command, os.F_OK) is not None:
+            raise LoginError(f"the login plugin {command} can't be run: {error.strerror}") from None
         hint = str(plugin.get("installHint") or "install it, or choose another context with --context").strip()
         raise LoginError(f"the login plugin {command} is not installed: {hint}") from None
     except subprocess.TimeoutExpired:
         raise LoginError(f"the login plugin {command} gave no answer within {_LIMIT:g} s") from None
-    except OSError as error:
-        raise LoginError(f"the login plugin {command} can't be run: {error.strerror}") from None
     if ran.returncode:
         said = (ran.stderr or b"").decode("utf-8", "replace").strip()[-500:]
         raise LoginError(f"the login plugin {command} ended with {ran.returncode}" + (f": {said}" if said else ""))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,15 +14,14 @@ import orjson
 import yaml
 
 from tidegate.cli.judging.picture import draw
+from tidegate.cli.judging.replaying import Recorded, Replayed, comparison_of, good, replay, scored, splits
 from tidegate.cli.printing import Output, dump, echo
 from tidegate.cli.told import Told
-from tidegate.core.analysis.compare.answers import CANARY, STABLE, Answers, Sample
-from tidegate.core.analysis.compare.comparison import SERIES, Comparison, with_arms
-from tidegate.core.analysis.compare.looking import sorted_answers
+from tidegate.core.analysis.compare.answers import CANARY, STABLE
+from tidegate.core.analysis.compare.comparison import SERIES, with_arms
 from tidegate.core.analysis.compare.windows import Window
 from tidegate.core.analysis.metrics import Metric, read_run
-from tidegate.core.judge import Finding, Verdict
-from tidegate.core.judge.replay import FalseAlarms, false_alarms, null_splits
+from tidegate.core.judge.null_splits import FalseAlarms, false_alarms
 from tidegate.core.judge.wording import duration
 from tidegate.core.times import format_time, parse_duration, parse_time
 from tidegate.providers.prometheus import Prometheus
@@ -46,22 +46,10 @@ class Wish:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """One metric over all windows. way: evidence against after each look, as a share of what is needed. at: the end of
-    the window in which it was settled."""
-
-    finding: Finding
-    way: tuple[float, ...]
-    at: datetime | None
-
-
-Recorded = Mapping[str, Sequence[tuple[Window, Any]]]
-"""What was answered to each metric, window by window: (labels, value) pairs, or the text of an error."""
-
-
 def backtest(wish: Wish, save: Path | None, picture: Path | None, output: Output | None) -> None:
     """Replay and print. Raises Told."""
+    if wish.data and wish.prometheus:
+        raise Told("--data is replayed without a server: leave out --prometheus, or --data to ask anew")
     metrics = read_template(wish)
     recorded = _load(wish.data) if wish.data else asyncio.run(_ask(wish, metrics))
     if save is not None:
@@ -98,7 +86,18 @@ def read_template(wish: Wish) -> tuple[Metric, ...]:
     if problems:
         hint = "; give what is missing by --arg name=value, --canary or --stable podTemplateHash=…"
         raise Told("; ".join(map(str, problems)) + hint)
+    if not wish.split:
+        _refuse_one_version(metrics)
     return metrics
+
+
+def _refuse_one_version(metrics: Sequence[Metric]) -> None:
+    for metric in metrics:
+        comparison = metric.comparison
+        assert comparison is not None
+        if comparison.selectors[CANARY] == comparison.selectors[STABLE]:
+            told = "would compare one version with itself, which is always safe"
+            raise Told(f"metric {metric.name} {told}; name the other by --canary, or split this one by --split pod")
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -137,7 +136,7 @@ async def _ask(wish: Wish, metrics: Sequence[Metric]) -> dict[str, list[tuple[Wi
     provider, gate, now = Prometheus(default_address=wish.prometheus), asyncio.Semaphore(_AT_ONCE), datetime.now(UTC)
 
     async def one(metric: Metric, window: Window) -> tuple[Window, Any]:
-        comparison = _comparison(metric, wish.split)
+        comparison = comparison_of(metric, wish.split)
         spec = comparison.question(metric.provider, window)["prometheus"]
         if wish.prometheus:
             spec = {**spec, "address": wish.prometheus}
@@ -154,14 +153,6 @@ async def _ask(wish: Wish, metrics: Sequence[Metric]) -> dict[str, list[tuple[Wi
         return found
     finally:
         await provider.close()
-
-
-def _comparison(metric: Metric, split: str) -> Comparison:
-    """A metric's comparison; for splits its answers tell pods apart."""
-    comparison = metric.comparison
-    assert comparison is not None
-    kind = comparison.kind
-    return replace(comparison, kind=replace(kind, by=split)) if split else comparison  # type: ignore[type-var]
 
 
 def _saved(recorded: Recorded) -> dict[str, Any]:
@@ -182,59 +173,31 @@ def _load(path: Path) -> dict[str, list[tuple[Window, Any]]]:
         raise Told(f"{path} is not a file that `tidegate analysis backtest --save` wrote: {error}") from None
 
 
-def replay(comparison: Comparison, looks: Sequence[tuple[Window, Answers]]) -> Replayed:
-    """What the judge would have said, up to the first verdict "worse". Raises Told."""
-    state: Mapping[str, Any] = {}
-    way: list[float] = []
-    finding: Finding | None = None
-    settled: datetime | None = None
-    for window, answers in looks:
-        try:
-            seen = comparison.kind.observe(state, answers, window)
-        except ValueError as error:
-            raise Told(f"the look up to {format_time(window.end)} can't be judged: {error}") from None
-        if seen.finding.verdict is not Verdict.NOT_YET and (
-            finding is None or finding.verdict is not seen.finding.verdict
-        ):
-            settled = window.end
-        state, finding = seen.state, seen.finding
-        way.append(finding.against.log_e / finding.against.needed)
-        if finding.verdict is Verdict.WORSE:
-            break
-    if finding is None:
-        raise Told("there is nothing to replay: no look has an answer")
-    return Replayed(finding, tuple(way), settled if finding.verdict is not Verdict.NOT_YET else None)
-
-
-def _good(looks: Sequence[tuple[Window, Any]]) -> list[tuple[Window, Answers]]:
-    """Looks with answers; those that failed are left out, as the operator leaves them out."""
-    return [
-        (window, sorted_answers(tuple((labels, float(value)) for labels, value in answer)))
-        for window, answer in looks
-        if not isinstance(answer, str)
-    ]
-
-
 def _tell_incident(metrics: Sequence[Metric], recorded: Recorded, picture: Path | None, output: Output | None) -> None:
     found: dict[str, Replayed] = {}
     for metric in metrics:
         assert metric.comparison is not None
-        found[metric.name] = replay(metric.comparison, _good(recorded.get(metric.name, ())))
+        found[metric.name] = replay(metric, metric.comparison, good(metric, recorded))
+    together = scored(metrics, found)
     if picture is not None:
         draw(picture, {name: [one.way] for name, one in found.items()})
     if output in (Output.json, Output.yaml):
-        dump({name: _plain(one) for name, one in found.items()}, output)
+        told = {"metrics": {name: _plain(one) for name, one in found.items()}}
+        dump({**told, **({"score": asdict(together)} if together else {})}, output)
         return
     begin = min(looks[0][0].start for looks in recorded.values() if looks)
     echo(f"{'metric':<24}{'verdict':<10}{'after':>10}{'looks':>8}  finding")
     for name, one in found.items():
         after = duration((one.at - begin).total_seconds()) if one.at else "-"
-        echo(f"{name:<24}{one.finding.verdict.value:<10}{after:>10}{len(one.way):>8}  {one.finding.sentence}")
+        echo(f"{name:<24}{one.verdict:<10}{after:>10}{len(one.way):>8}  {one.sentence}")
+    if together:
+        echo(f"\ntogether: {together.verdict.value}; {together.sentence}")
 
 
 def _plain(one: Replayed) -> dict[str, Any]:
     at = format_time(one.at) if one.at else None
-    return {"verdict": one.finding.verdict.value, "at": at, "way": one.way, "finding": one.finding.to_json()}
+    bound = {"broken": one.broken} if one.broken else {}
+    return {"verdict": one.verdict, "at": at, "way": one.way, **bound, "finding": one.finding.to_json()}
 
 
 def _tell_splits(
@@ -242,8 +205,13 @@ def _tell_splits(
 ) -> None:
     told: dict[str, tuple[FalseAlarms, list[Replayed]]] = {}
     for metric in metrics:
-        comparison, looks = _comparison(metric, wish.split), _good(recorded.get(metric.name, ()))
-        played = [replay(comparison, split) for split in _splits(looks, wish)]
+        comparison, looks = comparison_of(metric, wish.split), good(metric, recorded)
+        # A static bound would fail a version for what it is, not for what tells it from itself.
+        alone = replace(metric, failure=None)
+        played = [
+            replay(alone, comparison, split)
+            for split in splits(looks, wish.split, wish.size, saved=wish.data is not None)
+        ]
         told[metric.name] = (false_alarms([one.finding.verdict for one in played]), played)
     if picture is not None:
         draw(picture, {name: [one.way for one in played] for name, (_, played) in told.items()})
@@ -255,31 +223,12 @@ def _tell_splits(
     for metric in metrics:
         alarms, played = told[metric.name]
         low, high = (100 * end for end in alarms.interval)
-        promised = 100 * 2.718281828 ** -played[0].finding.against.needed
         echo(
             f"{metric.name:<24}{alarms.splits:>8}{alarms.alarms:>8}{100 * alarms.share:>7.1f} %"
-            f"{f'{low:.1f} to {high:.1f} %':>16}{promised:>8.2g} %"
+            f"{f'{low:.1f} to {high:.1f} %':>16}{_promised(played[0]):>10}"
         )
 
 
-def _splits(looks: Sequence[tuple[Window, Answers]], wish: Wish) -> list[list[tuple[Window, Answers]]]:
-    """One version against itself: some of its pods as the canary, the others as stable. Raises Told."""
-    pods = sorted(
-        {labels[wish.split] for _, a in looks for found in a.values() for labels, _ in found if wish.split in labels}
-    )
-    try:
-        chosen = null_splits(pods, wish.size)
-    except ValueError as error:
-        raise Told(f"--split {wish.split}: {error}; the answers know {len(pods)} values of that label") from None
-    return [[(window, _divided(answers, wish.split, ours)) for window, answers in looks] for ours in chosen]
-
-
-def _divided(answers: Answers, label: str, ours: frozenset[str]) -> Answers:
-    def of(found: Sequence[Sample], *, mine: bool) -> list[Sample]:
-        return [(labels, value) for labels, value in found if label in labels and (labels[label] in ours) is mine]
-
-    stable = {part: found for (arm, part), found in answers.items() if arm == STABLE}
-    return {
-        **{(CANARY, part): of(found, mine=True) for part, found in stable.items()},
-        **{(STABLE, part): of(found, mine=False) for part, found in stable.items()},
-    }
+def _promised(played: Replayed) -> str:
+    needed = played.finding.against.needed
+    return f"{100 * math.exp(-needed):.2g} %" if math.isfinite(needed) else "nothing"

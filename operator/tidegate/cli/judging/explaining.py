@@ -57,7 +57,8 @@ def _metric(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"  ratio     {ratio}"
     trail = record.get("trail") or []
     for side, told, column in (("against", "worse", 1), ("favour", "safe", 2)):
-        if evidence := record.get(side):
+        evidence = record.get(side) or {}
+        if "needed" in evidence:  # which it is not in the mode mannWhitney
             yield f"  {told:<8}  {chart([point[column] for point in trail])}  {_evidence(evidence)}"
     if record.get("looks"):
         yield f"  looks     {record['looks']}, the last one up to {entry.get('upTo')}"

@@ -53,7 +53,10 @@ def plan(
 
 def share(text: str) -> float:
     """0.005 or 0.5% as a share. Raises ValueError."""
-    value = float(text.removesuffix("%").strip())
+    try:
+        value = float(text.removesuffix("%").strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a share such as 0.5% or 0.005") from None
     return value / 100 if text.endswith("%") else value
 
 
@@ -64,7 +67,10 @@ def read_steps(text: str) -> tuple[Step, ...]:
         weight, _, time = part.strip().partition(":")
         if not time:
             raise ValueError(f"{part!r} is not a step such as 5%:10m, weight and time")
-        steps.append(Step(parse_duration(time).total_seconds(), share(weight if "%" in weight else f"{weight}%")))
+        given = share(weight if "%" in weight else f"{weight}%")
+        if not 0 < given < 1:
+            raise ValueError(f"{part.strip()!r}: at {100 * given:g} % there is nobody to compare with; leave it out")
+        steps.append(Step(parse_duration(time).total_seconds(), given))
     return tuple(steps)
 
 

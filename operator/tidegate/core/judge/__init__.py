@@ -20,8 +20,9 @@ Rules for whoever asks for the numbers:
   are evidence that is not there.
 - A query that fails or returns something that is no number is an error of the measurement, and no look. An arm that
   does not exist is a look with `Tally(0, 0)`; it moves nothing.
-- Several metrics share the budget: `score.shares_of_budget` says what `false_alarm` each gets, and `score.score` makes
-  one verdict of their findings. A static bound beside a comparison is no part of either.
+- Several metrics share the budget: each gets an equal part of `false_alarm`, which keeps it whatever they have to do
+  with each other (Bonferroni), and `score.score` makes one verdict of their findings. A static bound beside a
+  comparison is no part of either.
 
 The kinds: `counts`, `distribution` (latency histograms; `distribution.look_at_buckets` makes a look of what Prometheus
 answers), `samples` (gauges). All three have Parameters, Look, State, `observe` and `judge` of the same shape.

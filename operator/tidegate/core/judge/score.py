@@ -84,12 +84,6 @@ def score(parameters: ScoreParameters, outcomes: Sequence[Outcome]) -> Score:
     return Score(verdict, lower, so_far, upper, groups, failed, said)
 
 
-def shares_of_budget(false_alarm: float, metrics: Sequence[str]) -> dict[str, float]:
-    """What each metric may use of the run's false-alarm budget, so that all together keep it whatever they have to
-    do with each other (Bonferroni)."""
-    return {metric: false_alarm / len(metrics) for metric in metrics}
-
-
 def _weights(parameters: ScoreParameters, outcomes: Sequence[Outcome]) -> dict[str, float]:
     given = parameters.group_weights or {}
     groups = sorted({o.group for o in outcomes})

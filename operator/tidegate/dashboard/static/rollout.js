@@ -116,7 +116,8 @@ export function showRollout(main, namespace, name, refused) {
         dialog.close();
       };
       byId("sure-no").onclick = () => dialog.close();
-      dialog.onclose = () => resolve(answer);
+      // A dialog tells of its end a moment later. Whoever was asked again by then has not answered yet.
+      dialog.onclose = () => dialog.open || resolve(answer);
       dialog.showModal();
       (choice ?? byId("sure-yes")).focus();
     });

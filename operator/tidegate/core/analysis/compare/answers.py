@@ -66,3 +66,8 @@ PRESENCE: Final[Mapping[str, Sequence[str]]] = {
 """The parts by which an arm is known to be there at all."""
 MOST_SAMPLES: Final = 500
 """So many looks are kept for Mann and Whitney's test; a metric with more is refused."""
+
+
+def by_label(samples: Sequence[Sample], label: str) -> dict[str, float]:
+    """Values by a label; "" where an answer has none."""
+    return {labels.get(label, ""): value for labels, value in samples}

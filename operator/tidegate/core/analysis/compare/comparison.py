@@ -118,7 +118,9 @@ def read_comparison(metric: Metric, path: str, problems: list[Problem]) -> Compa
     compare, planned = metric.compare, metric.effective_count
     if compare is None:
         return None
-    from tidegate.core.analysis.compare.kinds import KINDS, MannWhitney  # noqa: PLC0415 - most operators never compare
+    # Most operators never compare.
+    from tidegate.core.analysis.compare.gauges import MannWhitney  # noqa: PLC0415
+    from tidegate.core.analysis.compare.kinds import KINDS  # noqa: PLC0415
 
     name = next(kind for kind in SELECTORS if getattr(compare, kind) is not None)
     try:

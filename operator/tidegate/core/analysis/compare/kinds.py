@@ -1,6 +1,7 @@
 """What each kind of comparison asks of both arms, and what the judge makes of the answers.
 
-A kind is a module of the judge with its parameters; adding one is a class here and a line in `KINDS`.
+A kind is a module of the judge with its parameters; adding one is a class and a line in `KINDS`. Those of gauges have a
+module of their own.
 """
 
 from __future__ import annotations
@@ -12,28 +13,19 @@ from typing import Any, Final
 
 from tidegate.api.common import number_of
 from tidegate.api.compare import Compare
+from tidegate.core.analysis.compare import gauges
 from tidegate.core.analysis.compare.answers import (
     CANARY,
-    MOST_SAMPLES,
     STABLE,
     AnswerError,
     Answers,
     Kind,
     Sample,
     Seen,
+    by_label,
 )
-from tidegate.core.analysis.compare.windows import Window, averages, increases, summed
-from tidegate.core.judge import (
-    Estimate,
-    Evidence,
-    Finding,
-    Verdict,
-    counts,
-    distribution,
-    mann_whitney,
-    samples,
-    sufficient,
-)
+from tidegate.core.analysis.compare.windows import Window, increases, summed
+from tidegate.core.judge import Verdict, counts, distribution, sufficient
 from tidegate.core.judge.dispersion import PodCount
 from tidegate.core.times import format_time
 
@@ -75,9 +67,9 @@ class Counts:
         )
 
     def _pods(self, answers: Answers, arm: str) -> tuple[PodCount, ...]:
-        totals = _by_label(answers.get((arm, "total"), ()), self.by)
+        totals = by_label(answers.get((arm, "total"), ()), self.by)
         part = "good" if any((each, "good") in answers for each in (CANARY, STABLE)) else "bad"
-        given = _by_label(answers.get((arm, part), ()), self.by)
+        given = by_label(answers.get((arm, part), ()), self.by)
         strange = sorted(given.keys() - totals.keys())
         if strange:
             told = f"{part} has {self.by} {strange[0]!r} of {arm} that total has not"
@@ -103,10 +95,6 @@ def _tally(pods: Sequence[PodCount]) -> counts.Tally:
 def _named(pods: Sequence[PodCount]) -> tuple[PodCount, ...]:
     """Pods by name; none where the answer does not tell pods apart."""
     return tuple(pod for pod in pods if pod.name) if len(pods) > 1 or all(pod.name for pod in pods) else ()
-
-
-def _by_label(samples: Sequence[Sample], label: str) -> dict[str, float]:
-    return {labels.get(label, ""): value for labels, value in samples}
 
 
 def _counts(compare: Compare) -> tuple[Kind, dict[str, str]]:
@@ -211,138 +199,9 @@ def _distribution(compare: Compare) -> tuple[Kind, dict[str, str]]:
     return Distribution(parameters), {"buckets": spec.buckets}
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Gauges, a value for each pod. `by`: the label of pods."""
-
-    parameters: samples.SamplesParameters
-    by: str = "pod"
-
-    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
-        expressions = {}
-        for part, selector in selectors.items():
-            made = averages(selector, window) if part == "gauge" else increases(selector, window)
-            expressions[part] = summed(self.by, made)
-        return expressions
-
-    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
-        before = samples.SamplesState.from_json(dict(state)) if state else samples.SamplesState()
-        arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
-        look = samples.SamplesLook(arms[CANARY], arms[STABLE], window.seconds, format_time(window.end))
-        after = samples.observe(self.parameters, before, look)
-        return Seen(
-            state=after.to_json(),
-            finding=samples.judge(self.parameters, after),
-            result={arm: _spread(found) for arm, found in arms.items()},
-            text=_means(arms),
-            enough=sufficient.for_samples(after),
-        )
-
-    def with_budget(self, false_alarm: float, shared_by: int) -> Samples:
-        return replace(
-            self, parameters=replace(self.parameters, false_alarm=false_alarm / shared_by, shared_by=shared_by)
-        )
-
-
-def values(answers: Answers, arm: str, by: str, seconds: float) -> tuple[float, ...]:
-    """One value for each pod of an arm: of a gauge as it is, of a counter by the second, or for each request."""
-    part = next((each for each in ("gauge", "counter") if answers.get((arm, each))), "gauge")
-    found = _by_label(answers.get((arm, part), ()), by)
-    if any((each, "per") in answers for each in (CANARY, STABLE)):
-        requests = _by_label(answers.get((arm, "per"), ()), by)
-        return tuple(found[name] / requests[name] for name in sorted(found) if requests.get(name))
-    divisor = seconds if part == "counter" else 1.0
-    return tuple(found[name] / divisor for name in sorted(found))
-
-
-def _spread(found: Sequence[float]) -> dict[str, float]:
-    return {"mean": math.fsum(found) / len(found), "max": max(found), "pods": float(len(found))} if found else {}
-
-
-def _means(arms: Mapping[str, Sequence[float]]) -> str:
-    told = {arm: f"{math.fsum(found) / len(found):.4g} ({len(found)})" if found else "-" for arm, found in arms.items()}
-    return ", ".join(f"{arm} {text}" for arm, text in told.items())
-
-
-@dataclass(frozen=True, slots=True)
-class MannWhitney:
-    """Kayenta's test over one mean a look, once the planned number of looks is in. It keeps no false-alarm budget."""
-
-    direction: mann_whitney.Direction
-    by: str = "pod"
-    planned: int = 1
-
-    def questions(self, selectors: Mapping[str, str], window: Window) -> dict[str, str]:
-        return Samples(samples.SamplesParameters(), self.by).questions(selectors, window)
-
-    def observe(self, state: Mapping[str, Any] | None, answers: Answers, window: Window) -> Seen:
-        arms = {arm: values(answers, arm, self.by, window.seconds) for arm in (CANARY, STABLE)}
-        before = state or {}
-        kept = {arm: [*(before.get(arm) or ()), *_mean_of(found)][-MOST_SAMPLES:] for arm, found in arms.items()}
-        looks = int(before.get("looks") or 0) + 1
-        judged = mann_whitney.classify(
-            kept[CANARY], kept[STABLE], mann_whitney.MannWhitneyParameters(direction=self.direction)
-        )
-        return Seen(
-            state={"looks": looks, **kept},
-            finding=_told(judged, kept, looks, done=looks >= self.planned),
-            result={arm: _spread(found) for arm, found in arms.items()},
-            text=_means(arms),
-            enough=judged.mark is not mann_whitney.Mark.NODATA,
-        )
-
-    def with_budget(self, false_alarm: float, shared_by: int) -> MannWhitney:
-        return self
-
-
-def _mean_of(found: Sequence[float]) -> list[float]:
-    return [math.fsum(found) / len(found)] if found else []
-
-
-def _told(judged: mann_whitney.Judgement, kept: Mapping[str, Sequence[float]], looks: int, *, done: bool) -> Finding:
-    verdicts = {
-        mann_whitney.Mark.HIGH: Verdict.WORSE,
-        mann_whitney.Mark.LOW: Verdict.WORSE,
-        mann_whitney.Mark.PASS: Verdict.SAFE,
-    }
-    verdict = verdicts.get(judged.mark, Verdict.NOT_YET) if done else Verdict.NOT_YET
-    none = Evidence(log_e=0.0, peak=0.0, needed=1.0, p=1.0)
-    ratio = judged.ratio if math.isfinite(judged.ratio) else None
-    told = judged.sentence if done else f"{judged.sentence}, so far; it counts after the last look"
-    return Finding(
-        verdict=verdict,
-        against=none,
-        favour=none,
-        ratio=Estimate(ratio, None, None, mann_whitney.MannWhitneyParameters().confidence),
-        remaining=None,
-        design_effect=1.0,
-        looks=looks,
-        data=judged.mark is not mann_whitney.Mark.NODATA,
-        arms={arm: {"mean": math.fsum(found) / len(found)} if found else {} for arm, found in kept.items()},
-        sentence=told,
-    )
-
-
-def _samples(compare: Compare) -> tuple[Kind, dict[str, str]]:
-    spec = compare.samples
-    assert spec is not None
-    selectors = {"gauge": spec.gauge, "counter": spec.counter, "per": spec.per}
-    asked = {part: text for part, text in selectors.items() if text}
-    if spec.mode == "mannWhitney":
-        return MannWhitney(mann_whitney.Direction(spec.direction or "increase"), spec.by), asked
-    default = samples.SamplesParameters()
-    parameters = samples.SamplesParameters(
-        tolerated=number_of(spec.tolerated, default.tolerated),
-        safe=number_of(spec.safe, default.safe),
-        higher_is_worse=spec.direction != "decrease",
-        either=spec.direction == "either",
-    )
-    return Samples(parameters, spec.by), asked
-
-
 KINDS: Final[Mapping[str, Callable[[Compare], tuple[Kind, dict[str, str]]]]] = {
     # The kind and its selectors by part. Raises ValueError for parameters that don't go together.
     "counts": _counts,
     "distribution": _distribution,
-    "samples": _samples,
+    "samples": gauges.read,
 }

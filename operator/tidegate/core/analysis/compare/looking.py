@@ -33,12 +33,12 @@ def take(comparison: Comparison, bound: Condition | None, before: Standing, wind
     """
     try:
         answers = sorted_answers(value)
-        if not answers.get((STABLE, KNOWN)) and _is_there(answers, STABLE, comparison.name):
+        if not knew_stable(answers, comparison.name):
             why = "Prometheus did not know stable when this window began, so what it did is not known; the next counts"
             return Look(before.skipping(comparison.name, window, why), "Inconclusive", why)
         seen = comparison.kind.observe(before.state, answers, window)
         standing = before.after(comparison.name, seen, window)
-        broken = bound is not None and _is_broken(bound, seen.result)
+        broken = bound is not None and is_broken(bound, seen.result)
     except ConditionError as error:
         return Look(before, "Error", f"the condition can't be evaluated: {error}")
     except ValueError as error:
@@ -62,6 +62,11 @@ def sorted_answers(value: Any) -> Answers:
     return found
 
 
+def knew_stable(answers: Answers, kind: str) -> bool:
+    """Whether Prometheus knew stable when the window began. If not, all that stable ever did would seem new."""
+    return bool(answers.get((STABLE, KNOWN))) or not _is_there(answers, STABLE, kind)
+
+
 def _is_there(answers: Answers, arm: str, kind: str) -> bool:
     return any(answers.get((arm, part)) for part in PRESENCE[kind])
 
@@ -72,6 +77,6 @@ def _missing(answers: Answers, kind: str) -> str:
     return f"no data of {' and '.join(lacking)}" if lacking else ""
 
 
-def _is_broken(bound: Condition, result: Mapping[str, Any]) -> bool:
+def is_broken(bound: Condition, result: Mapping[str, Any]) -> bool:
     """Whether the static bound is passed. It is asked of the canary, so a look without one says nothing."""
     return bool(result[CANARY]) and bound.holds(dict(result))
