@@ -23,7 +23,7 @@ from tidegate.core.rollout.world import ReplicaSet, World
 def of_this_spec(world: World) -> bool:
     """Whether the status tells of the spec as it is now.
 
-    It does not where that spec was refused, or the API server has refused its ReplicaSet: what stands beside the refusal
+    It does not where that spec, or its ReplicaSet by the API server, was refused: what stands beside the refusal
     is of the last spec that was not. A status from before generations were noted, or none, tells of nothing.
     """
     status = world.status
