@@ -7,7 +7,7 @@ import sys
 
 from tidegate.light import without
 
-with without("rich"):
+with without("rich"), without("greenlet"):
     # structlog draws tracebacks with rich when it finds it: 7 MB for something that no log of ours has.
     import structlog
 
