@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.rollout.required import lacks
+from tests.rollout.definitions import lacks
 from tidegate.core.analysis.decide import decide
 from tidegate.core.analysis.world import Measure, Reading, RunWorld, Taken
 from tidegate.core.plan import Event

@@ -20,7 +20,7 @@ from tidegate.core.times import format_time
 from tidegate.observe.notify import courier as module
 from tidegate.observe.notify import sending
 from tidegate.observe.notify.courier import Courier
-from tidegate.observe.notify.deciding import Due, decide, remember, remembered
+from tidegate.observe.notify.deciding import Due, decide, decide_event, remember, remembered
 from tidegate.observe.notify.occasions import LASTING, trigger_of
 from tidegate.observe.notify.sending import SendError
 from tidegate.observe.notify.services import Parcel, Request, check_service
@@ -310,6 +310,49 @@ async def test_an_event_without_a_trace_is_told_once_from_the_event() -> None:
         courier.heard(KEY, Event("RolloutAborted", "told from the state"))
         await asyncio.sleep(5)
     assert (len(sender.got), desk.marks) == (1, 0)
+
+
+TIMED = (
+    Event("RolloutUpdated", "revision 2"),
+    Event("RolloutStepCompleted", "1 of 2", step=0),
+    Event("RolloutStepCompleted", "2 of 2", step=1),
+    Event("RolloutCompleted", "all of it"),
+)
+
+
+def test_given_definitions_that_drop_the_times_of_an_update_then_events_tell_of_it() -> None:
+    """Argo Rollouts' definitions do, and an update that was taken over in its middle has none either."""
+    given, annotations = settings(), {}
+    for event in TIMED:
+        annotations |= subscribed("a", trigger=trigger_of(event.reason))
+    obj = rollout(annotations)
+    obj["status"] = {"currentPodHash": "h", "stableRS": "h", "currentStepIndex": 2, "observedGeneration": "1"}
+    assert decide(given, obj, [], START).due == ()
+    made = [due for event in TIMED for due in decide_event(given, obj, event)]
+    assert [due.reason for due in made] == [event.reason for event in TIMED]
+    assert [due.rollout["status"]["currentStepIndex"] for due in made] == [2, 0, 1, 2]
+    assert {due.key for due in made} == {""}, "nothing to remember them by"
+
+
+def test_given_the_times_of_an_update_then_no_event_tells_of_it_again() -> None:
+    given = settings()
+    then = format_time(START - timedelta(minutes=1))
+    done = {"rolloutStartedAt": then, "finishedAt": then, "completionStatus": "Promoted"}
+    obj = rollout(
+        {names.REVISION: "2", **{k: v for e in TIMED for k, v in subscribed("a", trigger=trigger_of(e.reason)).items()}}
+    )
+    obj["status"] = {"currentPodHash": "h", "stableRS": "h", "observedGeneration": "1", "duration": done}
+    obj["status"]["releases"] = {"steps": [then, then]}
+    assert Counter(due.reason for due in decide(given, obj, [], START).due) == Counter(e.reason for e in TIMED)
+    assert [due for event in TIMED for due in decide_event(given, obj, event)] == []
+
+
+def test_a_condition_of_ones_own_holds_for_what_is_told_from_the_event() -> None:
+    mine = "- {send: [x], when: rollout.status.currentStepIndex == 1}"
+    given = settings(**{"trigger.on-rollout-step-completed": mine})
+    obj = rollout(subscribed("a", trigger="on-rollout-step-completed"))
+    made = [due for event in TIMED for due in decide_event(given, obj, event)]
+    assert [due.rollout["status"]["currentStepIndex"] for due in made] == [1]
 
 
 @pytest.mark.parametrize("spoil", [lambda obj: obj["status"].update(abortedAt=5), lambda obj: obj.update(status=[])])

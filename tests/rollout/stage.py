@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from tests.fakes.patches import json_patch, merge_patch
+from tests.rollout.definitions import kept, lacks
 from tests.rollout.objects import (
     GUESTS,
     MANAGED,
@@ -28,7 +29,6 @@ from tests.rollout.objects import (
     virtual_service,
 )
 from tests.rollout.ours import check_only_our_fields
-from tests.rollout.required import lacks
 from tests.rollout.trials import Trials, experiment_of
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
@@ -97,6 +97,7 @@ class Stage:
     strict: check every write against the invariants.
     budget: available pods that a disruption budget insists on; None without one.
     lag: seconds until EndpointSlices tell of a ready pod.
+    drops: Argo Rollouts' definitions are installed, which drop what they do not know from a status.
     evicted: names of pods that were evicted. leaving: pods that are told to end, for 3 seconds yet, by ReplicaSet.
     """
 
@@ -123,6 +124,7 @@ class Stage:
     pod_lists: int = 0
     endpoint_lists: int = 0
     lag: float = 0.0
+    drops: bool = False
     _serial: int = 0
     _stepped: bool = False
     _runs: dict[str, tuple[float | None, Verdict]] = field(default_factory=dict)
@@ -420,6 +422,8 @@ class Stage:
 
     def _write_status(self, status: Mapping[str, Any]) -> None:
         plain = orjson.loads(orjson.dumps(status))
+        if self.drops:
+            plain = kept(plain)
         if plain == self.status:
             raise Broken("A write that would change nothing is not made: the same status again")
         # A step that is done is written down before the next one begins, which may be over as soon.

@@ -26,6 +26,8 @@ EXAMPLES = int(os.environ.get("STORIES", "300"))
 FEW = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+FEWER = settings(FEW, max_examples=EXAMPLES // 5)
+"""For stories that are told twice."""
 
 VERDICTS = st.dictionaries(
     st.sampled_from(("Step", "Background", "PrePromotion", "PostPromotion", "Experiment")),
@@ -39,9 +41,15 @@ REFERENCES = st.sampled_from((None, None, "never", "onsuccess", "progressively")
 
 
 def tell(
-    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move], reference: str | None = None
+    strategy: Obj,
+    replicas: int,
+    verdicts: dict[str, list[Verdict]],
+    story: list[Move],
+    reference: str | None = None,
+    *,
+    drops: bool = False,
 ) -> Stage:
-    stage = Stage(verdicts=verdicts, twice=True)
+    stage = Stage(verdicts=verdicts, twice=True, drops=drops)
     if reference is None:
         deployed(strategy, stage=stage, replicas=replicas, ports=True)
     else:
@@ -141,3 +149,22 @@ def test_strangers_meddle(
 ) -> None:
     """4. Only our own fields; and whatever others did to them is put right in the end."""
     check_end(tell(strategy, replicas, verdicts, story, reference))
+
+
+@FEWER
+@given(
+    st.one_of(generated.canaries(), generated.ratios(), generated.blue_greens()),
+    REPLICAS,
+    VERDICTS,
+    stories(PEOPLE, PODS),
+)
+def test_argos_definitions_are_installed(
+    strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
+) -> None:
+    """10. Idle is silent, also where what is written of Tidegate's own is dropped; and the same is told, as often."""
+    stage = tell(strategy, replicas, verdicts, story, drops=True)
+    check_end(stage)
+    assert not {"duration", "releases"} & stage.status.keys()
+    with_ours = tell(strategy, replicas, verdicts, story)
+    check_end(with_ours)
+    assert stage.told == with_ours.told

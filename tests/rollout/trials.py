@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from tests.rollout.required import lacks
+from tests.rollout.definitions import lacks
 from tidegate.api import names
 from tidegate.core.experiment.decide import decide
 from tidegate.core.plan import Event, Key, Write

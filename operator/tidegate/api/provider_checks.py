@@ -46,7 +46,8 @@ def check_provider(provider: MetricProvider, at: str) -> Iterator[Problem]:
 
 
 def _check_prometheus(prometheus: PrometheusMetric, at: str) -> Iterator[Problem]:
-    yield from _required(prometheus.query, f"{at}.query")
+    if not prometheus.query.strip():
+        yield Problem(f"{at}.query", "is required, except in a metric with compare")
     if prometheus.address:
         yield from _check_address(prometheus.address, f"{at}.address", "http://prometheus.monitoring:9090")
     yield from _check_access(prometheus.headers, prometheus.authentication, at)

@@ -8,7 +8,7 @@ core has to know what a rollout is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -45,11 +45,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Kubernetes event about the object that is being reconciled."""
+    """A Kubernetes event about the object that is being reconciled. step: the index of the canary step that it tells
+    of, for listeners; no part of what is recorded."""
 
     reason: str
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+    step: int | None = field(default=None, compare=False)
 
 
 class Action(Protocol):

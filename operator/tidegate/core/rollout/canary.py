@@ -144,7 +144,8 @@ def _walk(draft: Draft, *, lifted: bool) -> int:
         draft.waiting = False
         draft.canary.pop(slots.STEP.name, None)
         draft.canary.pop(slots.EXPERIMENT, None)
-        draft.say(names.REASON_STEP_COMPLETED, f"Rollout step {index}/{len(steps)} completed ({step.kind})")
+        told = f"Rollout step {index}/{len(steps)} completed ({step.kind})"
+        draft.say(names.REASON_STEP_COMPLETED, told, step=index - 1)
     set_step_index(draft, index)
     experiments.let_go(draft, index)
     return index

@@ -120,9 +120,11 @@ class Draft:
         """Add an action, after those that are there or before them."""
         self.actions.insert(0 if first else len(self.actions), action)
 
-    def say(self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal") -> None:
+    def say(
+        self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal", step: int | None = None
+    ) -> None:
         """Add an event that tells of a change in the status."""
-        self.events.append(Event(reason, message, type))
+        self.events.append(Event(reason, message, type, step))
 
     def wake_at(self, moment: datetime) -> None:
         """Look again at `moment` at the latest."""

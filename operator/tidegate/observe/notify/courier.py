@@ -96,7 +96,7 @@ class Courier:
         self._sender = sender
         self._now = now
         self._dirty: dict[Key, None] = {}
-        self._heard: list[tuple[Key, str, str]] = []
+        self._heard: list[tuple[Key, Event]] = []
         self._wanted = asyncio.Event()
         self._known: dict[Key, _Known] = {}
         self._settings: Settings | None = None
@@ -120,7 +120,7 @@ class Courier:
         if event.reason == REASON_NOT_SENT:
             return
         if self._desk.leading and self._may_matter(key) and len(self._heard) < MOST_WAITING:
-            self._heard.append((key, event.reason, event.type))
+            self._heard.append((key, event))
             self._wanted.set()
 
     def look_at_everything(self) -> None:
@@ -162,8 +162,8 @@ class Courier:
             return
         for key in dirty:
             self._guarded(key, partial(self._decide, settings, key))
-        for key, reason, type_ in heard:
-            self._guarded(key, partial(self._decide_event, settings, key, reason, type_))
+        for key, event in heard:
+            self._guarded(key, partial(self._decide_event, settings, key, event))
 
     def _guarded(self, key: Key, decide: Callable[[], None]) -> None:
         """One strange object must not keep the others' messages back."""
@@ -189,11 +189,11 @@ class Courier:
             known.told -= ended
             self._mark_soon(key, known)
 
-    def _decide_event(self, settings: Settings, key: Key, reason: str, type_: str) -> None:
+    def _decide_event(self, settings: Settings, key: Key, event: Event) -> None:
         rollout = self._desk.rollout(key)
         if rollout is None or not subscribes(rollout, settings):
             return
-        for due in decide_event(settings, rollout, reason, type_):
+        for due in decide_event(settings, rollout, event):
             self._begin(settings, key, self._known.setdefault(key, _Known()), due)
 
     def _begin(self, settings: Settings, key: Key, known: _Known, due: Due) -> None:

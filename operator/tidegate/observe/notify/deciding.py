@@ -14,7 +14,8 @@ import yaml
 
 from tidegate.api import names
 from tidegate.core.analysis.conditions import ConditionError
-from tidegate.observe.notify.occasions import LASTING, Occasion, occasions, trigger_of
+from tidegate.core.plan import Event
+from tidegate.observe.notify.occasions import LASTING, Occasion, at_step, occasions, shows, trigger_of
 from tidegate.observe.notify.settings import CONFIG_MAP, Condition, Settings
 
 Obj = Mapping[str, Any]
@@ -94,16 +95,18 @@ def decide(settings: Settings, rollout: Obj, runs: Sequence[Obj], now: datetime)
     return Decision(fresh, frozenset(ended), tuple(dict.fromkeys(troubles)))
 
 
-def decide_event(settings: Settings, rollout: Obj, reason: str, type_: str) -> tuple[Due, ...]:
+def decide_event(settings: Settings, rollout: Obj, event: Event) -> tuple[Due, ...]:
     """What an event makes due that leaves no trace in the state. Not remembered, so told at most once."""
-    trigger = trigger_of(reason)
-    if trigger in _LASTING:
+    if shows(rollout, event.reason):
         return ()
+    trigger = trigger_of(event.reason)
+    lasting = trigger in _LASTING  # Of the others, those with a `when` are told from the state.
     wanted, _ = _destinations(settings, rollout)
+    then = rollout if event.step is None else at_step(rollout, event.step)
     return tuple(
-        Due("", trigger, reason, type_, service, recipient, condition.send, rollout)
+        Due("", trigger, event.reason, event.type, service, recipient, condition.send, then)
         for condition in settings.triggers.get(trigger) or ()
-        if condition.when is None
+        if (_holds(condition, then) if lasting else condition.when is None)
         for service, recipient in wanted.get(trigger, ())
     )
 

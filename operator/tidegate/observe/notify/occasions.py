@@ -60,12 +60,27 @@ LASTING: Final = frozenset(
 )
 """The reasons that a state shows. Others, such as ScalingReplicaSet, are told from their event, which dies with the
 process."""
+_TIMED: Final = frozenset((names.REASON_COMPLETED, names.REASON_STEP_COMPLETED, names.REASON_UPDATED))
+
+
+def shows(rollout: Obj, reason: str) -> bool:
+    """Whether a Rollout's state shows such occasions.
+
+    When an update begins, takes a step and ends stands in fields of Tidegate's own. Argo Rollouts' definitions drop
+    them, and an update that was taken over in its middle has none.
+    """
+    return reason in LASTING and (reason not in _TIMED or bool(_duration(rollout).get("rolloutStartedAt")))
+
+
+def at_step(rollout: Obj, index: int) -> Obj:
+    """A Rollout as it was when this step was completed, with the index still at the step, as templates expect it."""
+    return {**rollout, "status": {**(rollout.get("status") or {}), "currentStepIndex": index}}
 
 
 def occasions(rollout: Obj, runs: Sequence[Obj]) -> Iterator[Occasion]:
     """The occasions that a Rollout and the AnalysisRuns that it owns show now, oldest kind first."""
     status = rollout.get("status") or {}
-    duration = status.get("duration") or {}
+    duration = _duration(rollout)
     hash_ = status.get("currentPodHash") or ""
     yield from _updated(rollout, hash_, duration)
     yield from _steps(rollout, status, hash_, duration)
@@ -96,12 +111,12 @@ def _completed(rollout: Obj, status: Obj, hash_: str, duration: Obj) -> Iterator
 
 
 def _steps(rollout: Obj, status: Obj, hash_: str, duration: Obj) -> Iterator[Occasion]:
-    """Every step that this update has completed, with the index still at the step, as templates expect it."""
+    """Every step that this update has completed."""
     begun = duration.get("rolloutStartedAt")
     for index, text in enumerate((status.get("releases") or {}).get("steps") or ()):
         if begun and (at := _time(text)):
-            then = {**rollout, "status": {**status, "currentStepIndex": index}}
-            yield Occasion(names.REASON_STEP_COMPLETED, "Normal", f"{hash_}@{begun}.{index}", at, then)
+            once = f"{hash_}@{begun}.{index}"
+            yield Occasion(names.REASON_STEP_COMPLETED, "Normal", once, at, at_step(rollout, index))
 
 
 def _run(rollout: Obj, run: Obj) -> Iterator[Occasion]:
@@ -112,6 +127,10 @@ def _run(rollout: Obj, run: Obj) -> Iterator[Occasion]:
     when = status.get("startedAt") if phase == names.RUN_RUNNING else status.get("completedAt")
     if at := _time(when or meta.get("creationTimestamp")):
         yield Occasion(f"AnalysisRun{phase}", _RUN_PHASES[phase], meta["name"], at, rollout)
+
+
+def _duration(rollout: Obj) -> Obj:
+    return (rollout.get("status") or {}).get("duration") or {}
 
 
 def _time(text: Any) -> datetime | None:

@@ -1,7 +1,7 @@
-"""What Argo Rollouts' definitions require in a status.
+"""What Argo Rollouts' definitions require in a status, and what they drop from one.
 
 They may be the ones that are installed, and then the API server refuses a status without one of these fields: the
-object would stand still.
+object would stand still. And what Tidegate keeps in fields of its own is gone at once, with no word said.
 """
 
 from __future__ import annotations
@@ -37,6 +37,23 @@ REQUIRED: Final[Mapping[str, Mapping[str, set[str]]]] = {
     },
 }
 """By kind and path below status, with `[]` after a list. A path that is not there requires nothing."""
+
+
+OWN: Final = ("duration", "releases", "canary.pausedStepIndex")
+"""The fields of a Rollout's status that are Tidegate's own. Those of AnalysisRuns and Experiments come with fields of
+a spec that is without them, too."""
+
+
+def kept(status: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a Rollout's status."""
+    left = dict(status)
+    for path in OWN:
+        part, _, name = path.rpartition(".")
+        if not part:
+            left.pop(name, None)
+        elif part in left:
+            left[part] = {key: value for key, value in left[part].items() if key != name}
+    return left
 
 
 def lacks(kind: str, status: Mapping[str, Any]) -> list[str]:
