@@ -161,10 +161,14 @@ def test_strangers_meddle(
 def test_argos_definitions_are_installed(
     strategy: Obj, replicas: int, verdicts: dict[str, list[Verdict]], story: list[Move]
 ) -> None:
-    """10. Idle is silent, also where what is written of Tidegate's own is dropped; and the same is told, as often."""
+    """10. Idle is silent, also where what is written of Tidegate's own is dropped; and the same is told, as often.
+
+    But for skipped steps: which of two pauses in a row was skipped is in a field of Tidegate's own.
+    """
     stage = tell(strategy, replicas, verdicts, story, drops=True)
     check_end(stage)
     assert not {"duration", "releases"} & stage.status.keys()
-    with_ours = tell(strategy, replicas, verdicts, story)
-    check_end(with_ours)
-    assert stage.told == with_ours.told
+    if not any(move.words.startswith("skip") for move in story):
+        with_ours = tell(strategy, replicas, verdicts, story)
+        check_end(with_ours)
+        assert stage.told == with_ours.told
