@@ -281,3 +281,23 @@ def test_every_write_is_made_under_the_command_lines_own_name(cli: Cli, cluster:
 
     assert [(w.actor, w.subresource) for w in seen] == [("cli", "status")]
     assert queries == ["tidegate-cli"]
+
+
+@pytest.mark.parametrize("spec", [{"templates": []}, {"templates": [], "terminate": True}], ids=["ended", "terminated"])
+def test_retry_of_an_experiment_takes_away_how_it_ended(
+    cli: Cli, cluster: FakeCluster, release: Release, spec: dict[str, Any]
+) -> None:
+    """Its status is part of the object in either project's definitions, so one write does it."""
+    kind = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Experiment"}
+    ended = {"phase": "Failed", "message": "no"}
+    cluster.create({**kind, "metadata": {"name": "trial", "namespace": "default"}, "spec": spec, "status": ended})
+    seen: list[Written] = []
+    cluster.observers.append(seen.append)
+
+    assert cli.ok("retry", "experiment", "trial").out == "Experiment trial runs again from the beginning\n"
+
+    now = cluster.peek("Experiment", "trial", "default")
+    assert now is not None
+    assert (now.get("status"), now["spec"].get("terminate", False)) == (None, False)
+    assert [w.subresource for w in seen] == [""]
+    assert "has not ended" in cli("retry", "experiment", "trial").err

@@ -166,6 +166,6 @@ def retry_experiment(where: Where, name: str, output: Output | None) -> None:
 
 async def _retry_experiment(asked: _Asked) -> None:
     experiment = await asked.session.get("Experiment", asked.name)
-    if (writes := asked.possible(lambda: asking.retry_experiment(experiment))) is not None:
-        await asked.session.send(writes)
+    if (write := asked.possible(lambda: asking.retry_experiment(experiment))) is not None:
+        await asked.session.send([write])
         asked.answer("runs again from the beginning")

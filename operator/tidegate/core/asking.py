@@ -182,17 +182,18 @@ def terminate(kind: Literal["AnalysisRun", "Experiment"], obj: Obj) -> list[Writ
     return [Write("patch", key, [uid, _put("/spec/terminate", True)], "json")]
 
 
-def retry_experiment(experiment: Obj) -> list[Write]:
-    """Run an ended Experiment again: its status is taken away, and the wish to end it. Raises NotPossible."""
+def retry_experiment(experiment: Obj) -> Write:
+    """Run an ended Experiment again: its status, which is no subresource, is taken away, and the wish to end it.
+
+    Raises NotPossible.
+    """
     phase = (experiment.get("status") or {}).get("phase", "")
     if phase not in (names.RUN_SUCCESSFUL, names.RUN_FAILED, names.RUN_ERROR, names.RUN_INCONCLUSIVE):
         raise NotPossible("has not ended, so there is nothing to retry")
     key = Key("Experiment", experiment["metadata"].get("namespace", ""), experiment["metadata"]["name"])
     tests = [_test("/metadata/uid", experiment["metadata"]["uid"]), _test("/status/phase", phase)]
-    again = Write("patch", key, [*tests, {"op": "remove", "path": "/status"}], "json", "status")
-    if not experiment["spec"].get("terminate"):
-        return [again]
-    return [Write("patch", key, [*tests, _put("/spec/terminate", False)], "json"), again]
+    ended = [_put("/spec/terminate", False)] if experiment["spec"].get("terminate") else []
+    return Write("patch", key, [*tests, *ended, {"op": "remove", "path": "/status"}], "json")
 
 
 class TemplateAt:
