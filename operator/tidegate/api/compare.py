@@ -92,8 +92,8 @@ class EffectSize:
     allowed_decrease: Number | None = None
     """Up to which effect a decrease counts. Default: as of allowedIncrease."""
     critical_increase: Number | None = None
-    """From which effect on an increase fails the whole run, where the score names the metric as critical. Default: 1 or
-    0.5, so that whatever counts does."""
+    """From which effect on an increase fails the whole run, where the score names the metric as critical. Default: 1
+    (meanRatio) or 0.5 (cles), which any increase is."""
     critical_decrease: Number | None = None
     """Up to which effect a decrease does so. Default: as of criticalIncrease."""
 

@@ -122,8 +122,8 @@ class MannWhitney:
             return _told(Verdict.NOT_YET, ratio, told, kept, looks)
         judged = mann_whitney.classify(canary, stable, self.parameters)
         verdict = _OF_MARK.get(judged.mark, Verdict.NOT_YET)
-        told = _told(verdict, judged.ratio, judged.sentence, kept, looks)
-        return replace(told, mild=verdict is Verdict.WORSE and not judged.critical)
+        finding = _told(verdict, judged.ratio, judged.sentence, kept, looks)
+        return replace(finding, mild=verdict is Verdict.WORSE and not judged.critical)
 
     def _with_gaps(self, found: Sequence[float], looks: int) -> list[float]:
         """Of the looks without a number only how many there were is known, which is all that the test depends on."""
