@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.rollout.required import lacks
 from tidegate.core.analysis.decide import decide
 from tidegate.core.analysis.world import Measure, Reading, RunWorld, Taken
 from tidegate.core.plan import Event
@@ -118,6 +119,7 @@ class Simulation:
             assert not plan.events, "what is said to have changed must have been written"
             return
         self.run = {**self.run, "status": json.loads(json.dumps(plan.status))}
+        assert not lacks("AnalysisRun", self.status), "Argo Rollouts' definition would refuse this status"
         self.writes += 1
         self.events += plan.events
         echo = decide(RunWorld(self.run, self.now))

@@ -191,6 +191,7 @@ def test_given_the_selector_then_it_cannot_be_changed() -> None:
         ("AnalysisTemplate", "at", "Namespaced", None, ["Age"]),
         ("ClusterAnalysisTemplate", "cat", "Cluster", None, ["Age"]),
         ("AnalysisRun", "ar", "Namespaced", None, ["Status", "Age"]),
+        ("Experiment", "exp", "Namespaced", None, ["Status", "Age"]),
     ],
 )
 def test_given_a_kind_then_clients_of_argo_rollouts_find_what_they_know(

@@ -490,10 +490,9 @@ def test_the_api_server_takes_the_whole_release_and_grants_what_it_should(lab: L
             "customresourcedefinitions.apiextensions.k8s.io",
         ):
             assert not may(lab, user, "list", denied), denied
-        for verb in ("create", "delete", "watch"):
+        for verb in ("create", "patch", "delete", "watch"):
             assert may(lab, user, verb, "experiments.argoproj.io", "elsewhere"), verb
             assert verb == "watch" or may(lab, user, verb, "services", "elsewhere"), verb
-        assert may(lab, user, "patch", "experiments/status.argoproj.io", "elsewhere")
         assert may(lab, user, "create", "jobs.batch", "elsewhere") and may(lab, user, "watch", "pods")
         for verb in ("create", "delete"):  # patched they are, with the metadata of their role
             assert not may(lab, user, verb, "pods", "elsewhere"), verb
@@ -519,7 +518,7 @@ def test_people_get_rights_on_rollouts_by_the_clusters_own_roles(lab: Lab, names
         wait_for(lambda: may(lab, "ed", "patch", rollouts, namespace), "the role edit covering Rollouts")
         wait_for(lambda: may(lab, "vera", "list", rollouts, namespace), "the role view covering Rollouts")
         assert may(lab, "ed", "patch", "rollouts/status.argoproj.io", namespace)
-        assert may(lab, "ed", "patch", "experiments/status.argoproj.io", namespace)
+        assert may(lab, "ed", "patch", "experiments.argoproj.io", namespace)
         assert may(lab, "vera", "list", "experiments.argoproj.io", namespace)
         assert not may(lab, "vera", "patch", rollouts, namespace)
 

@@ -100,7 +100,7 @@ RESOURCES: Final = (
         namespaced=False,
         status=False,
     ),
-    custom("argoproj.io", "v1alpha1", "Experiment", "experiments"),
+    custom("argoproj.io", "v1alpha1", "Experiment", "experiments", status=False),
     custom("networking.istio.io", "v1", "VirtualService", "virtualservices"),
     custom("networking.istio.io", "v1", "DestinationRule", "destinationrules"),
     custom("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),

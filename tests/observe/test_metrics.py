@@ -216,7 +216,7 @@ async def test_given_a_thousand_rollouts_when_scraped_then_work_is_not_held_up_m
         (names.REASON_PAUSED, "Paused"),
         (names.REASON_TIMED_OUT, "Timeout"),
         (names.REASON_ABORTED, "Abort"),
-        (names.REASON_REPLICA_SET_CREATE_ERROR, "Error"),
+        (names.REASON_NOT_CREATED, "Error"),
     ],
 )
 def test_given_a_reason_of_progressing_when_told_then_in_the_words_of_argos_metrics(reason: str, phase: str) -> None:

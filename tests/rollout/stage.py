@@ -28,6 +28,7 @@ from tests.rollout.objects import (
     virtual_service,
 )
 from tests.rollout.ours import check_only_our_fields
+from tests.rollout.required import lacks
 from tests.rollout.trials import Trials, experiment_of
 from tidegate.api import names
 from tidegate.cluster.frozen import freeze
@@ -425,6 +426,8 @@ class Stage:
         self._stepped = any(plain.get(f) != self.status.get(f) for f in ("currentStepIndex", "currentPodHash"))
         self.writes.append(Write("patch", ROLLOUT, {"status": plain}, subresource="status"))
         self.statuses.append(plain)
+        if lacking := lacks("Rollout", plain):
+            raise Broken(f"Argo Rollouts' definition would refuse this status, which lacks {lacking}: {plain}")
         before = self.status
         self.store({**self.rollout, "status": plain})
         self._check_together(before)

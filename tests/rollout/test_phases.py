@@ -103,7 +103,7 @@ LATE = 'ProgressDeadlineExceeded: ReplicaSet "{}" has timed out progressing.'
             {},
             updating,
             "Progressing",
-            "waiting for post-promotion verification to complete",
+            "waiting for analysis to complete",
         ),
         (blue_green(), {}, done, "Healthy", ""),
     ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from tests.rollout.required import lacks
 from tidegate.api import names
 from tidegate.core.experiment.decide import decide
 from tidegate.core.plan import Event, Key, Write
@@ -71,7 +72,9 @@ class Trials:
         plain, stage = orjson.loads(orjson.dumps(status)), self._stage
         if plain == stage.objects[key].get("status"):
             raise stage.broken("A write that would change nothing is not made: the same status again")
-        stage.writes.append(Write("patch", key, {"status": plain}, subresource="status"))
+        if lacking := lacks(key.kind, plain):
+            raise stage.broken(f"Argo Rollouts' definition would refuse this status, which lacks {lacking}: {plain}")
+        stage.writes.append(Write("patch", key, {"status": plain}))
         stage.store({**stage.objects[key], "status": plain})
 
     def note_use(self, shares: Mapping[str, Mapping[str, float]]) -> None:

@@ -87,7 +87,7 @@ def test_two_versions_run_beside_each_other_and_are_compared(story: Story) -> No
     story.kubectl("wait", "--for=jsonpath={.status.phase}=Successful", "exp/trial", "--timeout=5s")
     story.until_event("ExperimentSuccessful")
 
-    story.patch("Experiment", "trial", {"status": None}, subresource="status")
+    story.patch("Experiment", "trial", {"status": None})  # as `kubectl argo rollouts retry experiment` does
     story.until(lambda: status(story, "trial").get("phase") == "Running", "another try")
     story.patch("Experiment", "trial", {"spec": {"terminate": True}})
     story.until(lambda: status(story, "trial").get("phase") not in ("Pending", "Running"), "its end")

@@ -72,7 +72,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [analysistemplates]
   verbs: [list, watch]
-# An AnalysisRun's status is no subresource.
+# The status of an AnalysisRun is no subresource, and neither is an Experiment's.
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, create, patch, delete]
@@ -80,9 +80,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [experiments]
   verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [argoproj.io]
-  resources: [experiments/status]
-  verbs: [patch]
 # What a Rollout or an Experiment owns names it as an owner whose deletion it blocks. Clusters that enforce owner
 # references ask for this right then; no finalizer is ever written.
 - apiGroups: [argoproj.io]

@@ -137,7 +137,8 @@ KINDS: Final[Sequence[Kind]] = (
         namespaced=False,
         columns=(_AGE,),
     ),
-    # No status subresource, as with Argo Rollouts: where its definition stays in place, one would be a 404.
+    # No status subresource here and below, as with Argo Rollouts: where its definitions stay in place, one would be a
+    # 404, and where ours do, its controller and its plugin write the status of these on the object.
     Kind(
         name=names.ANALYSIS_RUN,
         short_name="ar",
@@ -153,7 +154,6 @@ KINDS: Final[Sequence[Kind]] = (
         spec=experiment.ExperimentSpec,
         status=experiment_status.ExperimentStatus,
         columns=(Column("Status", "string", ".status.phase", "The phase of the Experiment"), _AGE),
-        subresources={"status": {}},
     ),
 )
 

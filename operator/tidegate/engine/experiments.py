@@ -42,16 +42,15 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A spec as it was understood, for as long as its generation lasts."""
+    """A spec as it was understood, for as long as it stays the same."""
 
-    uid: str
-    generation: int
+    raw: Any
     spec: ExperimentSpec | None
     problems: tuple[Problem, ...]
 
 
 class ExperimentGatherer:
-    """Builds worlds of Experiments. Keeps nothing but what can be read again: specs by generation."""
+    """Builds worlds of Experiments. Keeps nothing but what can be read again: specs."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -89,10 +88,9 @@ class ExperimentGatherer:
         )
 
     def _spec(self, key: Key, raw: Mapping[str, Any]) -> _Read:
-        uid, generation = raw["metadata"]["uid"], raw["metadata"].get("generation", 0)
-        read = self._specs.get(key)
-        if read is None or (read.uid, read.generation) != (uid, generation):
-            read = self._specs[key] = _Read(uid, generation, *parse_experiment(raw))
+        spec, read = raw.get("spec"), self._specs.get(key)
+        if read is None or read.raw != spec:  # The generation counts writes of the status too.
+            read = self._specs[key] = _Read(spec, *parse_experiment(raw))
         return read
 
 

@@ -12,10 +12,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from tidegate.cluster.errors import AlreadyExists, TooManyRequests
+from tidegate.api import names
+from tidegate.api.problems import Problem
+from tidegate.cluster.errors import AlreadyExists, ApiError, TooManyRequests
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store
-from tidegate.core.plan import Action, Key, Plan
+from tidegate.core.plan import Action, Event, Key, Plan
 from tidegate.core.rollout import needs
 from tidegate.core.rollout.actions import GiveBack
 from tidegate.core.rollout.decide import decide
@@ -24,16 +26,34 @@ from tidegate.engine.claims import Claims
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.holding import Held, earlier, until
+from tidegate.engine.runs import PASSING, SERVER_ERRORS
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference
 from tidegate.engine.writing import Writer, status_write
 
 _ROUNDS: Final = 30
 _BUDGET_PAUSE: Final = timedelta(seconds=30)
+_WRONG: Final = frozenset({400, 422})
+"""What the API server answers to an object that can't be, whoever asks and however often."""
 
 
 class Restless(Exception):  # noqa: N818 - a finding, not a Python error
     """Decisions kept asking for more writes: two rules contradict each other, or somebody undoes ours at once."""
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not a defect
+    """The API server does not let the next ReplicaSet be created."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+    def seen(self, world: World) -> World:
+        """The world in which that is known."""
+        if self.error.status in _WRONG:
+            told = f"the API server takes no ReplicaSet with it: {self.error.message}"
+            return replace(world, problems=(Problem("spec.template", told),))
+        return replace(world, denied=f"{self.error}; this is tried again until it is allowed")
 
 
 class Rollouts:
@@ -66,7 +86,8 @@ class Rollouts:
         self._elsewhere: set[Key] = set()
 
     async def reconcile(self, key: Key) -> Outcome:
-        """Bring one Rollout as far as it can go now."""
+        """Bring one Rollout as far as it can go now. What the API server refuses is told and tried again later."""
+        refused: _Refused | None = None
         for _ in range(_ROUNDS):
             await self._know_workload(key)
             view = self._store.view(key)
@@ -77,14 +98,20 @@ class Rollouts:
                 self._forget(key)
                 return DONE
             self._elsewhere.discard(key)
-            plan = decide(await self._complete(key, world))
+            world = await self._complete(key, world)
+            plan = decide(refused.seen(world) if refused else world)
             view.commit()
             if plan.actions:
-                await self._carry_out(key, world, plan.actions)
+                try:
+                    await self._carry_out(key, world, plan.actions)
+                except _Refused as error:
+                    refused = error
             elif plan.status is not None:
                 if wait := self._held.wait(key, plan):
                     return Outcome(earlier(wait, until(plan, self._now())))
                 await self._write_status(key, world, plan)
+            elif refused:
+                raise refused.error
             else:
                 return Outcome(until(plan, self._now()))
         raise Restless(f"{key} did not come to rest in {_ROUNDS} decisions")
@@ -141,6 +168,13 @@ class Rollouts:
             except AlreadyExists:
                 self._name_was_taken(world, write.key)
                 return
+            except ApiError as error:
+                if error.status >= SERVER_ERRORS or error.status in PASSING:
+                    raise
+                if write.verb == "create" and write.key.kind == "ReplicaSet":
+                    raise _Refused(error) from error
+                self._recorder.record(world.rollout, Event(names.REASON_RECONCILIATION_ERROR, str(error), "Warning"))
+                raise
             if action.event is not None:
                 self._recorder.record(world.rollout, action.event)
 

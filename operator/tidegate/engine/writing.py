@@ -134,8 +134,8 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
 def status_write(obj: Mapping[str, Any], status: Mapping[str, Any]) -> Write:
     """The one write of an object's status, refused by the server if the object has changed since it was read.
 
-    Of our kinds, Rollout and Experiment have a status subresource: AnalysisRun has none in Argo Rollouts' definitions,
-    which may be the ones that are installed.
+    Of our kinds, Rollout alone has a status subresource: AnalysisRun and Experiment have none in Argo Rollouts'
+    definitions, which may be the ones that are installed.
     """
     meta = obj["metadata"]
     return Write(
@@ -145,5 +145,5 @@ def status_write(obj: Mapping[str, Any], status: Mapping[str, Any]) -> Write:
             "metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]},
             "status": merge_patch(obj.get("status") or {}, status),
         },
-        subresource="" if obj["kind"] == names.ANALYSIS_RUN else "status",
+        subresource="status" if obj["kind"] == names.ROLLOUT else "",
     )

@@ -20,7 +20,7 @@ _ROLLOUT_PHASES: Final = ("Completed", "Progressing", "Paused", "Timeout", "Erro
 _BY_REASON: Final = {
     names.REASON_NEW_REPLICA_SET_AVAILABLE: "Completed",
     names.REASON_PAUSED: "Paused",
-    names.REASON_REPLICA_SET_CREATE_ERROR: "Error",
+    names.REASON_NOT_CREATED: "Error",
     names.REASON_TIMED_OUT: "Timeout",
     names.REASON_ABORTED: "Abort",
 }

@@ -69,7 +69,7 @@ def _run(draft: Draft) -> None:
     analyses = [
         Part(entry.get("phase", ""), _told(entry), given.required_for_completion)
         for given in spec.analyses
-        for entry in [draft.runs[given.name]]
+        for entry in [draft.runs.get(given.name, {"name": given.name})]
     ]
     parts = [Part(each["status"], each.get("message", "")) for each in states]
     status["phase"], message = judge(parts, analyses, terminated=spec.terminate)

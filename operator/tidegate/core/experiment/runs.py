@@ -26,15 +26,17 @@ NO_ROLLOUT: Final = Source("", "")
 
 
 def follow(draft: Draft, index: int) -> None:
-    """Have an analysis run once all versions were up, and note how it is doing."""
+    """Have an analysis run once all versions were up, and note how it is doing. Before, there is nothing to note: Argo
+    Rollouts' definition, which may be the one that is installed, refuses an entry without a run and its phase."""
     given = draft.spec.analyses[index]
-    entry = draft.runs.setdefault(given.name, {"name": given.name})
+    entry = draft.runs.get(given.name, {"name": given.name})
     if not draft.status.get("availableAt") or entry.get("phase") in ENDED:
         return
     name = entry.get("analysisRun")
     if not name:
         if not draft.spec.terminate:
             _name(draft, given, entry)
+            draft.runs[given.name] = entry
         return
     run = _find(draft.world, name)
     if run is None:

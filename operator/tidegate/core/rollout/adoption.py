@@ -23,14 +23,19 @@ from tidegate.core.rollout.world import ReplicaSet, World
 def of_this_spec(world: World) -> bool:
     """Whether the status tells of the spec as it is now.
 
-    It does not where that spec was refused: what stands beside the refusal is of the last one that was not. A status
-    from before generations were noted, or none, tells of nothing.
+    It does not where that spec, or its ReplicaSet by the API server, was refused: what stands beside the refusal
+    is of the last spec that was not. A status from before generations were noted, or none, tells of nothing.
     """
     status = world.status
     observed = status.get("observedGeneration")
     if observed is None or str(observed) != str(world.rollout["metadata"].get("generation")):
         return False
-    return not conditions.holds(status.get("conditions") or (), names.CONDITION_INVALID_SPEC)
+    told = status.get("conditions") or ()
+    progressing = conditions.find(told, names.CONDITION_PROGRESSING) or {}
+    refused = (
+        conditions.holds(told, names.CONDITION_INVALID_SPEC) or progressing.get("reason") == names.REASON_NOT_CREATED
+    )
+    return not refused
 
 
 def find_new(world: World, template: Mapping[str, Any], alive: Sequence[ReplicaSet]) -> ReplicaSet | None:

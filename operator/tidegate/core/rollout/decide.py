@@ -52,6 +52,8 @@ def decide(world: World) -> Plan:
         return _refuse(world, world.problems)
     if world.rivals:
         return _refuse(world, world.rivals)
+    if world.denied:
+        return _stand_still(world, names.CONDITION_PROGRESSING, False, names.REASON_NOT_CREATED, world.denied)
     draft = Draft(world, Release.assess(world, world.spec))
     if problems := _unmet(draft):
         return _refuse(world, problems)
@@ -166,25 +168,27 @@ def _truths(status: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 def _refuse(world: World, problems: tuple[Problem, ...]) -> Plan:
     """Say what is wrong; traffic, pods and the step stay as they are until it is mended."""
     message = "; ".join(map(str, problems))
+    missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
+    return _stand_still(world, names.CONDITION_INVALID_SPEC, True, names.REASON_INVALID_SPEC, message, *missing)
+
+
+def _stand_still(
+    world: World, type_: names.ConditionType, truth: bool, reason: str, message: str, *more: Event
+) -> Plan:
+    """Say by a condition why nothing is done."""
     status = dict(world.status)
-    held = conditions.put(
-        conditions.acting(status),
-        names.CONDITION_INVALID_SPEC,
-        True,
-        names.REASON_INVALID_SPEC,
-        message,
-        now=world.now,
-    )
+    held = conditions.acting(status)
+    if type_ != names.CONDITION_INVALID_SPEC:
+        held = conditions.drop(held, names.CONDITION_INVALID_SPEC)
     status.update(
         observedGeneration=str(world.rollout["metadata"].get("generation", 0)),
         phase=names.DEGRADED,
-        message=f"{names.REASON_INVALID_SPEC}: {message}",
-        conditions=held,
+        message=f"{reason}: {message}",
+        conditions=conditions.put(held, type_, truth, reason, message, now=world.now),
     )
     if status == world.status:
         return Plan()
-    missing = (Event(problem.event, str(problem), "Warning") for problem in problems if problem.event)
-    return Plan(status=status, events=(Event(names.REASON_INVALID_SPEC, message, "Warning"), *missing))
+    return Plan(status=status, events=(Event(reason, message, "Warning"), *more))
 
 
 def _unmet(draft: Draft) -> tuple[Problem, ...]:

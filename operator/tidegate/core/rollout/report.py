@@ -11,6 +11,7 @@ from tidegate.core.rollout import conditions, restarts, slots
 from tidegate.core.rollout.counts import count, pods
 from tidegate.core.rollout.pointing import long_unheard_of
 from tidegate.core.rollout.release import Draft
+from tidegate.core.rollout.world import ENDED
 
 _PROGRESS: Final = (
     "currentPodHash",
@@ -98,12 +99,14 @@ def _restarting(draft: Draft) -> bool:
 
 def _blue_green_waits(draft: Draft) -> str:
     status, hash_ = draft.status, draft.release.hash
-    if draft.release.replicas and (status.get("blueGreen") or {}).get("activeSelector") != hash_:
+    ends = status.get("blueGreen") or {}
+    if draft.release.replicas and ends.get("activeSelector") != hash_:
         return "active service cutover pending"
     if status.get("stableRS") != hash_:
-        if draft.release.blue_green.post_promotion_analysis:
-            return "waiting for post-promotion verification to complete"
-        return "waiting for analysis to complete"
+        verdict = (ends.get(slots.POST_PROMOTION.name) or {}).get("status")
+        if draft.release.blue_green.post_promotion_analysis and verdict not in ENDED:
+            return "waiting for analysis to complete"
+        return "waiting for post-promotion verification to complete"
     return ""
 
 

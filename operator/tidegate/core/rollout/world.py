@@ -353,6 +353,7 @@ class World:
         `needs.endpoints_of` has asked about; empty for none. Read for the occasion too.
     workload: what spec.workloadRef names.
     no_eviction_before: a disruption budget has refused; it is asked again then.
+    denied: why the API server has not let the next ReplicaSet be created, though nothing is wrong with its template.
     """
 
     now: datetime
@@ -374,6 +375,7 @@ class World:
     unheard_of: str = ""
     workload: Workload | None = None
     no_eviction_before: datetime | None = None
+    denied: str = ""
 
     @property
     def name(self) -> str:
