@@ -22,6 +22,13 @@ def kinds(**fields: Any) -> dict[str, Any]:
     return compared(compare=fields)
 
 
+def effect(direction: str = "increase", **size: Any) -> dict[str, Any]:
+    return {"samples": {"gauge": SELECTOR, "mode": "mannWhitney", "direction": direction, "effectSize": size}}
+
+
+CRITICAL = ".samples.effectSize.criticalIncrease"
+
+
 @pytest.mark.parametrize(
     "compare",
     [
@@ -30,6 +37,9 @@ def kinds(**fields: Any) -> dict[str, Any]:
         {"distribution": {"buckets": SELECTOR, "covers": 0.95, "unit": "ms"}},
         {"samples": {"counter": SELECTOR, "per": SELECTOR, "direction": "either"}},
         {"samples": {"gauge": '{__name__="x",pod=~"{{arm.replicaSet}}-.*"}', "mode": "mannWhitney"}},
+        effect("either", criticalIncrease=1.2, criticalDecrease="0.8", allowedDecrease=0.9),
+        effect(criticalIncrease="{{args.c}}", allowedIncrease=2),
+        effect(criticalIncrease=2, allowedIncrease="{{args.a}}"),
     ],
 )
 def test_given_a_comparison_then_it_is_taken(compare: dict[str, Any]) -> None:
@@ -64,6 +74,12 @@ def test_given_a_comparison_then_it_is_taken(compare: dict[str, Any]) -> None:
         ),
         ({"samples": {"gauge": SELECTOR, "outliers": "remove"}}, ".samples.outliers", "without mode: mannWhitney"),
         ({"samples": {"gauge": SELECTOR, "effectSize": {}}}, ".samples.effectSize", "without mode: mannWhitney"),
+        ({"samples": {"gauge": SELECTOR, "nanStrategy": "keep"}}, ".samples.nanStrategy", "must be"),
+        (
+            {"samples": {"gauge": SELECTOR, "nanStrategy": "remove"}},
+            ".samples.nanStrategy",
+            "without mode: mannWhitney",
+        ),
         (
             {"samples": {"gauge": SELECTOR, "mode": "mannWhitney", "effectSize": {"allowedDecrease": -1}}},
             ".samples.effectSize.allowedDecrease",
@@ -80,6 +96,26 @@ def test_given_a_comparison_then_it_is_taken(compare: dict[str, Any]) -> None:
             ".samples.effectSize.allowedIncrease",
             "must lie between 0 and 1",
         ),
+        (effect(criticalIncrease="much"), CRITICAL, "is neither a number nor {{args.…}}"),
+        (effect(measure="cles", criticalIncrease=3), CRITICAL, "is 3; it is a chance, must lie between 0 and 1"),
+        (
+            effect(criticalIncrease=1.2, allowedIncrease=1.5),
+            CRITICAL,
+            "is 1.2, must not be below allowedIncrease (1.5)",
+        ),
+        (effect(criticalIncrease=0.9), CRITICAL, "is 0.9, must not be below allowedIncrease (1)"),
+        (effect(measure="cles", criticalIncrease=0.4), CRITICAL, "is 0.4, must not be below allowedIncrease (0.5)"),
+        (
+            effect("either", criticalDecrease=0.9, allowedDecrease=0.8),
+            ".samples.effectSize.criticalDecrease",
+            "is 0.9, must not be above allowedDecrease (0.8)",
+        ),
+        (
+            effect(criticalDecrease=0.5),
+            ".samples.effectSize.criticalDecrease",
+            "counts nothing where the direction is increase",
+        ),
+        (effect("decrease", criticalIncrease=2), CRITICAL, "counts nothing where the direction is decrease"),
     ],
 )
 def test_given_a_wrong_comparison_then_its_field_is_named(compare: dict[str, Any], path: str, words: str) -> None:
@@ -163,3 +199,20 @@ def test_given_mann_whitney_without_an_end_then_it_is_refused() -> None:
     samples = {"gauge": SELECTOR, "mode": "mannWhitney"}
     _, told = read_run({"spec": {"metrics": [kinds(samples=samples)]}})
     assert str(told[0]).startswith("spec.metrics[0].compare.samples.mode: judges once at the end")
+
+
+def test_given_a_critical_effect_of_a_metric_that_is_not_critical_then_the_run_is_refused() -> None:
+    metric = kinds(**effect(criticalIncrease=2))
+    where = "spec.metrics[0].compare.samples.effectSize.criticalIncrease"
+    told = f"{where}: counts nothing: 'errors' is not in spec.judge.score.critical; add it, or leave this out"
+    for rules in ({}, {"judge": {"falseAlarm": 0.1}}, {"judge": {"score": {"pass": 90}}}):
+        assert problems(metric, **rules) == [told]
+    assert problems(metric, judge={"score": {"critical": ["errors"]}}) == []
+    assert parse_template({"spec": {"metrics": [metric]}})[1] == (), "the score may be another template's"
+
+
+def test_given_an_argument_that_turns_the_order_around_then_the_run_says_so() -> None:
+    metric = kinds(**effect(criticalIncrease="{{args.c}}", allowedIncrease=2))
+    judge = {"score": {"critical": ["errors"]}}
+    metrics, told = read_run({"spec": {"metrics": [metric], "judge": judge, "args": [{"name": "c", "value": "1.5"}]}})
+    assert metrics == () and "is 1.5, must not be below allowedIncrease (2)" in str(told[0])

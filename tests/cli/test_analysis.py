@@ -225,6 +225,32 @@ def test_mann_whitney_is_replayed_once_and_promises_nothing(tmp_path: Path, caps
     assert capsys.readouterr().out.splitlines()[1].split()[-1] == "nothing"
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [({"criticalIncrease": 3}, "together: safe; score 80 "), ({}, "together: worse; score 0: cpu is critical")],
+)
+def test_a_critical_effect_is_replayed_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: dict[str, Any], told: str
+) -> None:
+    samples = {"gauge": 'cpu{hash="{{arm.podTemplateHash}}"}', "mode": "mannWhitney"}
+    alike = [compared(name, {"samples": samples}, count=12) for name in "abcd"]
+    cpu = compared("cpu", {"samples": {**samples, "effectSize": size}}, count=12)
+    path = written(tmp_path, [cpu, *alike], judge={"score": {"pass": 80, "critical": ["cpu"]}})
+    equal = json.loads(gauges(tmp_path, 1.0, 1.0, 12).read_text())["cpu"]
+    data = gauges(tmp_path, 2.0, 1.0, 12)
+    data.write_text(json.dumps({**json.loads(data.read_text()), **dict.fromkeys("abcd", equal)}))
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    assert capsys.readouterr().out.splitlines()[-1].startswith(told)
+
+
+def test_a_metric_over_its_bound_counts_against_the_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = recorded(tmp_path, {"canary": {"c": 0.05}, "stable": {"s": 0.05}})
+    bound = {"failureCondition": "result.canary.rate > 0.02", "failureLimit": 2}
+    path = written(tmp_path, [compared(**bound)], judge={"score": {}})
+    backtest(Wish(path, data=data, canary=CANARY, stable=STABLE), None, None, None)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("together: worse; score 0 ")
+
+
 def test_windows_before_prometheus_knew_stable_are_passed_over(
     tmp_path: Path, template: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

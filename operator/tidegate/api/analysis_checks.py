@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from tidegate.api.analysis import AnalysisRunSpec, AnalysisTemplateSpec, Argument, Metric
 from tidegate.api.common import int_of, is_duration, is_templated
-from tidegate.api.compare_checks import check_compare, check_judge
+from tidegate.api.compare_checks import check_compare, check_critical, check_judge
 from tidegate.api.problems import Problem
 from tidegate.api.provider_checks import check_provider
 
@@ -25,9 +25,13 @@ def check_template(spec: AnalysisTemplateSpec | AnalysisRunSpec) -> Iterator[Pro
         if not ref.template_name:
             yield Problem(f"spec.templates[{index}].templateName", "is required: the name of a template")
     yield from _check_arguments(spec.args, "spec.args")
-    compared = [metric.name for metric in spec.metrics if metric.compare is not None]
     # A template may be used together with others, whose metrics its rules are for too.
-    yield from check_judge(spec.judge, compared if isinstance(spec, AnalysisRunSpec) else None, "spec.judge")
+    if isinstance(spec, AnalysisRunSpec):
+        compared = [metric.name for metric in spec.metrics if metric.compare is not None]
+        yield from check_judge(spec.judge, compared, "spec.judge")
+        yield from check_critical(spec.metrics, spec.judge)
+    else:
+        yield from check_judge(spec.judge, None, "spec.judge")
 
 
 def check_metrics(metrics: Sequence[Metric], path: str) -> Iterator[Problem]:

@@ -91,6 +91,11 @@ class EffectSize:
     """From which effect on an increase counts. Default: 1 (meanRatio) or 0.5 (cles), which any increase is."""
     allowed_decrease: Number | None = None
     """Up to which effect a decrease counts. Default: as of allowedIncrease."""
+    critical_increase: Number | None = None
+    """From which effect on an increase fails the whole run, where the score names the metric as critical. Default: 1
+    (meanRatio) or 0.5 (cles), which any increase is."""
+    critical_decrease: Number | None = None
+    """Up to which effect a decrease does so. Default: as of criticalIncrease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -113,6 +118,9 @@ class CompareSamples:
     """Only in the mode mannWhitney: how large a difference must be to count. Default: any counts that is certain."""
     outliers: Literal["keep", "remove"] | None = None
     """Only in the mode mannWhitney: whether values far outside the quartiles are left out. Default: keep."""
+    nan_strategy: Literal["remove", "replace"] | None = None
+    """Only in the mode mannWhitney: whether a look at which a version has no value is no sample of it (remove) or a 0
+    (replace). A version without any value is never judged. Default: remove."""
     direction: Literal["increase", "decrease", "either"] | None = None
     """Which difference is bad: increase, decrease or either. Default: increase."""
     tolerated: Number | None = None

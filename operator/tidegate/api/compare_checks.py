@@ -34,8 +34,10 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _SELECTOR: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*|(?:[a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{[^{}()\[\]]*\}")
 _RATIOS: Final = {"tolerated": (1.0, 20.0), "safe": (1.0, 20.0)}
 _SHARES: Final = {"negligible": (0.0, 1.0), "covers": (0.5, 1.0)}
-_KAYENTAS: Final = {"effectSize": "effect_size", "outliers": "outliers"}
+_KAYENTAS: Final = {"effectSize": "effect_size", "outliers": "outliers", "nanStrategy": "nan_strategy"}
 """What counts in the mode mannWhitney alone."""
+_CRITICAL: Final = {"criticalIncrease": "critical_increase", "criticalDecrease": "critical_decrease"}
+_EFFECTS: Final = {"allowedIncrease": "allowed_increase", "allowedDecrease": "allowed_decrease", **_CRITICAL}
 
 
 def check_compare(metric: Metric, at: str) -> Iterator[Problem]:
@@ -146,7 +148,8 @@ def _check_samples(settings: Any, at: str) -> Iterator[Problem]:
                 yield Problem(
                     f"{at}.{field}", "counts nothing in the mode mannWhitney, which tolerates what Kayenta does"
                 )
-        yield from _check_effect(settings.effect_size, f"{at}.effectSize")
+        if settings.effect_size is not None:
+            yield from _check_effect(settings.effect_size, settings.direction or "increase", f"{at}.effectSize")
     else:
         for field, ours in _KAYENTAS.items():
             if getattr(settings, ours) is not None:
@@ -154,25 +157,58 @@ def _check_samples(settings: Any, at: str) -> Iterator[Problem]:
     yield from _check_label(settings.by, at)
 
 
-def _check_effect(size: EffectSize | None, at: str) -> Iterator[Problem]:
-    if size is None:
-        return
-    most = 1.0 if size.measure == "cles" else math.inf
-    for field, value in (("allowedIncrease", size.allowed_increase), ("allowedDecrease", size.allowed_decrease)):
-        if value is None or is_templated(value):
+def _check_effect(size: EffectSize, direction: str, at: str) -> Iterator[Problem]:
+    numbers: dict[str, float] = {}
+    for field, ours in _EFFECTS.items():
+        value = getattr(size, ours)
+        if value is None:
+            continue
+        if {"increase": "Decrease", "decrease": "Increase"}.get(direction, "-") in field:
+            yield Problem(f"{at}.{field}", f"counts nothing where the direction is {direction}; leave it out")
+        if is_templated(value):
+            numbers[field] = math.nan
             continue
         try:
-            number = number_of(value, 0.0)
+            numbers[field] = number_of(value, 0.0)
         except ValueError:
             yield Problem(f"{at}.{field}", f"{value!r} is neither a number nor {{{{args.…}}}}")
             continue
-        if not 0 <= number <= most:
-            told = (
-                "a chance, must lie between 0 and 1"
-                if most == 1
-                else "a multiple of stable's mean, must not be below 0"
-            )
-            yield Problem(f"{at}.{field}", f"is {value}; it is {told}")
+        yield from _check_range(numbers[field], size, f"{at}.{field}")
+    yield from _check_order(numbers, 0.5 if size.measure == "cles" else 1.0, at)
+
+
+def _check_range(number: float, size: EffectSize, at: str) -> Iterator[Problem]:
+    if size.measure == "cles":
+        if not 0 <= number <= 1:
+            yield Problem(at, f"is {number:g}; it is a chance, must lie between 0 and 1")
+    elif number < 0:
+        yield Problem(at, f"is {number:g}; it is a multiple of stable's mean, must not be below 0")
+
+
+def _check_order(numbers: Mapping[str, float], default: float, at: str) -> Iterator[Problem]:
+    """A difference that does not count is not critical either. NaN, which is known later, is in any order."""
+    allowed = numbers.get("allowedIncrease", default)
+    if numbers.get("criticalIncrease", math.inf) < allowed:
+        told = f"must not be below allowedIncrease ({allowed:g}): an increase counts only from there on"
+        yield Problem(f"{at}.criticalIncrease", f"is {numbers['criticalIncrease']:g}, {told}")
+    allowed = numbers.get("allowedDecrease", default)
+    if numbers.get("criticalDecrease", -math.inf) > allowed:
+        told = f"must not be above allowedDecrease ({allowed:g}): a decrease counts only up to there"
+        yield Problem(f"{at}.criticalDecrease", f"is {numbers['criticalDecrease']:g}, {told}")
+
+
+def check_critical(metrics: Sequence[Metric], judge: Judgement | None) -> Iterator[Problem]:
+    """What is said of critical effects in metrics of a run that its score does not name as critical."""
+    critical = judge.score.critical if judge is not None and judge.score is not None else ()
+    for index, metric in enumerate(metrics):
+        samples = metric.compare.samples if metric.compare is not None else None
+        size = samples.effect_size if samples is not None else None
+        if size is None or metric.name in critical:
+            continue
+        for field, ours in _CRITICAL.items():
+            if getattr(size, ours) is not None:
+                told = f"counts nothing: {metric.name!r} is not in spec.judge.score.critical; add it, or leave this out"
+                yield Problem(f"spec.metrics[{index}].compare.samples.effectSize.{field}", told)
 
 
 def _check_label(by: str, at: str) -> Iterator[Problem]:

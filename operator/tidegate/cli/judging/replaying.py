@@ -42,7 +42,8 @@ class Replayed:
 
     @property
     def verdict(self) -> str:
-        return _OVER if self.over else self.finding.verdict.value
+        worse = self.finding.verdict is Verdict.WORSE
+        return _OVER if self.over and not worse else self.finding.verdict.value
 
     @property
     def sentence(self) -> str:
@@ -91,7 +92,7 @@ def replay(metric: Metric, comparison: Comparison, looks: Sequence[tuple[Window,
             break
     assert finding is not None, "`good` gives at least one look"
     at = settled if over or finding.verdict is not Verdict.NOT_YET else None
-    return Replayed(finding, tuple(way), at, broken, over and finding.verdict is not Verdict.WORSE)
+    return Replayed(finding, tuple(way), at, broken, over)
 
 
 def good(metric: Metric, recorded: Recorded) -> list[tuple[Window, Answers]]:
@@ -122,8 +123,10 @@ def scored(metrics: Sequence[Metric], found: Mapping[str, Replayed]) -> Score | 
         return None
     outcomes = []
     for name in (metric.name for metric in deciding):
-        finding, critical = found[name].finding, name in rules.critical
-        outcomes.append(Outcome(name, finding.verdict, finding.data, rules.groups.get(name, ""), critical))
+        finding, over = found[name].finding, found[name].over
+        verdict = Verdict.WORSE if over else finding.verdict
+        critical = name in rules.critical and (over or not finding.mild)
+        outcomes.append(Outcome(name, verdict, finding.data, rules.groups.get(name, ""), critical))
     return score(rules.parameters, outcomes)
 
 

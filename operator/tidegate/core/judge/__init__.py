@@ -27,8 +27,7 @@ Rules for whoever asks for the numbers:
 The kinds: `counts`, `distribution` (latency histograms; `distribution.look_at_buckets` makes a look of what Prometheus
 answers), `samples` (gauges). All three have Parameters, Look, State, `observe` and `judge` of the same shape.
 ValueErrors of looks say what is wrong with the numbers; they are errors of the measurement. `mann_whitney.classify`
-is Kayenta's judgement of two arrays, once, at the end. `burn_rate.burn` guards the service as a whole. `planning`
-foretells.
+is Kayenta's judgement of two arrays, once, at the end. `planning` foretells.
 """
 
 from .finding import Crossing, Estimate, Evidence, Finding, Peak, Remaining, Verdict

@@ -92,7 +92,7 @@ class Finding:
 
     design_effect: by how much the evidence was divided since counts scatter more than chance explains; 1 if they do
     not. remaining: None once there is a verdict. cautions: sentences on what limits this finding. data: False while
-    one arm has nothing to compare.
+    one arm has nothing to compare. mild: worse, but by less than what a critical metric fails the whole run by.
     """
 
     verdict: Verdict
@@ -106,6 +106,7 @@ class Finding:
     arms: dict[str, dict[str, float]]
     sentence: str
     cautions: tuple[str, ...] = ()
+    mild: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

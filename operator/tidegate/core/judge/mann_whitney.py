@@ -133,14 +133,20 @@ def classify(
         f"canary lies {found.estimate:+.4g} from the baseline, {100 * given.confidence:g} % sure of {found.lower:.4g} "
         f"to {found.upper:.4g}: {mark.value}"
     )
+    if given.critical:
+        told += _how_critical(mark, effect, given.effect, critical=critical)
     return Judgement(mark, critical, found, ratio, effect, told)
 
 
 def _prepared(samples: Sequence[float], parameters: MannWhitneyParameters) -> list[float]:
-    present = [v for v in samples if not math.isnan(v)]
-    if parameters.nan_replaced and present:
-        present = [0.0 if math.isnan(v) else v for v in samples]
+    present = without_gaps(samples, replaced=parameters.nan_replaced)
     return without_outliers(present) if parameters.outliers_removed else present
+
+
+def without_gaps(samples: Sequence[float], *, replaced: bool) -> list[float]:
+    """What is a number. replaced: with 0 for what is none, unless there is nothing else."""
+    present = [v for v in samples if not math.isnan(v)]
+    return [0.0 if math.isnan(v) else v for v in samples] if replaced and present else present
 
 
 def _mark(found: Shift, effect: float, parameters: MannWhitneyParameters) -> Mark:
@@ -162,6 +168,18 @@ def _is_critical(mark: Mark, effect: float, limits: Effect) -> bool:
     if mark is Mark.LOW:
         return math.isnan(effect) or effect <= limits.threshold(limits.critical_decrease)
     return False
+
+
+def _how_critical(mark: Mark, effect: float, limits: Effect, *, critical: bool) -> str:
+    """How far the effect is from what is critical, where somebody said what is, or where it is not."""
+    given = {Mark.HIGH: limits.critical_increase, Mark.LOW: limits.critical_decrease}
+    if mark not in given or (critical and given[mark] is None):
+        return ""
+    measure = "the ratio of means" if limits.measure is Measure.MEAN_RATIO else "the chance of a higher value"
+    if math.isnan(effect):
+        return f"; {measure} is not defined, which is critical"
+    bound = f"{limits.threshold(given[mark]):g}"
+    return f"; {measure} is {effect:.4g}, critical {f'from {bound} on' if mark is Mark.HIGH else f'up to {bound}'}"
 
 
 def shift(experiment: Sequence[float], control: Sequence[float], confidence: float) -> Shift:

@@ -47,7 +47,7 @@ class Together:
         comparison = deciding[0].comparison
         assert comparison is not None
         starts = [standing.since for standing in standings if standing.since is not None]
-        found = _score_so_far(deciding, standings, comparison.rules)
+        found = _score_so_far(deciding, progress, comparison.rules)
         hold = next((_hold(m, s) for m, s in zip(deciding, standings, strict=True) if _lacks_traffic(s)), "")
         open_ = [m for m, s in zip(deciding, standings, strict=True) if not (s.safe or progress.of(m).ended)]
         return cls(
@@ -84,9 +84,7 @@ def judge_compared(metric: Metric, entry: MetricProgress, together: Together, *,
     standing, rules = entry.standing, together.rules
     if standing.worse:
         return Verdict("Failed", standing.message)
-    limited = too_many_consecutive_errors(metric, entry.tally)
-    if limited is None and metric.failure is not None:
-        limited = too_many_failures(metric, entry.tally)
+    limited = _limited(metric, entry)
     if limited is not None:
         return limited
     planned = metric.count is not None and entry.tally.count >= metric.count
@@ -107,15 +105,30 @@ def judge_together(metrics: Iterable[Metric], progress: Progress, verdicts: Mapp
     rules = deciding[0].comparison.rules.score if deciding and deciding[0].comparison else None
     if rules is None:
         return None
-    return score(rules.parameters, [_outcome(metric.name, rules, progress.of(metric), verdicts) for metric in deciding])
+    return score(rules.parameters, [_outcome(metric, rules, progress.of(metric), verdicts) for metric in deciding])
 
 
-def _outcome(name: str, rules: ScoreRules, entry: MetricProgress, verdicts: Mapping[str, Verdict]) -> Outcome:
-    phase = verdicts[name].phase if name in verdicts else "Running"
+def _limited(metric: Metric, entry: MetricProgress) -> Verdict | None:
+    """What errors and the static bound beside the comparison say."""
+    limited = too_many_consecutive_errors(metric, entry.tally)
+    if limited is None and metric.failure is not None:
+        limited = too_many_failures(metric, entry.tally)
+    return limited
+
+
+def _outcome(metric: Metric, rules: ScoreRules, entry: MetricProgress, verdicts: Mapping[str, Verdict]) -> Outcome:
+    phase = verdicts[metric.name].phase if metric.name in verdicts else "Running"
     ends = {"Successful": Judged.SAFE, "Failed": Judged.WORSE}
     verdict = ends.get(phase) or (Judged.SAFE if entry.standing.safe and phase == "Running" else Judged.NOT_YET)
+    return _in_score(metric, rules, entry, verdict)
+
+
+def _in_score(metric: Metric, rules: ScoreRules, entry: MetricProgress, verdict: Judged) -> Outcome:
+    """A mild worse of a critical metric is that of any other; a static bound that is passed knows no mildness."""
+    mild = entry.standing.mild and _limited(metric, entry) is None
     has_data = bool(entry.standing.record.get("data"))
-    return Outcome(name, verdict, has_data, rules.groups.get(name, ""), name in rules.critical)
+    group = rules.groups.get(metric.name, "")
+    return Outcome(metric.name, verdict, has_data, group, metric.name in rules.critical and not mild)
 
 
 def score_verdict(found: Score) -> Verdict:
@@ -124,19 +137,14 @@ def score_verdict(found: Score) -> Verdict:
     return Verdict(phases.get(found.verdict, "Inconclusive"), found.sentence)
 
 
-def _score_so_far(metrics: Sequence[Metric], standings: Sequence[Standing], rules: Rules) -> Score | None:
+def _score_so_far(metrics: Sequence[Metric], progress: Progress, rules: Rules) -> Score | None:
     """The score that the metrics make if nothing more comes; None where each of them decides alone."""
     if rules.score is None:
         return None
+    entries = [(metric, progress.of(metric)) for metric in metrics]
     outcomes = [
-        Outcome(
-            metric.name,
-            Judged(standing.verdict) if standing.verdict else Judged.NOT_YET,
-            bool(standing.record.get("data")),
-            rules.score.groups.get(metric.name, ""),
-            metric.name in rules.score.critical,
-        )
-        for metric, standing in zip(metrics, standings, strict=True)
+        _in_score(metric, rules.score, entry, Judged(entry.standing.verdict or Judged.NOT_YET))
+        for metric, entry in entries
     ]
     return score(rules.score.parameters, outcomes)
 

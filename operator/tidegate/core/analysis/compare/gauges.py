@@ -114,13 +114,21 @@ class MannWhitney:
 
     def _judged(self, kept: Mapping[str, Sequence[float]], looks: int) -> Finding:
         """The test takes long over many looks, and counts after the last one only: until then it is not made."""
+        kept = {arm: self._with_gaps(found, looks) for arm, found in kept.items()}
         canary, stable = kept[CANARY], kept[STABLE]
         if looks < self.planned:
             ratio = mann_whitney.mean_ratio(canary, stable) if canary and stable else math.nan
             told = f"{looks} of {self.planned} looks are in; Mann and Whitney's test is made after the last one"
             return _told(Verdict.NOT_YET, ratio, told, kept, looks)
         judged = mann_whitney.classify(canary, stable, self.parameters)
-        return _told(_OF_MARK.get(judged.mark, Verdict.NOT_YET), judged.ratio, judged.sentence, kept, looks)
+        verdict = _OF_MARK.get(judged.mark, Verdict.NOT_YET)
+        finding = _told(verdict, judged.ratio, judged.sentence, kept, looks)
+        return replace(finding, mild=verdict is Verdict.WORSE and not judged.critical)
+
+    def _with_gaps(self, found: Sequence[float], looks: int) -> list[float]:
+        """Of the looks without a number only how many there were is known, which is all that the test depends on."""
+        gaps = [math.nan] * (min(looks, MOST_SAMPLES) - len(found))
+        return mann_whitney.without_gaps([*found, *gaps], replaced=self.parameters.nan_replaced)
 
     def with_budget(self, false_alarm: float, shared_by: int) -> MannWhitney:
         return self
@@ -162,7 +170,9 @@ def read(compare: Compare) -> tuple[Kind, dict[str, str]]:
     if spec.mode == "mannWhitney":
         as_kayenta = MannWhitneyParameters(
             direction=mann_whitney.Direction(spec.direction or "increase"),
+            critical=True,  # which metrics are is the score's affair; here only whether the effect would do
             effect=_effect(spec.effect_size or EffectSize()),
+            nan_replaced=spec.nan_strategy == "replace",
             outliers_removed=spec.outliers == "remove",
         )
         return MannWhitney(as_kayenta, spec.by), asked
@@ -181,5 +191,9 @@ def _effect(size: EffectSize) -> mann_whitney.Effect:
         return None if value is None else number_of(value, 0.0)
 
     return mann_whitney.Effect(
-        mann_whitney.Measure(size.measure or "meanRatio"), given(size.allowed_increase), given(size.allowed_decrease)
+        measure=mann_whitney.Measure(size.measure or "meanRatio"),
+        allowed_increase=given(size.allowed_increase),
+        allowed_decrease=given(size.allowed_decrease),
+        critical_increase=given(size.critical_increase),
+        critical_decrease=given(size.critical_decrease),
     )

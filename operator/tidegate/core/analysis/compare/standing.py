@@ -46,6 +46,11 @@ class Standing:
     def safe(self) -> bool:
         return self.verdict == Verdict.SAFE
 
+    @property
+    def mild(self) -> bool:
+        """Worse, but by less than what a critical metric fails the whole run by."""
+        return self.worse and bool(self.record.get("mild"))
+
     def after(self, kind: str, seen: Seen, window: Window) -> Standing:
         """The standing after one more look."""
         finding = seen.finding
@@ -97,9 +102,9 @@ class Standing:
 
 def _record(finding: Finding) -> dict[str, Any]:
     """A finding for people: four digits are more than anybody needs."""
-    told = {name: value for name, value in finding.to_json().items() if name not in ("verdict", "sentence")}
+    told = {name: value for name, value in finding.to_json().items() if name not in ("verdict", "sentence", "mild")}
     record: dict[str, Any] = _rounded(told)
-    return record
+    return {**record, **({"mild": True} if finding.mild else {})}
 
 
 def _rounded(value: Any) -> Any:
