@@ -72,14 +72,12 @@ def test_the_border_point_is_the_nearest_one_in_divergence() -> None:
     a, b = rho * guess + step, guess - k * step
     assert a / b == pytest.approx(ratio, rel=1e-12)
 
-    def divergence(s: float) -> float:
-        def one(p: float, q: float) -> float:
-            return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+    def slope(s: float) -> float:
+        """Of the divergence, which is convex: p·log(p/q) + (1-p)·log((1-p)/(1-q)) of both arms."""
+        of_canary = canary * rho * (rho * s - a) / (rho * s * (1 - rho * s))
+        return of_canary + stable * (s - b) / (s * (1 - s))
 
-        return canary * one(a, rho * s) + stable * one(b, s)
-
-    nearest = optimize.minimize_scalar(divergence, bounds=(0.01, 0.79), method="bounded", options={"xatol": 1e-10})
-    assert nearest.x == pytest.approx(guess, abs=1e-6)
+    assert optimize.brentq(slope, 0.01, 0.79, xtol=1e-14) == pytest.approx(guess, rel=1e-9)
 
 
 def test_for_rare_failures_an_edge_is_judged_as_counts_are() -> None:
