@@ -2,7 +2,11 @@
 
 import json
 import math
-from itertools import product
+import random
+import time
+from collections.abc import Callable
+from itertools import pairwise, product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -184,3 +188,45 @@ def test_a_judgement_is_plain_json() -> None:
         assert told["mark"] == found.mark.value
     assert classify([], [1.0]).to_json()["ratio"] is None
     assert classify([1.0], [2.0]).to_json()["shift"] == {"estimate": -1.0, "lower": None, "upper": None}
+
+
+def by_definition(x: list[float], y: list[float], confidence: float) -> tuple[float, float]:
+    """The ends, by looking at the statistic behind every difference."""
+    differences = sorted({v - w for v in x for w in y})
+    behind = [(a + b) / 2 for a, b in pairwise(differences)] + [differences[-1] + 1]
+    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def first(limit: float) -> float:
+        if statistic(x, y, differences[0] - 1) <= limit:
+            return -math.inf
+        found = (d for d, at in zip(differences, behind, strict=True) if statistic(x, y, at) <= limit)
+        return next(found, math.inf)
+
+    return first(quantile), first(-quantile)
+
+
+SAMPLES = st.one_of(
+    st.lists(st.integers(0, 6).map(float), min_size=1, max_size=25),
+    st.lists(st.integers(0, 5000).map(lambda n: n / 7), min_size=1, max_size=25),
+    st.lists(st.sampled_from((0.0, 0.0, 0.0, 1.0, 100.0)), min_size=1, max_size=25),
+)
+
+
+@given(SAMPLES, SAMPLES, st.sampled_from((0.5, 0.9, 0.98)))
+def test_the_interval_ends_where_the_statistic_says(x: list[float], y: list[float], confidence: float) -> None:
+    x, y = sorted(x), sorted(y)
+    found = shift(x, y, confidence)
+    assert (found.lower, found.upper) == pytest.approx(by_definition(x, y, confidence), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("draw", [lambda chance: chance.gauss(100, 5), lambda chance: float(chance.randint(0, 20))])
+def test_the_most_samples_are_judged_in_a_few_milliseconds(draw: Callable[[random.Random], float]) -> None:
+    """4 ms; a tenth of what it takes to come to each end by halves."""
+    chance = random.Random(1)
+    x, y = ([draw(chance) for _ in range(500)] for _ in range(2))
+    took = []
+    for _ in range(5):
+        started = time.process_time()
+        shift(x, y, 0.98)
+        took.append(time.process_time() - started)
+    assert min(took) < 0.01

@@ -23,11 +23,18 @@ Where Kayenta's verdict is an accident, this differs, on purpose:
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from itertools import repeat
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Final
+
+_NARROWINGS: Final = 40
+_IN_VAIN: Final = 3
+"""So many in a row that leave nothing out: what is left is tied, or nearly."""
+_FEW: Final = 4
+"""So many differences for each sample may be sorted."""
 
 
 class Direction(StrEnum):
@@ -183,60 +190,78 @@ def _how_critical(mark: Mark, effect: float, limits: Effect, *, critical: bool) 
 
 
 def shift(experiment: Sequence[float], control: Sequence[float], confidence: float) -> Shift:
-    """An end is infinite where there are too few samples for the confidence to be had at all."""
+    """An end is infinite where there are too few samples for the confidence to be had at all.
+
+    The statistic changes only where the shift passes differences of two samples, by their number. So each end is the
+    difference of a certain rank.
+    """
     x, y = sorted(experiment), sorted(control)
-    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
-    lower = _root(x, y, lambda by: statistic(x, y, by) <= quantile)
-    upper = _root(x, y, lambda by: statistic(x, y, by) <= -quantile)
-    return Shift(hodges_lehmann(x, y), lower, upper)
+    pairs, scatter = len(x) * len(y), math.sqrt(_variance(x, y, (Counter(x), Counter(y))))
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * scatter + 0.5
+    if not scatter:
+        return Shift(hodges_lehmann(x, y), -math.inf, math.inf)
+    # From which shift on no more pairs than so many are above.
+    lower, upper = math.floor(pairs / 2 + reach), math.floor(pairs / 2 - reach)
+    return Shift(
+        hodges_lehmann(x, y),
+        _difference(x, y, pairs - lower) if lower < pairs else -math.inf,
+        _difference(x, y, pairs - upper) if upper >= 0 else math.inf,
+    )
 
 
 def hodges_lehmann(x: Sequence[float], y: Sequence[float]) -> float:
     """The median of all differences (both sorted), found without making them."""
+    pairs = len(x) * len(y)
     # From where half of the pairs are no more above to where more than half are below, any shift does: take the middle.
-    first = _root(x, y, lambda by: _excess(x, y, by) <= 0)
-    last = _root(x, y, lambda by: _excess(x, y, by) < 0)
-    return (first + last) / 2
+    first, last = pairs - pairs // 2, pairs // 2 + 1
+    found = _difference(x, y, first)
+    return found if last == first else (found + _difference(x, y, last)) / 2
 
 
-def _root(x: Sequence[float], y: Sequence[float], reached: Callable[[float], bool]) -> float:
-    """The smallest shift from which on it is reached. Nothing changes outside of the range
-    of the differences."""
+def _difference(x: Sequence[float], y: Sequence[float], rank: int) -> float:
+    """The difference x - y of this rank, from 1, among all of them (both sorted).
+
+    The range is narrowed by where the rank should lie in it, a little off to either side in turn, until few are left.
+    """
     low, high = x[0] - y[-1], x[-1] - y[0]
-    span = (high - low) or abs(high) or 1.0
-    if reached(low - span):
-        return -math.inf
-    if not reached(high + span):
-        return math.inf
-    if reached(low):
-        return low
-    if not reached(high):
-        return high
-    for _ in range(44):
-        middle = (low + high) / 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return _nearest_difference(x, y, (low + high) / 2)
+    span = (high - low) or abs(low) or 1.0
+    low, high, below, until = low - span, high + span, 0, len(x) * len(y)
+    in_vain = 0
+    for turn in range(_NARROWINGS):
+        if until - below <= _FEW * (len(x) + len(y)) or in_vain == _IN_VAIN:
+            break
+        aim = (rank - below) / (until - below) + (0.02, -0.02, 0.0)[turn % 3]
+        middle = low + (high - low) * (min(max(aim, 0.01), 0.99) if turn % 3 < 2 else 0.5)
+        count = _up_to(x, y, middle)
+        in_vain = in_vain + 1 if count in (below, until) else 0
+        if count < rank:
+            low, below = middle, count
+        else:
+            high, until = middle, count
+    left = [v - w for v in x for w in y[bisect_left(y, v - high) : bisect_left(y, v - low)]]
+    return sorted(left)[rank - below - 1]
 
 
-def _nearest_difference(x: Sequence[float], y: Sequence[float], by: float) -> float:
-    """Roots lie at differences. Without this, an end at 0 would be some 1e-14, and a shift."""
-    candidates = []
-    for v in x:
-        i = bisect_left(y, v - by)
-        candidates += [v - w for w in y[max(0, i - 1) : i + 1]]
-    return min(candidates, key=lambda d: abs(d - by))
+def _up_to(x: Sequence[float], y: Sequence[float], by: float) -> int:
+    """How many differences are no greater."""
+    return len(x) * len(y) - sum(map(bisect_left, repeat(y), [v - by for v in x]))
 
 
 def statistic(x: Sequence[float], y: Sequence[float], by: float) -> float:
     """z of the rank sum of x - by among x - by and y (both sorted), with correction for continuity and ties; it
     falls as `by` grows."""
-    m, n = len(x), len(y)
     excess = _excess(x, y, by)
-    ties = sum(t**3 - t for t in Counter([*(v - by for v in x), *y]).values())
-    variance = m * n / 12 * ((m + n + 1) - ties / ((m + n) * (m + n - 1)))
+    variance = _variance(x, y, (Counter([*(v - by for v in x), *y]),))
     if variance <= 0 or not excess:
         return 0.0
     return (excess - math.copysign(0.5, excess)) / math.sqrt(variance)
+
+
+def _variance(x: Sequence[float], y: Sequence[float], tied: Iterable[Counter[float]]) -> float:
+    """Of the rank sum. tied: how often each value occurs."""
+    m, n = len(x), len(y)
+    ties = sum(t**3 - t for counts in tied for t in counts.values())
+    return max(m * n / 12 * ((m + n + 1) - ties / ((m + n) * (m + n - 1))), 0.0)
 
 
 def _excess(x: Sequence[float], y: Sequence[float], by: float) -> float:
