@@ -23,7 +23,7 @@ Where Kayenta's verdict is an accident, this differs, on purpose:
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import repeat
@@ -196,7 +196,7 @@ def shift(experiment: Sequence[float], control: Sequence[float], confidence: flo
     difference of a certain rank.
     """
     x, y = sorted(experiment), sorted(control)
-    pairs, scatter = len(x) * len(y), math.sqrt(_variance(x, y, (Counter(x), Counter(y))))
+    pairs, scatter = len(x) * len(y), math.sqrt(_variance(x, y))
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * scatter + 0.5
     if not scatter:
         return Shift(hodges_lehmann(x, y), -math.inf, math.inf)
@@ -247,27 +247,11 @@ def _up_to(x: Sequence[float], y: Sequence[float], by: float) -> int:
     return len(x) * len(y) - sum(map(bisect_left, repeat(y), [v - by for v in x]))
 
 
-def statistic(x: Sequence[float], y: Sequence[float], by: float) -> float:
-    """z of the rank sum of x - by among x - by and y (both sorted), with correction for continuity and ties; it
-    falls as `by` grows."""
-    excess = _excess(x, y, by)
-    variance = _variance(x, y, (Counter([*(v - by for v in x), *y]),))
-    if variance <= 0 or not excess:
-        return 0.0
-    return (excess - math.copysign(0.5, excess)) / math.sqrt(variance)
-
-
-def _variance(x: Sequence[float], y: Sequence[float], tied: Iterable[Counter[float]]) -> float:
-    """Of the rank sum. tied: how often each value occurs."""
+def _variance(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of the rank sum, where no sample of the one is tied with one of the other."""
     m, n = len(x), len(y)
-    ties = sum(t**3 - t for counts in tied for t in counts.values())
+    ties = sum(t**3 - t for t in (*Counter(x).values(), *Counter(y).values()))
     return max(m * n / 12 * ((m + n + 1) - ties / ((m + n) * (m + n - 1))), 0.0)
-
-
-def _excess(x: Sequence[float], y: Sequence[float], by: float) -> float:
-    """Pairs in which x - by is above y, ties as halves, less half of all pairs."""
-    above = math.fsum((bisect_left(y, v - by) + bisect_right(y, v - by)) / 2 for v in x)
-    return above - len(x) * len(y) / 2
 
 
 def mean_ratio(experiment: Sequence[float], control: Sequence[float]) -> float:
