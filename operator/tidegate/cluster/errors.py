@@ -13,6 +13,8 @@ from typing import Any, Final
 import orjson
 
 _LONGEST_MESSAGE: Final = 2000
+_SERVER_ERRORS: Final = 500
+_PASSING: Final = frozenset({401, 409, 429})
 
 
 class ClusterError(Exception):
@@ -51,6 +53,11 @@ class ApiError(ClusterError):
         self.verb = verb
         self.target = target
         self.retry_after = retry_after
+
+    @property
+    def passing(self) -> bool:
+        """Whether the answer has nothing to do with what was asked: the same request may succeed later."""
+        return self.status >= _SERVER_ERRORS or self.status in _PASSING
 
     def __str__(self) -> str:
         what = f"{self.verb} {self.target}".strip() or "request"

@@ -20,6 +20,7 @@ from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.rules import Obj
 from tidegate.cluster.store import Change, Store
 from tidegate.core.plan import Key
+from tidegate.engine.signatures import signature
 from tidegate.routers.istio.claims import istio_claims
 from tidegate.routers.istio.router import IstioRouter, istio_router
 
@@ -126,7 +127,7 @@ class Claims:
     def _goes_first(self, one: Key, other: Key, shared: Mapping[Claim, str]) -> bool:
         """Whether `one` goes before `other`; exactly one of the two does."""
         if one.namespace == other.namespace:
-            signed = {_signature(self._store.get(claim.object)) for claim in shared} & {one.name, other.name}
+            signed = {signature(self._store.get(claim.object)) for claim in shared} & {one.name, other.name}
             if len(signed) == 1:
                 return one.name in signed
         return self._age(one) < self._age(other)
@@ -226,9 +227,3 @@ def _services(spec: RolloutSpec) -> Iterator[tuple[str, str]]:
     if blue_green:
         yield f"{_BLUE_GREEN}.activeService", blue_green.active_service
         yield f"{_BLUE_GREEN}.previewService", blue_green.preview_service
-
-
-def _signature(obj: Mapping[str, Any] | None) -> str:
-    """The Rollout that an object names as its own."""
-    found: str = ((obj or {}).get("metadata", {}).get("annotations") or {}).get(names.MANAGED_BY, "")
-    return found

@@ -25,7 +25,6 @@ from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import gather_templates
 from tidegate.engine.holding import Held, earlier, until
 from tidegate.engine.rollouts import Restless
-from tidegate.engine.runs import PASSING, SERVER_ERRORS
 from tidegate.engine.writing import Writer, status_write
 
 _ROUNDS: Final = 30
@@ -144,7 +143,7 @@ class Experiments:
                     attempts.taken.add(write.key)
                 return
             except ApiError as error:
-                if write.verb != "create" or error.status >= SERVER_ERRORS or error.status in PASSING:
+                if write.verb != "create" or error.passing:
                     raise
                 attempts.refused[write.key] = str(error)
                 return

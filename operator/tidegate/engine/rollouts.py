@@ -26,7 +26,6 @@ from tidegate.engine.claims import Claims
 from tidegate.engine.controller import DONE, Outcome
 from tidegate.engine.gather import Gatherer
 from tidegate.engine.holding import Held, earlier, until
-from tidegate.engine.runs import PASSING, SERVER_ERRORS
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference
 from tidegate.engine.writing import Writer, status_write
@@ -169,7 +168,7 @@ class Rollouts:
                 self._name_was_taken(world, write.key)
                 return
             except ApiError as error:
-                if error.status >= SERVER_ERRORS or error.status in PASSING:
+                if error.passing:
                     raise
                 if write.verb == "create" and write.key.kind == "ReplicaSet":
                     raise _Refused(error) from error

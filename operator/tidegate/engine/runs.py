@@ -24,9 +24,6 @@ from tidegate.engine.measuring import Measuring
 from tidegate.engine.writing import Writer, status_write
 
 _ATTEMPTS: Final = 6
-SERVER_ERRORS: Final = 500
-PASSING: Final = frozenset({401, 409, 429})
-"""Refusals that have nothing to do with what was asked."""
 
 
 class Runs:
@@ -115,7 +112,7 @@ class Runs:
                     continue  # An earlier answer was lost.
                 said = str(error)
             except ApiError as error:
-                if error.status >= SERVER_ERRORS or error.status in PASSING:
+                if error.passing:
                     raise
                 said = str(error)
             now = self._now()

@@ -82,6 +82,12 @@ class Signatures:
                 self._wake(after)
 
 
-def _signer(key: Key, obj: Any) -> Key | None:
-    name = ((obj or {}).get("metadata", {}).get("annotations") or {}).get(names.MANAGED_BY)
+def signature(obj: Mapping[str, Any] | None) -> str:
+    """The Rollout that an object names as its own; empty for none."""
+    found: str = ((obj or {}).get("metadata", {}).get("annotations") or {}).get(names.MANAGED_BY, "")
+    return found
+
+
+def _signer(key: Key, obj: Mapping[str, Any] | None) -> Key | None:
+    name = signature(obj)
     return Key("Rollout", key.namespace, name) if name else None

@@ -29,10 +29,10 @@ def endpoints_of(world: World) -> tuple[Key, ReplicaSet] | None:
     A ReplicaSet knows of its pods before the EndpointSlices do, and a subset of pods that no proxy has heard of
     answers 503 to everybody who is led to it.
     """
-    if world.spec is None or world.traffic is None or world.traffic.problems():
-        return None
-    selected = world.traffic.selected()
+    selected = world.traffic.selected() if world.traffic else None
     if selected is None or selected.service is None or world.template_hash in (selected.canary, selected.stable):
+        return None
+    if world.spec is None or world.traffic is None or world.traffic.problems():
         return None
     new = Release.assess(world, world.spec).new
     if new is None or not new.available or new.hash in (selected.canary, selected.stable):
