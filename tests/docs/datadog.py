@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from lab.cluster import Lab
+from tests.serving import serving
 
 API_KEY: Final = "dd-api-key-of-the-test"
 APP_KEY: Final = "dd-app-key-of-the-test"
@@ -50,16 +50,8 @@ def datadog(lab: Lab) -> Iterator[Mapping[str, str]]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the operator's own account of it is what counts."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        address = f"http://127.0.0.1:{server.server_port}"
-        yield {"DD_ADDRESS": address, "DD_API_KEY": API_KEY, "DD_APP_KEY": APP_KEY}
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Api) as port:
+        yield {"DD_ADDRESS": f"http://127.0.0.1:{port}", "DD_API_KEY": API_KEY, "DD_APP_KEY": APP_KEY}
 
 
 def _scalar(lab: Lab, request: Any) -> dict[str, Any]:

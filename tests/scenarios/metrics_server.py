@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from lab.client import wait_for
 from lab.cluster import Lab
+from tests.serving import serving
 
 GROUP: Final = "metrics.k8s.io"
 VERSION: Final = f"{GROUP}/v1beta1"
@@ -86,22 +86,17 @@ def metrics_server(lab: Lab) -> Iterator[MetricsServer]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     folder = lab.components.certificates
     own.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
-    listening.socket = own.wrap_socket(listening.socket, server_side=True)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    lab.apply(_registration(listening.server_port))
-    try:
-        wait_for(lambda: lab.client.request("GET", f"/apis/{VERSION}"), "the metrics API")
-        yield server
-    finally:
-        lab.client.delete("APIService", f"v1beta1.{GROUP}", api_version="apiregistration.k8s.io/v1")
-        lab.client.delete("Service", _SERVICE, "kube-system")
-        listening.shutdown()
-        listening.server_close()
+    with serving(Handler, own) as port:
+        lab.apply(_registration(port))
+        try:
+            wait_for(lambda: lab.client.request("GET", f"/apis/{VERSION}"), "the metrics API")
+            yield server
+        finally:
+            lab.client.delete("APIService", f"v1beta1.{GROUP}", api_version="apiregistration.k8s.io/v1")
+            lab.client.delete("Service", _SERVICE, "kube-system")
 
 
 def _registration(port: int) -> list[Obj]:

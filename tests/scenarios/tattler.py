@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from tests.scenarios.planted import MARK, leaks
+from tests.serving import serving
 
 ACCESS_TOKEN: Final = f"{MARK}-access-token-{MARK}"
 _TYPES: Final = {"{": "application/json", "<": "text/xml"}
@@ -103,12 +103,6 @@ def tattler() -> Iterator[Tattler]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the operator's own account of it is what counts."""
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
-    server = Tattler(listening.server_port)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    try:
+    with serving(Handler) as port:
+        server = Tattler(port)
         yield server
-    finally:
-        listening.shutdown()
-        listening.server_close()

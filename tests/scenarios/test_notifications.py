@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from lab.operator import NAMESPACE, Operator
 from tests.scenarios.chronicle import Obj
 from tests.scenarios.story import Story, by_host, rollout, split_by_host, wait, weigh
+from tests.serving import serving
 
 pytestmark = pytest.mark.lab
 
@@ -49,14 +49,9 @@ def receiver() -> Iterator[Post]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    post = Post(server.server_port)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(Handler) as port:
+        post = Post(port)
         yield post
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @contextmanager
