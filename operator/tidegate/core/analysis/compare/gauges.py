@@ -113,7 +113,7 @@ class MannWhitney:
         )
 
     def _judged(self, kept: Mapping[str, Sequence[float]], looks: int) -> Finding:
-        """The test takes long over many looks, and counts after the last one only: until then it is not made."""
+        """The test counts after the last look only; until then it is not made."""
         kept = {arm: self._with_gaps(found, looks) for arm, found in kept.items()}
         canary, stable = kept[CANARY], kept[STABLE]
         if looks < self.planned:
