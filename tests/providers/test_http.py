@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import requests
 
 from tests.providers.stand_in import StandIn, take
+from tests.serving import serving
 from tidegate.providers.http import Http
 
 
@@ -87,6 +90,55 @@ async def test_given_a_proxy_in_the_environment_then_questions_go_through_it(
     assert stand_in.asked[0].headers["Host"] == "rates.invalid"
     assert stand_in.asked[0].headers["Proxy-Authorization"] == "Basic bWU6cHc="
     assert "Proxy-Authorization" not in stand_in.asked[1].headers
+
+
+def _version(name: str) -> type[BaseHTTPRequestHandler]:
+    """A pod of a version, which keeps connections as long as it is let."""
+
+    class Version(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(name)))
+            self.end_headers()
+            self.wfile.write(name.encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    return Version
+
+
+async def test_given_a_name_that_leads_to_another_address_then_the_next_question_goes_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that keeps what a name meant would let the old version pass the check of the new one."""
+    address = "127.0.0.1"
+    real = socket.getaddrinfo
+
+    def looked_up(host: Any, *args: Any, **more: Any) -> Any:
+        return real(address if host == "hello-canary.shop.svc" else host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    http = Http()
+    with serving(_version("old")) as port, serving(_version("new"), port=port, address="127.0.0.2"):
+        url = f"http://hello-canary.shop.svc:{port}/"
+        before = await http.send("GET", url, {}, None, insecure=False)
+        address = "127.0.0.2"
+        after = await http.send("GET", url, {}, None, insecure=False)
+    await http.close()
+    assert (before.body, after.body) == (b"old", b"new")
+
+
+async def test_given_an_address_that_leads_to_another_pod_then_the_next_question_goes_there() -> None:
+    """As behind the address of a Service: who is connected still talks to the pod that the Service has left."""
+    http = Http()
+    with serving(_version("old")) as port:
+        before = await http.send("GET", f"http://127.0.0.1:{port}/", {}, None, insecure=False)
+    with serving(_version("new"), port=port):
+        after = await http.send("GET", f"http://127.0.0.1:{port}/", {}, None, insecure=False)
+    await http.close()
+    assert (before.body, after.body) == (b"old", b"new")
 
 
 def test_given_the_repository_then_only_one_module_of_providers_opens_sessions() -> None:

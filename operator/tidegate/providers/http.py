@@ -87,7 +87,11 @@ class Http:
             import aiohttp  # noqa: PLC0415 - an operator whose analyses ask only Prometheus opens no session
 
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=128, limit_per_host=_MOST_TO_ONE_HOST),
+                # Every question looks the name up and connects anew. A connection that is kept leads on to a pod that its
+                # Service has left, and a check of the new version would be answered by the old one.
+                connector=aiohttp.TCPConnector(
+                    limit=128, limit_per_host=_MOST_TO_ONE_HOST, force_close=True, use_dns_cache=False
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "tidegate", "Accept-Encoding": "identity"},
                 skip_auto_headers=("Content-Type",),
