@@ -87,8 +87,8 @@ class Http:
             import aiohttp  # noqa: PLC0415 - an operator whose analyses ask only Prometheus opens no session
 
             self._session = aiohttp.ClientSession(
-                # Every question looks the name up and connects anew. A connection that is kept leads on to a pod that its
-                # Service has left, and a check of the new version would be answered by the old one.
+                # Every question looks the name up and connects anew. A connection that is kept leads on to a pod that
+                # its Service has left, and a check of the new version would be answered by the old one.
                 connector=aiohttp.TCPConnector(
                     limit=128, limit_per_host=_MOST_TO_ONE_HOST, force_close=True, use_dns_cache=False
                 ),
