@@ -59,7 +59,7 @@ MISTAKES: list[tuple[tuple[tuple[str, Any], ...], str, str]] = [
     (((f"{T}.selector", {}),), f"{T}.selector", "would take every pod"),
     (((f"{T}.selector.matchLabels", {"a": "b"}),), f"{T}.template.metadata.labels", f"must match {T}.selector"),
     (((f"{T}.template.spec.containers", []),), f"{T}.template.spec.containers", "at least one container"),
-    (((f"{T}.template", BARE),), f"{T}.service", "give it ports[].containerPort"),
+    (((f"{T}.template", BARE), (f"{T}.bySubset", True)), f"{T}.bySubset", "for pods with a port"),
     (((f"{T}.service.name", "One"),), f"{T}.service.name", "can't be the name of a Service"),
     (((f"{T}.service.name", "a" * 64),), f"{T}.service.name", "can't be the name of a Service"),
     ((("spec.analyses[0].name", REMOVED),), "spec.analyses[0].name", "is required"),

@@ -26,6 +26,11 @@ WITH_ROUTER: Obj = {"minPodsPerReplicaSet": 2, "scaleDownDelayRevisionLimit": 1,
             blue_green(autoPromotionEnabled=False, autoPromotionSeconds=9), [f"{B}.autoPromotionSeconds"], id="by hand"
         ),
         pytest.param(blue_green(autoPromotionSeconds=9), [], id="by time"),
+        pytest.param(
+            canary({"experiment": {"templates": [{"name": "one", "specRef": "canary", "service": {}}]}}),
+            [f"{C}.steps[0].experiment.templates[0].service"],
+            id="a Service for pods without a port",
+        ),
         pytest.param(canary(how="pods"), [], id="defaults"),
     ],
 )

@@ -33,6 +33,11 @@ def by_istio(*steps: Obj, routes: tuple[str, ...] = ("primary",), **more: Any) -
     return canary(*steps, canaryService="app-canary", stableService="app-stable", trafficRouting=routing, **more)
 
 
+def taking_turns(*steps: Obj) -> Obj:
+    strategy = by_istio(*steps, pingPong={"pingService": "app-ping", "pongService": "app-pong"})
+    return {"canary": {k: v for k, v in strategy["canary"].items() if k not in ("canaryService", "stableService")}}
+
+
 def metric(**fields: Any) -> Obj:
     provider = {"prometheus": {"address": "http://p", "query": "up"}}
     return {"name": "m", "successCondition": "result[0] > 0.9", "provider": provider, **fields}
@@ -185,6 +190,16 @@ FINDINGS: list[tuple[str, list[Obj], list[tuple[str, str, str, str]]]] = [
             objects.virtual_service(),
         ],
         [("error", "route", "spec.strategy.canary.trafficRouting.istio.virtualService.routes[0]", "main")],
+    ),
+    (
+        "two Services that take turns",
+        [
+            rollout(taking_turns(W10, SHORT)),
+            objects.service("app-ping"),
+            objects.service("app-pong"),
+            objects.virtual_service(turns=True),
+        ],
+        [],
     ),
     (
         "two Rollouts that want one Service",

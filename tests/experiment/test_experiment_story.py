@@ -98,6 +98,19 @@ def test_a_service_of_its_own_comes_with_the_pods_and_goes_after_them() -> None:
     assert "serviceName" not in stage.version("two")
 
 
+def test_pods_without_a_port_get_no_service_and_that_is_told() -> None:
+    """As with Argo Rollouts, where nobody learns of it. A Service without ports can't be created."""
+    bare = version("one", service={})
+    del bare["template"]["spec"]["containers"][0]["ports"]
+    stage = begin(experiment(bare, version("two", service={}), duration="10s")).play(5)
+    assert stage.phase_now == "Running"
+    assert [key.name for key in stage.objects if key.kind == "Service"] == ["trial-two"]
+    assert "serviceName" not in stage.version("one")
+    [told] = [event for event in stage.told if event.reason == "FieldWithoutEffect"]
+    assert told.type == "Warning" and told.message.startswith("spec.templates[0].service: has no effect")
+    assert stage.play(20).phase_now == "Successful"
+
+
 def test_several_ports_get_names_that_no_mesh_takes_for_a_protocol() -> None:
     given = version("one", service={})
     given["template"]["spec"]["containers"][0]["ports"] = [

@@ -80,6 +80,18 @@ def test_a_tls_route_is_known_by_its_port_and_exactly_its_hosts(wanted: IstioTls
     assert bind(asked, {VS: after}).observe() == Observed(20, 80)
 
 
+def test_names_of_http_routes_are_passed_over_where_there_are_only_others() -> None:
+    """As Argo Rollouts' users write it. With nothing else to split the name is told."""
+    both = asking(routes=("primary",), tls_routes=(IstioTlsRoute(port=443),))
+    read = virtual_service(tls=[tls("a.example.com")])
+    assert weights(apply(read, *bind(both, {VS: read}).split(20)), "tls") == [[80, 20]]
+    assert weights(apply(read, *bind(asking(routes=("primary",)), {VS: read}).split(20)), "tls") == [[80, 20]]
+    [problem] = bind(both, {VS: virtual_service(http=[http(*BY_HOST)], tls=[tls("a.example.com")])}).problems()
+    assert "HTTP Route 'primary' is not found" in problem.message
+    problems = bind(asking(routes=("primary",)), {VS: virtual_service(tcp=[tcp(1), tcp(2)])}).problems()
+    assert "HTTP Route 'primary' is not found" in problems[0].message
+
+
 def test_a_tcp_route_is_known_by_its_port() -> None:
     read = virtual_service(tcp=[tcp(5432), tcp(6379)])
 

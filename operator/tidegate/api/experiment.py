@@ -5,7 +5,8 @@ An Experiment stands for itself, or a canary step makes one of the Rollout's own
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -15,6 +16,12 @@ from tidegate.api.parts import LabelSelector, PodMetadata, RolloutArgument, RunM
 
 DEFAULT_SCALE_DOWN_DELAY: Final = 30
 """Seconds that an Experiment's pods stay after its end."""
+
+
+def has_port(template: Mapping[str, Any]) -> bool:
+    """Whether any container of a pod template has a port; what is no template has none."""
+    containers = (template.get("spec") or {}).get("containers") or ()
+    return any(isinstance(one, Mapping) and one.get("ports") for one in containers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -49,6 +56,11 @@ class ExperimentTemplate:
     def desired_replicas(self) -> int:
         """How many pods should run."""
         return 1 if self.replicas is None else self.replicas
+
+    @property
+    def has_service(self) -> bool:
+        """Whether there is to be a Service, and a port that it could have."""
+        return self.service is not None and has_port(self.template)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -17,6 +17,7 @@ from tidegate.api.experiment import (
     StepAnalysis,
     StepTemplate,
     TemplateService,
+    has_port,
 )
 from tidegate.api.parts import LabelSelector, RolloutArgument, RunMetadata
 from tidegate.api.pod_checks import check_key, check_label, check_pods, check_selector
@@ -40,9 +41,9 @@ def check_experiment(spec: ExperimentSpec) -> Iterator[Problem]:
             yield Problem(f"{at}.minReadySeconds", f"{told} ({spec.progress_deadline_seconds})")
         if one.service is not None:
             yield from _check_service(one.service, at)
-            yield from _check_ports(one.template, f"{at}.service")
-        elif one.by_subset:
-            yield Problem(f"{at}.bySubset", "needs a service: the subset that is meant is the one of its name")
+        if one.by_subset and not one.has_service:
+            told = "needs a service, for pods with a port: the subset that is meant is the one of its name"
+            yield Problem(f"{at}.bySubset", told)
     yield from _check_services([one.service for one in spec.templates], "spec.templates")
     yield from _check_analyses(spec.analyses, [one.name for one in spec.templates], "spec.analyses")
     yield from check_run_metadata(spec.analysis_run_metadata, "spec.analysisRunMetadata")
@@ -83,17 +84,14 @@ def _check_template(one: StepTemplate, at: str, template: Mapping[str, Any], *, 
     if one.service is not None:
         yield from _check_service(one.service, at)
     if one.weight is None:
-        field = "service" if one.service is not None else ""
-    elif not routed:
-        field = ""
+        return
+    if not routed:
         yield Problem(f"{at}.weight", "is only possible with trafficRouting: without it no route could lead there")
     elif one.weight < 0:
-        field = ""
         yield Problem(f"{at}.weight", f"is {one.weight}, must be 0 or more")
-    else:
-        field = "weight"
-    if field:
-        yield from _check_ports(template, f"{at}.{field}")
+    elif not has_port(template):
+        told = "needs a Service, and a Service needs a port: no container of the template has one"
+        yield Problem(f"{at}.weight", f"{told}; give it ports[].containerPort")
 
 
 def _check_match(one: StepTemplate, selector: LabelSelector, at: str, template: Mapping[str, Any]) -> Iterator[Problem]:
@@ -137,13 +135,6 @@ def _check_services(services: Sequence[TemplateService | None], at: str) -> Iter
     for index, name in enumerate(given):
         if name and name in given[:index]:
             yield Problem(f"{at}[{index}].service.name", f"{name!r} is the Service of another template too")
-
-
-def _check_ports(template: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    containers: Iterable[Any] = (template.get("spec") or {}).get("containers") or ()
-    if containers and not any(isinstance(one, Mapping) and one.get("ports") for one in containers):
-        told = "needs a Service, and a Service needs a port: no container of the template has one"
-        yield Problem(at, f"{told}; give it ports[].containerPort")
 
 
 def _check_analyses(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tidegate.api.experiment import has_port
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import CanaryStrategy, RolloutSpec
 
@@ -20,6 +21,9 @@ _WITH_ROUTER_ONLY: Final = {
 }
 
 
+NO_PORT: Final = "has no effect: no container of the template has a port, so there is nothing to make a Service for"
+
+
 def idle_fields(spec: RolloutSpec) -> Iterator[Problem]:
     """The path of each field that has another value than its default and does nothing, and why."""
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
@@ -28,6 +32,11 @@ def idle_fields(spec: RolloutSpec) -> Iterator[Problem]:
             if getattr(canary, name) != getattr(_AS_BORN, name):
                 why = "has no effect without trafficRouting: the numbers of pods are the weights"
                 yield Problem(f"spec.strategy.canary.{field}", why)
+    for index, step in enumerate(canary.steps if canary else ()):
+        for number, tried in enumerate(step.experiment.templates if step.experiment else ()):
+            if tried.service is not None and not has_port(spec.template):
+                at = f"spec.strategy.canary.steps[{index}].experiment.templates[{number}]"
+                yield Problem(f"{at}.service", NO_PORT)
     if canary and canary.traffic_routing and canary.max_surge != _AS_BORN.max_surge:
         why = "has no effect beside trafficRouting: stable keeps its pods, and the canary has those of its weight"
         yield Problem("spec.strategy.canary.maxSurge", why)

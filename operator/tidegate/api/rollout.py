@@ -6,6 +6,7 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -370,6 +371,14 @@ class CanaryStrategy:
         if self.traffic_routing is None:
             return 0
         return _default_delay(self.scale_down_delay_seconds)
+
+    def in_turn(self, stable: str) -> CanaryStrategy:
+        """The strategy with the Services that are stable's and the canary's while this one, ping or pong, is stable's.
+        Itself where none take turns."""
+        if self.ping_pong is None:
+            return self
+        stable_service, canary_service = self.ping_pong.ends(stable)
+        return replace(self, stable_service=stable_service, canary_service=canary_service)
 
     @property
     def abort_scale_down_delay(self) -> int | None:

@@ -10,7 +10,7 @@ speaking to each other: whoever has signed one of these objects, else whoever wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from tidegate.api import names
@@ -211,9 +211,8 @@ def _named(key: Key, raw: Mapping[str, Any]) -> _Named:
         if name:
             services.setdefault(Key("Service", key.namespace, name), at)
     canary = spec.strategy.canary
-    if canary and (pair := canary.ping_pong):  # A route leads to both, whichever turn it is.
-        canary = replace(canary, canary_service=pair.ping_service, stable_service=pair.pong_service)
-    return _Named(services, istio_router(canary, key.namespace, key.name) if canary else None)
+    # A route leads to both that take turns, whichever turn it is.
+    return _Named(services, istio_router(canary.in_turn(names.PING), key.namespace, key.name) if canary else None)
 
 
 def _services(spec: RolloutSpec) -> Iterator[tuple[str, str]]:

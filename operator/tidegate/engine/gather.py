@@ -258,9 +258,7 @@ def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
     canary = spec.strategy.canary
     if canary is None or canary.ping_pong is None:
         return spec
-    stable, other = canary.ping_pong.ends(stable_end)
-    canary = replace(canary, stable_service=stable, canary_service=other)
-    return replace(spec, strategy=replace(spec.strategy, canary=canary))
+    return replace(spec, strategy=replace(spec.strategy, canary=canary.in_turn(stable_end)))
 
 
 def _services(view: View, memory: _Memory, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from tidegate.api import names
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import WORKLOAD_KINDS, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
@@ -140,7 +141,8 @@ def _routes(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterator
 
 def _problems(manifest: Manifest, spec: RolloutSpec, known: Manifests, namespace: str) -> Sequence[Problem]:
     canary = spec.strategy.canary
-    router = router_for(canary, namespace=namespace, rollout=manifest.name) if canary else None
+    # A route leads to both Services that take turns, whichever turn it is.
+    router = router_for(canary.in_turn(names.PING), namespace=namespace, rollout=manifest.name) if canary else None
     if router is None:
         return ()
     found = {key: known.find(*key) for key in router.references()}

@@ -69,8 +69,8 @@ def versions(world: ExperimentWorld) -> dict[str, Version]:
 def _version(world: ExperimentWorld, given: ExperimentTemplate) -> Version:
     rs = world.set_of(given.name)
     if rs is None:
-        return Version(service=FORESEEN if given.service else "", by_subset=given.by_subset)
-    service = bodies.service_name(given, rs) if given.service else ""
+        return Version(service=FORESEEN if given.has_service else "", by_subset=given.by_subset)
+    service = bodies.service_name(given, rs) if given.has_service else ""
     return Version(rs.hash, rs.name, service, world.namespace, given.by_subset)
 
 

@@ -84,7 +84,7 @@ def _keep_up(draft: Draft, given: ExperimentTemplate, rs: ReplicaSet) -> str:
     shrinks = rs.replicas < wanted and rs.replicas < rs.current
     if (rs.replicas != wanted or (rs.deadline and wanted)) and not shrinks:
         draft.do(Resize(world.namespace, rs, wanted))
-    if given.service is None:
+    if not given.has_service:
         return ""
     key = Key("Service", world.namespace, bodies.service_name(given, rs))
     if world.service(key.name) is not None:
@@ -121,7 +121,7 @@ def _count(entry: Entry, rs: ReplicaSet | None) -> None:
 
 def _point_to(draft: Draft, given: ExperimentTemplate, entry: Entry, rs: ReplicaSet | None) -> None:
     """Write how the version's pods are found."""
-    name = bodies.service_name(given, rs) if rs and given.service else ""
+    name = bodies.service_name(given, rs) if rs and given.has_service else ""
     found: dict[str, str] = {
         "serviceName": name if draft.world.service(name) else "",
         "podTemplateHash": rs.hash if rs else "",
@@ -136,7 +136,7 @@ def _point_to(draft: Draft, given: ExperimentTemplate, entry: Entry, rs: Replica
 def _judge(draft: Draft, given: ExperimentTemplate, entry: Entry, before: Entry, *, error: str, over: bool) -> None:
     """Write how the version is doing, for the first time or until that is settled."""
     rs, wanted = draft.world.set_of(given.name), given.desired_replicas
-    up = rs is not None and rs.replicas == wanted == rs.available and (given.service is None or "serviceName" in entry)
+    up = rs is not None and rs.replicas == wanted == rs.available and (not given.has_service or "serviceName" in entry)
     entry.pop("message", None)
     if error:
         entry["status"], entry["message"] = names.TEMPLATE_ERROR, error
@@ -156,7 +156,7 @@ def _judge(draft: Draft, given: ExperimentTemplate, entry: Entry, before: Entry,
 
 
 def _occupied(draft: Draft, given: ExperimentTemplate, rs: ReplicaSet) -> str:
-    name = bodies.service_name(given, rs) if given.service else ""
+    name = bodies.service_name(given, rs) if given.has_service else ""
     owner = draft.world.foreign.get(name)
     return f"; Service {name} still belongs to Experiment {owner}" if owner else ""
 

@@ -47,21 +47,24 @@ def choose(target: Target, spec: Json, ends: Ends) -> list[Chosen | Problem]:
     """The routes to split; always at least one entry.
 
     A kind of routes that the Rollout does not ask for is split where there is no doubt which one is meant, and is a
-    stranger's where none of its routes leads to either of our ends.
+    stranger's where none of its routes leads to either of our ends. The names of HTTP routes are only missed in a
+    VirtualService without any where nothing else is found: with Argo Rollouts they stand beside `tlsRoutes`.
     """
     found: list[Chosen | Problem] = []
     unasked: list[RouteKind] = []
     for kind in KINDS:
-        if asked := _asked(target, kind, spec.get(kind) or ()):
+        routes = spec.get(kind) or ()
+        if (routes or kind != "http") and (asked := _asked(target, kind, routes)):
             found += asked
-        elif spec.get(kind):
+        elif routes:
             unasked.append(kind)
     ours = [
         kind for kind in unasked if any(has_an_end(r, ends, target.key.namespace) for r in _own(target, spec[kind]))
     ]
     # With nothing of ours anywhere, the first kind is the one to tell of.
-    for kind in ours or ([] if found else unasked[:1]):
-        found.append(_only(target, kind, spec[kind]))
+    found += [_only(target, kind, spec[kind]) for kind in ours or ([] if found else unasked[:1])]
+    if not spec.get("http") and not any(isinstance(one, Chosen) for one in found):
+        found = [*_asked(target, "http", ()), *found]
     if not found:
         said = f"{target.key} has no spec.http, spec.tls or spec.tcp, so there is nothing to split; give it a route"
         return [Problem(f"{target.at}.name", said)]
