@@ -91,3 +91,8 @@ def test_each_way_to_release_names_an_example_and_tests_that_are_there() -> None
             assert f"def {test}(" in Path(REPOSITORY, path).read_text() if test else Path(REPOSITORY, path).exists(), (
                 test
             )
+
+
+def test_each_example_is_a_way_to_release() -> None:
+    named = {target.partition("examples/")[2] for target in links("docs/practices.md")}
+    assert {f"{path.name}/README.md" for path in Path(REPOSITORY, "examples").iterdir() if path.is_dir()} <= named
