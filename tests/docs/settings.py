@@ -15,11 +15,9 @@ SHORTER: Final = {
 """Of a file, the text that would only take time, and what stands there instead."""
 
 _NO_DOCKER: Final = "needs a Docker engine; the lab runs the operator's image from the repository"
-_INSTALLED: Final = "the environment of the tests has the packages already"
 
 NOT_RUN: Final = {
     (START, "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
-    (START, "pip install ."): _INSTALLED,
     ("README.md", "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
     (
         "docs/install.md",
@@ -30,9 +28,8 @@ NOT_RUN: Final = {
         "kubectl -n tidegate-system port-forward svc/tidegate-page 8500:80",
     ): "the lab's kubelet forwards no ports; tests/scenarios/test_dashboard.py has the operator's page",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
-        "starts a lab, and this is one"
+        "its second line is every test, and this is one"
     ),
-    ("docs/lab.md", "make test ARGS='tests/lab -k weight'"): "starts a lab, and this is one",
     ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
         "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
     ),

@@ -15,7 +15,7 @@ from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
 from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
-from tests.docs.shell import Shell, to_run, workshop
+from tests.docs.shell import Shell, clean, to_run, workshop
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
 _AT_ONCE = 8
@@ -57,7 +57,7 @@ def _shell(lab: Lab, folder: Path, variables: Mapping[str, str], page: str) -> S
     except ApiError as error:
         if error.status != 409:
             raise
-    return Shell(lab, folder, namespace, variables)
+    return Shell(lab, folder, clean(folder) if page == START else folder / "programs", namespace, variables)
 
 
 def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts: list[Block]) -> Shell:
