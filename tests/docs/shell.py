@@ -44,7 +44,7 @@ ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
 SERVING: Final = ("while ", "tidegate dashboard")
 
 _OURS: Final = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "TIDEGATE_LAB_DIR", netns.MARKER)
-"""What the tests have in the environment and a reader has not. Without the last, `make test` has a lab within this one."""
+"""What the tests have in the environment and a reader has not; the last tells `make test` that it is in a lab already."""
 
 _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
@@ -52,8 +52,6 @@ _PROGRAMS: Final = {
     "kubectl-tidegate": "tidegate.cli.main:main",
     "kubectl_complete-tidegate": "tidegate.cli.completion:for_kubectl",
 }
-
-
 _FOLDERS: Final = ("charts", "docs", "lab", "operator", "tests", "tools")
 _FILES: Final = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock")
 
