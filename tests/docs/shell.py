@@ -44,7 +44,7 @@ ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
 SERVING: Final = ("while ", "tidegate dashboard")
 
 _OURS: Final = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "TIDEGATE_LAB_DIR", netns.MARKER)
-"""What the tests have in the environment and a reader has not; the last tells `make test` that it is in a lab already."""
+"""What the tests have in the environment and a reader has not. The last says that one is in a lab already."""
 
 _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
