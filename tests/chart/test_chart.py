@@ -163,7 +163,7 @@ BEYOND = {
     ("authentication.k8s.io", "tokenreviews", "create", ""),
     ("authorization.k8s.io", "subjectaccessreviews", "create", ""),
 }
-"""What a release has in the whole cluster although it looks after one namespace: group, resource, verb, object's name."""
+"""What a release has everywhere although it looks after one namespace: group, resource, verb, name of an object."""
 
 
 @pytest.mark.parametrize(
