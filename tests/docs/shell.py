@@ -1,5 +1,8 @@
 """Runs the command blocks of a page, in their order, as a reader would: in a shell, with kubectl, helm and tidegate.
 
+The sessions of a page are typed again, in their place among the blocks, and have to print what the page shows
+(`tests.docs.sessions`).
+
 What is not as in the page stands here, and nothing else is changed:
 
 * `IMAGES`: the lab has no registry, so images have another repository there.
@@ -35,12 +38,14 @@ from lab import netns
 from lab.cluster import Lab
 from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import kubectl
+from tests.docs import sessions
 from tests.docs.pages import Block, blocks
 from tests.oracles import python_tools
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
 ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
 
+RUN: Final = ("sh", "console")
 SERVING: Final = ("while ", "tidegate dashboard")
 
 _OURS: Final = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "TIDEGATE_LAB_DIR", netns.MARKER)
@@ -102,9 +107,13 @@ class Shell:
     """
 
     def __init__(self, lab: Lab, folder: Path, programs: Path, namespace: str, variables: Mapping[str, str]) -> None:
-        self._folder = folder
+        self._folder = folder / "readers" / namespace
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if path.name != "readers" and not (self._folder / path.name).exists():
+                (self._folder / path.name).symlink_to(path)
         self._path = (programs, folder / "bin")
-        self._kubeconfig = folder / f"{namespace}.kubeconfig"
+        self._kubeconfig = self._folder / "kubeconfig"
         config = yaml.safe_load(lab.kubeconfig.read_text())
         config["contexts"][0]["context"]["namespace"] = namespace
         self._kubeconfig.touch(mode=0o600)
@@ -120,7 +129,9 @@ class Shell:
                 if block.first in before:
                     self.run(before[block.first], f"what is there before {block}")
                 began = time.monotonic()
-                if block.text.startswith(SERVING):
+                if block.language == "console":
+                    self._session(block)
+                elif block.text.startswith(SERVING):
                     background.enter_context(self._behind(block.text, str(block)))
                 else:
                     self.run(block.text, str(block))
@@ -138,6 +149,11 @@ class Shell:
         if ended.returncode:
             raise BlockError(f"{called} ended with {ended.returncode}\n{text}\n--- printed:\n{told}")
         return told
+
+    def _session(self, block: Block) -> None:
+        printed = self.run(sessions.script(block.text), str(block)).replace(self.namespace, "default")
+        if differs := sessions.compare(block.text, printed):
+            raise BlockError(f"{block} shows what is not printed any more:\n{differs}")
 
     @contextmanager
     def _behind(self, text: str, called: str) -> Iterator[None]:
@@ -189,4 +205,4 @@ def prepared(text: str) -> str:
 
 def to_run(page: str, not_run: Mapping[tuple[str, str], str]) -> list[Block]:
     """A page's commands, without those that are listed as not to be run here."""
-    return [block for block in blocks(page) if block.language == "sh" and (page, block.first) not in not_run]
+    return [block for block in blocks(page) if block.language in RUN and (page, block.first) not in not_run]

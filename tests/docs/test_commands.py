@@ -15,7 +15,7 @@ from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
 from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
-from tests.docs.shell import Shell, clean, to_run, workshop
+from tests.docs.shell import RUN, Shell, clean, to_run, workshop
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
 _AT_ONCE = 8
@@ -33,7 +33,7 @@ def _installing() -> tuple[list[Block], list[Block]]:
 
 
 def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
-    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language == "sh"}
+    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language in RUN}
     assert {*NOT_RUN, *BEFORE} <= there
     assert all(reason for reason in NOT_RUN.values())
 
