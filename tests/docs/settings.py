@@ -31,7 +31,7 @@ NOT_RUN: Final = {
         "its second line is every test, and this is one"
     ),
     ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): (
-        "nothing leads from the API server to a Service here; tests/chart/test_webhook.py has a webhook by its address"
+        "nothing leads from the API server to a Service here; tests/chart/test_webhook.py plays it, by an address"
     ),
     ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
         "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
