@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.docs.pages import blocks
+
 START: Final = "docs/start.md"
 
 SHORTER: Final = {
@@ -32,9 +34,6 @@ NOT_RUN: Final = {
     ),
     ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): (
         "nothing leads from the API server to a Service here; tests/chart/test_webhook.py plays it, by an address"
-    ),
-    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
-        "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
     ),
 }
 """Blocks that can't be run here, by page and first line, with the reason."""
@@ -184,7 +183,11 @@ _FLAGGER_S_CHECKS: Final = (
         " {name: request-duration, thresholdRange: {max: 500}, interval: 1m}]}",
     )
 )
+_TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
+    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
+        f"cat > template.yaml <<'END'\n{_TEMPLATE}\nEND"
+    ),
     ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
     ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
         "mkdir deploy; kubectl get rollout shop -o yaml > deploy/shop.yaml"

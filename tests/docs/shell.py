@@ -6,7 +6,7 @@ The sessions of a page are typed again, in their place among the blocks, and hav
 What is not as in the page stands here, and nothing else is changed:
 
 * `IMAGES`: the lab has no registry, so images have another repository there.
-* `ADDRESSES`: the lab's Prometheus is no Service.
+* `ADDRESSES`: the lab's Prometheus is no Service, and another one remembers an incident (`tests.docs.recording`).
 * `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
 * `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
@@ -38,12 +38,15 @@ from lab import netns
 from lab.cluster import Lab
 from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import kubectl
-from tests.docs import sessions
+from tests.docs import recording, sessions
 from tests.docs.pages import Block, blocks
 from tests.oracles import python_tools
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
-ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
+ADDRESSES: Final = {
+    "http://prometheus.monitoring:9090": Lab.prometheus_url,
+    "http://prometheus:9090": recording.ADDRESS,
+}
 
 RUN: Final = ("sh", "console")
 SERVING: Final = ("while ", "tidegate dashboard")

@@ -14,6 +14,7 @@ from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
+from tests.docs.recording import remembering
 from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
 from tests.docs.shell import RUN, Shell, clean, to_run, workshop
 
@@ -45,8 +46,8 @@ def folder(lab: Lab) -> Path:
 
 @pytest.fixture(scope="module")
 def variables(lab: Lab) -> Iterator[Mapping[str, str]]:
-    """What a reader has in the environment."""
-    with datadog(lab) as account:
+    """What a reader has in the environment, and the servers that are told of there or known by their address."""
+    with datadog(lab) as account, remembering(lab.program("prometheus"), lab.workdir / "remembering"):
         yield account
 
 
