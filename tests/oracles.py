@@ -26,8 +26,12 @@ ALL = {
     "fields": (HASHES, "."),
 }
 
-TOOLS = ("build", "lint")
-"""Python packages by their lock in tools/image: what builds the wheel, and what lints the Dockerfile."""
+TOOLS = {
+    "build": REPOSITORY / "tools" / "image" / "build.lock",
+    "lint": REPOSITORY / "tools" / "image" / "lint.lock",
+    "site": REPOSITORY / "tools" / "site.lock",
+}
+"""Python packages by their lock: what builds the wheel, what lints the Dockerfile, what makes a site of docs/."""
 
 
 def built(name: str) -> Path:
@@ -52,7 +56,7 @@ def built(name: str) -> Path:
 
 def python_tools(name: str) -> Path:
     """A directory to import these tools from, with their commands in `bin`. Raises RuntimeError."""
-    lock = REPOSITORY / "tools" / "image" / f"{name}.lock"
+    lock = TOOLS[name]
     state = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = cache_dir() / "oracles" / f"{name}-{state}"
     if folder.exists():
@@ -71,8 +75,8 @@ def python_tools(name: str) -> Path:
 
 def main() -> None:
     """Make what is not yet in the cache."""
-    for name in TOOLS:
-        print(f"tests: the tools of tools/image/{name}.lock are at {python_tools(name)}", flush=True)
+    for name, lock in TOOLS.items():
+        print(f"tests: the tools of {lock.relative_to(REPOSITORY)} are at {python_tools(name)}", flush=True)
     for name in ALL:
         print(f"tests: the Go program {name} is at {built(name)}", flush=True)
 

@@ -2,6 +2,9 @@
 
 A right that is missing shows as a request that was refused, in any run. A right that is granted in vain only shows when
 every story was played, so that is judged in a whole run alone. The file's name puts it behind all others of the lab.
+
+The stories are those of an operator for all namespaces. One for a single namespace is granted the same rights there:
+`tests/chart/test_chart.py` compares the two forms.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A hook of MkDocs: the READMEs of examples/ are pages of the site too, and links between them and docs/ lead there.
+"""A hook of MkDocs: what stands outside of docs/ is on the site too, and links between the two lead there.
 
-In the repository docs/ and examples/ stand side by side; on the site examples/ is below the pages.
+In the repository docs/ and examples/ stand side by side below README.md; on the site README.md is the first page, and
+examples/ is below the pages of docs/.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 _ROOT = Path(__file__).parent.parent
+_BESIDE = {"README.md": "index.md"} | {
+    name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "kind-config.yaml")
+}
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the examples, with links turned from the repository's places to the site's."""
+    """Add what is outside of docs/, with links turned from the repository's places to the site's."""
+    for name, there in _BESIDE.items():
+        files.append(File.generated(config, there, content=(_ROOT / name).read_text().replace("](docs/", "](")))
     for path in sorted((_ROOT / "examples").rglob("*")):
         if path.suffix in (".md", ".yaml"):
             name = str(path.relative_to(_ROOT))

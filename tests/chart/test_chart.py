@@ -151,14 +151,53 @@ def test_the_roles_name_every_watched_kind_and_no_other(lab: Lab, namespaced: bo
     assert {right for right in granted if right[2] == "update"} == {("argoproj.io", kind, "update") for kind in owners}
 
 
-def test_a_namespaced_release_holds_only_reading_rights_beyond_its_namespace(lab: Lab) -> None:
-    objects = render(lab, "namespaced=true", "rbac.aggregate=false")
+BEYOND = {
+    # Templates of the cluster have no namespace.
+    ("argoproj.io", "clusteranalysistemplates", "list", ""),
+    ("argoproj.io", "clusteranalysistemplates", "watch", ""),
+    # Argo Rollouts may be at work from any namespace.
+    ("coordination.k8s.io", "leases", "get", "argo-rollouts-controller-lock"),
+    ("coordination.k8s.io", "leases", "list", "argo-rollouts-controller-lock"),
+    ("coordination.k8s.io", "leases", "watch", "argo-rollouts-controller-lock"),
+    # Who somebody is and what they may can only be asked of the cluster.
+    ("authentication.k8s.io", "tokenreviews", "create", ""),
+    ("authorization.k8s.io", "subjectaccessreviews", "create", ""),
+}
+"""What a release has everywhere although it looks after one namespace: group, resource, verb, name of an object."""
 
-    assert rights(one(objects, "ClusterRole")) == {
-        (group, kind, verb)
-        for group, kind in (("argoproj.io", "clusteranalysistemplates"), ("coordination.k8s.io", "leases"))
-        for verb in ("get", "list", "watch")
-    } - {("argoproj.io", "clusteranalysistemplates", "get")}
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        ("page.enabled=true", "webhook.enabled=true"),
+        ("secrets={datadog,web-token}", "instanceId=team-a"),
+        ("secrets=null", "notifications=false", "argoRollouts.heed=false"),
+    ],
+)
+def test_a_namespaced_release_has_the_rights_of_a_wide_one_in_its_namespace(lab: Lab, values: tuple[str, ...]) -> None:
+    """So a right that it does not use is one that `tests/test_zz_rights.py` finds in the wide form."""
+
+    def granted(namespaced: bool) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
+        """In the whole cluster, and in the release's namespace."""
+        found: dict[str, set[tuple[str, ...]]] = {"ClusterRoleBinding": set(), "RoleBinding": set()}
+        objects = render(lab, f"namespaced={json.dumps(namespaced)}", "rbac.aggregate=false", *values)
+        for binding in objects:
+            if binding["kind"] in found:
+                assert binding["metadata"].get("namespace", "ops") == "ops"
+                role = one(objects, binding["roleRef"]["kind"], binding["roleRef"]["name"])
+                for rule in role["rules"]:
+                    named = rule.get("resourceNames", [""])
+                    found[binding["kind"]] |= {(*right, name) for right in rights({"rules": [rule]}) for name in named}
+        return found["ClusterRoleBinding"], found["RoleBinding"]
+
+    wide_everywhere, wide_here = granted(namespaced=False)
+    everywhere, here = granted(namespaced=True)
+
+    beyond = {(group, kind, verb, name.removesuffix("-team-a")) for group, kind, verb, name in everywhere}
+    assert beyond <= BEYOND
+    assert everywhere < wide_everywhere
+    assert here == wide_here | (wide_everywhere - everywhere)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ from lab.client import wait_for
 from lab.cluster import Lab
 from lab.operator import NAMESPACE, Operator, install, operator
 from lab.paths import LabError
-from tests.scenarios.story import by_host, canary, rollout, template, weigh
+from tests.docs.pages import blocks
+from tests.docs.sessions import MARK, compare, steps
+from tests.scenarios.story import by_host, canary, rollout, template, wait, weigh
 
 pytestmark = pytest.mark.lab
 
@@ -92,6 +94,20 @@ def test_the_api_server_asks_and_says_what_the_operator_found(
         wait_for(lambda: not apply(lab, namespace, rival(), "--dry-run=server"), "the reviewer knowing both", 10)
     lab.client.apply({**m.service("app-stable", namespace, {"app": "app"})})
     assert "stableService" not in apply(lab, namespace, rollout("v2", by_host(weigh(10))))
+
+
+def test_the_documentation_shows_what_kubectl_prints(
+    lab: Lab, namespace: str, reviewed: tuple[Operator, Path], tmp_path: Path
+) -> None:
+    shown = [block.text for block in blocks("docs/webhook.md") if block.language == "console"]
+    for text, duration in zip(shown, ("5 minutes", "5m"), strict=True):
+        shop = rollout("v1", canary(weigh(10), wait(duration), canaryService="shop-canary"), name="shop")
+        (tmp_path / "shop.yaml").write_text(json.dumps(shop))
+        ((command, _),) = steps(text)
+        environment = {"KUBECONFIG": str(lab.kubeconfig), "HOME": str(tmp_path)}
+        words = [str(toolchain.kubectl()), *command.split()[1:], "-n", namespace]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+        assert compare(text, f"{MARK}{done.stderr}{done.stdout}") == ""
 
 
 def rival() -> Obj:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.docs.pages import blocks
+
 START: Final = "docs/start.md"
 
 SHORTER: Final = {
@@ -15,11 +17,9 @@ SHORTER: Final = {
 """Of a file, the text that would only take time, and what stands there instead."""
 
 _NO_DOCKER: Final = "needs a Docker engine; the lab runs the operator's image from the repository"
-_INSTALLED: Final = "the environment of the tests has the packages already"
 
 NOT_RUN: Final = {
     (START, "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
-    (START, "pip install ."): _INSTALLED,
     ("README.md", "docker build -t registry.example.com/tidegate:0.1.0 ."): _NO_DOCKER,
     (
         "docs/install.md",
@@ -30,15 +30,94 @@ NOT_RUN: Final = {
         "kubectl -n tidegate-system port-forward svc/tidegate-page 8500:80",
     ): "the lab's kubelet forwards no ports; tests/scenarios/test_dashboard.py has the operator's page",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
-        "starts a lab, and this is one"
+        "its second line is every test, and this is one"
     ),
-    ("docs/lab.md", "make test ARGS='tests/lab -k weight'"): "starts a lab, and this is one",
-    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
-        "needs days of recorded traffic; tests/cli/test_analysis.py has a recording"
+    ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): (
+        "nothing leads from the API server to a Service here; tests/chart/test_webhook.py plays it, by an address"
     ),
 }
 """Blocks that can't be run here, by page and first line, with the reason."""
 
+_SHOP: Final = """
+cat > shop.yaml <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+  strategy:
+    canary:
+      stableService: shop-stable
+      canaryService: shop-canary
+      trafficRouting: {istio: {virtualService: {name: shop}}}
+      scaleDownDelaySeconds: 1
+      abortScaleDownDelaySeconds: 1
+      analysis: {templates: [{templateName: errors}]}
+      steps: [{setWeight: 20}, {pause: {}}, {setWeight: 60}, {pause: {duration: 10}}]
+END
+cat > around.yaml <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: errors}
+spec:
+  metrics:
+    - {name: errors, interval: 1s, successCondition: "result < 0.01", provider: {prometheus: {query: vector(0.005)}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop}
+spec:
+  hosts: [shop.example.com]
+  http: [{route: [{destination: {host: shop-stable}, weight: 100}, {destination: {host: shop-canary}, weight: 0}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop-stable}
+spec: {selector: {app: shop}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop-canary}
+spec: {selector: {app: shop}, ports: [{port: 80, targetPort: 8080}]}
+END
+kubectl apply -f around.yaml -f shop.yaml
+tidegate status shop --timeout 2m
+tidegate set image shop shop=lab.local/app:v2
+tidegate status shop --timeout 2m || [ $? -eq 2 ]
+run="$(kubectl get analysisruns -o name)"
+kubectl wait "$run" --for=jsonpath='{.status.metricResults[0].successful}' --timeout=1m
+"""
+_SHOP_UNDONE: Final = """
+tidegate promote shop
+tidegate status shop --timeout 2m
+tidegate set image shop shop=lab.local/app:v3
+tidegate promote shop --full
+tidegate status shop --timeout 2m
+sed 's/vector(0.005)/vector(0.2)/' around.yaml | kubectl apply -f -
+tidegate set image shop shop=lab.local/app:v4
+tidegate status shop --timeout 2m || [ $? -eq 1 ]
+kubectl wait rollout/shop --for=jsonpath='{.status.replicas}'=3 --timeout=1m
+"""
+_SHOP_AGAIN: Final = """
+kubectl apply -f around.yaml
+tidegate retry shop
+tidegate status shop --timeout 2m || [ $? -eq 2 ]
+"""
+_SHOP_LINT: Final = """
+mkdir deploy
+sed 's/{setWeight: 60}, {pause: {duration: 10}}/{setWeight: 10}/' shop.yaml > deploy/shop.yaml
+cp around.yaml deploy
+"""
+_SHOP_CHANGED: Final = """
+sed -i 's/app:v1/app:v3/' shop.yaml
+kubectl apply -f shop.yaml
+tidegate status shop --timeout 2m
+sed -i 's/app:v3/app:v5/' shop.yaml
+"""
 _ROLLOUT: Final = """
 kubectl apply -f - <<'END'
 apiVersion: argoproj.io/v1alpha1
@@ -95,11 +174,30 @@ spec:
     spec: {containers: [{name: podinfo, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
 END
 """
+_FLAGGER_S_CHECKS: Final = (
+    _FLAGGER.replace("{name: podinfo}", "{name: podinfo, namespace: test}")
+    .replace("spec:\n  selector", "spec:\n  replicas: 2\n  selector")
+    .replace(
+        "maxWeight: 50}",
+        "maxWeight: 50, metrics: [{name: request-success-rate, thresholdRange: {min: 99}, interval: 1m},"
+        " {name: request-duration, thresholdRange: {max: 500}, interval: 1m}]}",
+    )
+)
+_TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
+    ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
+        f"cat > template.yaml <<'END'\n{_TEMPLATE}\nEND"
+    ),
     ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
     ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
         "mkdir deploy; kubectl get rollout shop -o yaml > deploy/shop.yaml"
     ),
+    ("docs/command-line.md", "$ tidegate get shop"): _SHOP,
+    ("docs/command-line.md", "$ tidegate status shop"): _SHOP_UNDONE,
+    ("docs/command-line.md", "$ tidegate promote shop"): _SHOP_AGAIN,
+    ("docs/command-line.md", "$ tidegate lint deploy/"): _SHOP_LINT,
+    ("docs/command-line.md", "$ tidegate diff -f shop.yaml"): _SHOP_CHANGED,
+    ("docs/command-line.md", "$ tidegate migrate -f podinfo.yaml"): _FLAGGER_S_CHECKS,
     ("docs/command-line.md", "source <(tidegate completion bash)                                   # or zsh"): (
         "mkdir -p ~/.config/fish/completions"
     ),

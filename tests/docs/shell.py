@@ -1,12 +1,16 @@
 """Runs the command blocks of a page, in their order, as a reader would: in a shell, with kubectl, helm and tidegate.
 
+The sessions of a page are typed again, in their place among the blocks, and have to print what the page shows
+(`tests.docs.sessions`).
+
 What is not as in the page stands here, and nothing else is changed:
 
 * `IMAGES`: the lab has no registry, so images have another repository there.
-* `ADDRESSES`: the lab's Prometheus is no Service.
+* `ADDRESSES`: the lab's Prometheus is no Service, and another one remembers an incident (`tests.docs.recording`).
 * `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
 * `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
+* `clean`: pip finds the packages beside the tests' own, instead of asking a registry.
 
 A line that ends with `# exit code N` must end so. A block that begins as one of `SERVING` goes on until the page is
 over, and must still go on then.
@@ -20,6 +24,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,15 +34,25 @@ from typing import Final
 
 import yaml
 
+from lab import netns
 from lab.cluster import Lab
-from lab.paths import REPOSITORY
+from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import kubectl
+from tests.docs import recording, sessions
 from tests.docs.pages import Block, blocks
+from tests.oracles import python_tools
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
-ADDRESSES: Final = {"http://prometheus.monitoring:9090": Lab.prometheus_url}
+ADDRESSES: Final = {
+    "http://prometheus.monitoring:9090": Lab.prometheus_url,
+    "http://prometheus:9090": recording.ADDRESS,
+}
 
+RUN: Final = ("sh", "console")
 SERVING: Final = ("while ", "tidegate dashboard")
+
+_OURS: Final = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "TIDEGATE_LAB_DIR", netns.MARKER)
+"""What the tests have in the environment and a reader has not. The last says that one is in a lab already."""
 
 _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
@@ -45,6 +60,8 @@ _PROGRAMS: Final = {
     "kubectl-tidegate": "tidegate.cli.main:main",
     "kubectl_complete-tidegate": "tidegate.cli.completion:for_kubectl",
 }
+_FOLDERS: Final = ("charts", "docs", "lab", "operator", "tests", "tools")
+_FILES: Final = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock")
 
 
 class BlockError(AssertionError):
@@ -54,8 +71,9 @@ class BlockError(AssertionError):
 def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
     """A folder like a clone of the repository as far as commands need it, with the programs in `bin`."""
     folder = lab.workdir / "docs"
-    (folder / "bin").mkdir(parents=True)
-    for name in ("charts", "docs"):
+    for name in ("bin", "programs"):
+        (folder / name).mkdir(parents=True)
+    for name in (*_FOLDERS, *_FILES):
         (folder / name).symlink_to(REPOSITORY / name)
     shutil.copytree(REPOSITORY / "examples", folder / "examples")
     for path, (wanted, instead) in shorter.items():
@@ -64,20 +82,41 @@ def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
         Path(folder, path).write_text(text.replace(wanted, instead))
     for name, entry in _PROGRAMS.items():
         module, function = entry.split(":")
-        script = folder / "bin" / name
-        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n{function}()\n")
+        script = folder / "programs" / name
+        path = f"import sys; sys.path.insert(0, {str(REPOSITORY / 'operator')!r})"
+        script.write_text(f"#!{sys.executable}\n{path}\nfrom {module} import {function}\n{function}()\n")
         script.chmod(0o755)
     (folder / "bin" / "kubectl").symlink_to(kubectl())
     (folder / "bin" / "helm").symlink_to(lab.program("helm"))
     return folder
 
 
-class Shell:
-    """One reader of one page: a namespace of its own, the cluster's administrator."""
+def clean(folder: Path) -> Path:
+    """The `bin` of a Python environment without Tidegate, with what Tidegate needs and what builds it at hand."""
+    environment = folder / "clean"
+    if environment.exists():
+        return environment / "bin"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    (packages,) = (environment / "lib").glob("python*/site-packages")
+    at_hand = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(python_tools("build"))]
+    (packages / "at_hand.pth").write_text("".join(f"{path}\n" for path in at_hand))
+    return environment / "bin"
 
-    def __init__(self, lab: Lab, folder: Path, namespace: str, variables: Mapping[str, str]) -> None:
-        self._folder = folder
-        self._kubeconfig = folder / f"{namespace}.kubeconfig"
+
+class Shell:
+    """One reader of one page: a namespace of its own, the cluster's administrator.
+
+    programs: where `tidegate` is; the reader's Python is the one there, if there is one.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, programs: Path, namespace: str, variables: Mapping[str, str]) -> None:
+        self._folder = folder / "readers" / namespace
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if path.name != "readers" and not (self._folder / path.name).exists():
+                (self._folder / path.name).symlink_to(path)
+        self._path = (programs, folder / "bin")
+        self._kubeconfig = self._folder / "kubeconfig"
         config = yaml.safe_load(lab.kubeconfig.read_text())
         config["contexts"][0]["context"]["namespace"] = namespace
         self._kubeconfig.touch(mode=0o600)
@@ -93,7 +132,9 @@ class Shell:
                 if block.first in before:
                     self.run(before[block.first], f"what is there before {block}")
                 began = time.monotonic()
-                if block.text.startswith(SERVING):
+                if block.language == "console":
+                    self._session(block)
+                elif block.text.startswith(SERVING):
                     background.enter_context(self._behind(block.text, str(block)))
                 else:
                     self.run(block.text, str(block))
@@ -112,6 +153,11 @@ class Shell:
             raise BlockError(f"{called} ended with {ended.returncode}\n{text}\n--- printed:\n{told}")
         return told
 
+    def _session(self, block: Block) -> None:
+        printed = self.run(sessions.script(block.text), str(block)).replace(self.namespace, "default")
+        if differs := sessions.compare(block.text, printed):
+            raise BlockError(f"{block} shows what is not printed any more:\n{differs}")
+
     @contextmanager
     def _behind(self, text: str, called: str) -> Iterator[None]:
         with tempfile.TemporaryFile("w+") as output:
@@ -128,12 +174,16 @@ class Shell:
 
     def _start(self, text: str, output: int) -> subprocess.Popen[str]:
         environ = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _OURS},
             **self._variables,
-            "PATH": f"{self._folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*map(str, self._path), os.environ["PATH"]]),
             "KUBECONFIG": str(self._kubeconfig),
-            "PYTHONPATH": str(REPOSITORY / "operator"),
             "HOME": str(self._folder),
+            "TIDEGATE_CACHE": str(cache_dir()),
+            "PYTHON": sys.executable,  # whose environment `make` finds in the cache
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # as pip reads it, the option is given
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "NO_COLOR": "1",
             "BROWSER": "true",  # nobody looks at a page that a command opens
         }
@@ -158,4 +208,4 @@ def prepared(text: str) -> str:
 
 def to_run(page: str, not_run: Mapping[tuple[str, str], str]) -> list[Block]:
     """A page's commands, without those that are listed as not to be run here."""
-    return [block for block in blocks(page) if block.language == "sh" and (page, block.first) not in not_run]
+    return [block for block in blocks(page) if block.language in RUN and (page, block.first) not in not_run]

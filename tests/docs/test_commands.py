@@ -14,8 +14,9 @@ from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages
+from tests.docs.recording import remembering
 from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
-from tests.docs.shell import Shell, to_run, workshop
+from tests.docs.shell import RUN, Shell, clean, to_run, workshop
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
 _AT_ONCE = 8
@@ -33,7 +34,7 @@ def _installing() -> tuple[list[Block], list[Block]]:
 
 
 def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
-    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language == "sh"}
+    there = {(page, block.first) for page in pages() for block in blocks(page) if block.language in RUN}
     assert {*NOT_RUN, *BEFORE} <= there
     assert all(reason for reason in NOT_RUN.values())
 
@@ -45,8 +46,8 @@ def folder(lab: Lab) -> Path:
 
 @pytest.fixture(scope="module")
 def variables(lab: Lab) -> Iterator[Mapping[str, str]]:
-    """What a reader has in the environment."""
-    with datadog(lab) as account:
+    """What a reader has in the environment, and the servers that are told of there or known by their address."""
+    with datadog(lab) as account, remembering(lab.program("prometheus"), lab.workdir / "remembering"):
         yield account
 
 
@@ -57,7 +58,7 @@ def _shell(lab: Lab, folder: Path, variables: Mapping[str, str], page: str) -> S
     except ApiError as error:
         if error.status != 409:
             raise
-    return Shell(lab, folder, namespace, variables)
+    return Shell(lab, folder, clean(folder) if page == START else folder / "programs", namespace, variables)
 
 
 def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts: list[Block]) -> Shell:

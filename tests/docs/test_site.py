@@ -31,7 +31,8 @@ def test_the_site_s_navigation_names_every_page_once() -> None:
                 yield from [value] if isinstance(value, str) else files(value)
 
     named = list(files(yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())["nav"]))
-    assert sorted(named) == sorted(page.removeprefix("docs/") for page in pages() if "/" in page)
+    first = {"README.md": "index.md"}
+    assert sorted(named) == sorted(first.get(page, page.removeprefix("docs/")) for page in pages())
 
 
 @pytest.mark.parametrize("page", pages())
@@ -91,3 +92,8 @@ def test_each_way_to_release_names_an_example_and_tests_that_are_there() -> None
             assert f"def {test}(" in Path(REPOSITORY, path).read_text() if test else Path(REPOSITORY, path).exists(), (
                 test
             )
+
+
+def test_each_example_is_a_way_to_release() -> None:
+    named = {target.partition("examples/")[2] for target in links("docs/practices.md")}
+    assert {f"{path.name}/README.md" for path in Path(REPOSITORY, "examples").iterdir() if path.is_dir()} <= named

@@ -10,10 +10,10 @@ import typer
 from tidegate.cli.options import OutputOption, cluster_verb, telling
 from tidegate.cli.words import Where
 
-analysis_app = typer.Typer(no_args_is_help=True, help="The judge: explain a run, plan a comparison, try one out.")
+analysis_verbs = typer.Typer(no_args_is_help=True, help="The judge: explain a run, plan a comparison, try one out.")
 
 
-@analysis_app.command()
+@analysis_verbs.command()
 @cluster_verb
 def explain(
     where: Where,
@@ -26,7 +26,7 @@ def explain(
     explaining.explain(where, run, output)
 
 
-@analysis_app.command()
+@analysis_verbs.command()
 def plan(
     requests: Annotated[float, typer.Option("--requests", help="Requests a second of both versions together.")],
     error_rate: Annotated[str, typer.Option("--error-rate", help="Stable's share of bad requests, such as 0.5%.")],
@@ -46,7 +46,7 @@ def plan(
     telling(lambda: planning.plan(requests, error_rate, steps, interval=interval, limits=limits, output=output))
 
 
-@analysis_app.command()
+@analysis_verbs.command()
 def backtest(
     template: Annotated[Path, typer.Argument(metavar="TEMPLATE", help="A file with an (Cluster)AnalysisTemplate.")],
     prometheus: Annotated[str, typer.Option("--prometheus", help="The server to ask.", show_default=False)] = "",

@@ -1,5 +1,4 @@
 """`tidegate dashboard`: the page, from a laptop."""
-# ruff: noqa: PLC0415  (a verb's module is imported when it runs: starting is half the wait)
 
 from __future__ import annotations
 
