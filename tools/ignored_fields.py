@@ -33,25 +33,26 @@ from tests.api.test_compatibility_table import KINDS, ROOT, TEST_ID, covers, fie
 SECONDS: Final = 120
 """After which tests that never end, for want of the field, have shown it."""
 NEVER_USED: Final = {"status.canary.weights.verified": "never written, and read by nobody"}
-_NOTHING: Final = ignoring.Ignored(frozenset(KINDS), "spec.noSuchField")
+_NOTHING: Final = ignoring.Ignored(frozenset(KINDS), ("spec", "noSuchField"))
 _ALL_LAB: Final = re.compile(r"^pytestmark = pytest\.mark\.lab", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A field, and the tests that its row names without those of the lab."""
+    """A field by its path, and the tests that its row names without those of the lab."""
 
+    path: str
     field: ignoring.Ignored
     tests: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{'/'.join(sorted(self.field.kinds))} {self.field.path}"
+        return f"{'/'.join(sorted(self.field.kinds))} {self.path}"
 
 
 def table() -> Iterator[Row]:
     """Every field that holds no others, once for all kinds that share its row."""
     found: dict[tuple[str, str], set[str]] = {}
-    change: dict[str, ignoring.Change | None] = {}
+    models: dict[str, type] = {}
     for kind, parts in KINDS.items():
         told = list(rows(kind))
         for part, model in parts.items():
@@ -59,10 +60,11 @@ def table() -> Iterator[Row]:
                 for row, tests in told:
                     if covers(row, path) and (alone or row == path):
                         found.setdefault((path, tests), set()).add(kind)
-                        change[path] = ignoring.another(model, path.partition(".")[2]) if part == "spec" else None
+                        models[path] = model
     for (path, tests), kinds in found.items():
         named = tuple(test for test in TEST_ID.findall(tests) if not _of_lab(test))
-        yield Row(ignoring.Ignored(frozenset(kinds), path, change[path]), named)
+        part, _, within = path.partition(".")
+        yield Row(path, ignoring.field(kinds, part, models[path], within), named)
 
 
 def _of_lab(test: str) -> bool:
@@ -142,7 +144,7 @@ def main(parts: Sequence[str]) -> int:
         left = [row for row, (word, _) in outcomes if word != "failed"]
         counts[how] = len(outcomes) - len(left)
     for row in left:
-        why = NEVER_USED.get(row.field.path, "")
+        why = NEVER_USED.get(row.path, "")
         counts[why or "not shown"] += 1
         print(f"{row}: {why or 'not shown by'}{'' if why else ' ' + ' '.join(row.tests)}")
     told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)

@@ -1,14 +1,14 @@
 """Has the operator ignore one field of its resources, for `tools.ignored_fields`.
 
 What the operator is given of an object passes a few places: parsing, the views that worlds are gathered from, the
-decisions, and the providers. Each is replaced here by itself with the field taken away; a decision's new status loses
+decisions, the routers, and the providers. Each is replaced here by itself with the field taken away; a decision's new status loses
 it too. `prepare` must run before anything else of the operator is imported, since modules take functions by name.
 Until `begin` names a field, all of them do what they always do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
@@ -19,20 +19,16 @@ Change = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Ignored:
-    """One field. kinds: of the objects that have it. path: as on the page, such as `spec.args[].name`.
+    """One field. kinds: of the objects that have it. names: on the way to it, `*` for every key of a map.
 
     instead: what stands in place of a value that must be there; None where it may be left out.
     after_checks: whether checks still see the field, as in a program that knows it and makes no use of it.
     """
 
     kinds: frozenset[str]
-    path: str
+    names: tuple[str, ...]
     instead: Change | None = None
     after_checks: bool = True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.path.replace("[]", "").split("."))
 
 
 _field: Ignored | None = None
@@ -52,11 +48,14 @@ def prepare() -> None:
     """Put the places where the field is taken away into the operator."""
     _parsing(import_module("tidegate.api.parsing"))
     _put("tidegate.core.analysis.nesting", "contained", _with_first)
+    _put("tidegate.core.analysis.job_objects", "job_body", lambda real: lambda n, m, job, r: real(n, m, _of_job(job), r))
     _put("tidegate.core.analysis.metrics", "_metric", lambda real: lambda m, p, *a: real(m, _of_provider(p), *a))
     _put("tidegate.core.analysis.templates", "compose", lambda real: lambda t, *a: real([*map(_template, t)], *a))
     _put("tidegate.core.analysis.decide", "decide", _run_decision)
     _put("tidegate.core.rollout.decide", "decide", lambda real: _decision(real, "Rollout", "rollout"))
     _put("tidegate.core.experiment.decide", "decide", lambda real: _decision(real, "Experiment", "experiment"))
+    _put("tidegate.routers.registry", "router_for", lambda real: lambda s, **of: real(_model("canary", s), **of))
+    _put("tidegate.routers.istio.router", "IstioTraffic.split", _splitting)
     _put("tidegate.engine.gather", "Gatherer.rollout", _gathering)
     _put("tidegate.engine.experiments", "ExperimentGatherer.experiment", _gathering)
     _providers()
@@ -98,9 +97,14 @@ def _cut(value: Any, names: tuple[str, ...]) -> Any:
     if isinstance(value, list | tuple):
         items = [_cut(item, names) for item in value]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
-    if not isinstance(value, Mapping) or names[0] not in value:
+    if not isinstance(value, Mapping):
         return value
     name, *rest = names
+    if name == "*":
+        cut = {key: _cut(inner, tuple(rest)) for key, inner in value.items()}
+        return value if all(cut[key] is value[key] for key in cut) else cut
+    if name not in value:
+        return value
     if not rest and _field.instead is None:
         return {key: inner for key, inner in value.items() if key != name}
     inner = _cut(value[name], tuple(rest)) if rest else _field.instead(value[name])  # type: ignore[misc]
@@ -117,6 +121,17 @@ def _below(prefix: str, value: Any) -> Any:
 
 def _of_provider(provider: Any) -> Any:
     return _below("spec.metrics.provider", provider)
+
+
+def _of_job(job: Any) -> Any:
+    return _below("spec.metrics.provider.job", job)
+
+
+def _model(at: str, model: Any) -> Any:
+    """A part of a strategy that was read, or made by a test, without the field."""
+    raw = import_module("tidegate.api.common").to_raw(model)
+    found = _below(f"spec.strategy.{at}", raw)
+    return model if found is raw else type(model).__pydantic_validator__.validate_python(found)
 
 
 # -- the places
@@ -218,6 +233,17 @@ class _View:
         return getattr(self._view, name)
 
 
+def _splitting(real: Any) -> Any:
+    def split(self: Any, canary: int, routes: Any = None, extras: Any = ()) -> Any:
+        return real(self, canary, routes and [*map(_route, routes)], extras)
+
+    return split
+
+
+def _route(route: Any) -> Any:
+    return _model(f"canary.steps.s{type(route).__name__[1:]}", route)
+
+
 def _providers() -> None:
     registry = import_module("tidegate.providers.registry")
     for name, make in registry.PROVIDERS.items():
@@ -236,20 +262,30 @@ def _measuring(real: Any, name: str) -> Any:
     return measure
 
 
-# -- fields that must be there
+# -- fields by their paths
 
 
-def another(model: type, path: str) -> Change | None:
-    """What stands in for the value of a field of a model that must be there; None for one that may be left out."""
-    *outer, last = path.replace("[]", "").split(".")
-    for name in outer:
-        model = import_module("tidegate.api.unsupported").known_fields(model)[name]
-    infos: Any = model.__pydantic_fields__  # type: ignore[attr-defined]
-    info = next(info for name, info in infos.items() if (info.alias or name) == last)
-    return _other(info.annotation) if info.is_required() else None
+def field(kinds: Iterable[str], part: str, model: type, path: str) -> Ignored:
+    """The field of a spec or a status, `part`, by its path within that, as on the page: `args[].name`."""
+    known_fields = import_module("tidegate.api.unsupported").known_fields
+    names, info = [part], None
+    for name in path.replace("[]", "").split("."):
+        if info is not None:
+            names += ["*"] * _is_map(info.annotation)
+        infos: Any = model.__pydantic_fields__  # type: ignore[attr-defined]
+        info = next(info for own, info in infos.items() if (info.alias or own) == name)
+        names.append(name)
+        model = known_fields(model)[name]
+    needed = part == "spec" and info is not None and info.is_required()
+    return Ignored(frozenset(kinds), tuple(names), _other(info.annotation) if info and needed else None)
+
+
+def _is_map(annotation: Any) -> bool:
+    return get_origin(annotation) is dict or any(map(_is_map, get_args(annotation)))
 
 
 def _other(annotation: Any) -> Change:
+    """What stands in for a value that must be there."""
     if get_origin(annotation) is Literal:
         return lambda value: next((each for each in get_args(annotation) if each != value), value)
     return _other_value
@@ -261,5 +297,3 @@ def _other_value(value: Any) -> Any:
     if isinstance(value, int | float):
         return value + 1
     return type(value)()
-
-

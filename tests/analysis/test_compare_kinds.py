@@ -133,6 +133,8 @@ def test_samples_are_means_rates_or_shares_of_each_pod() -> None:
     assert first(answer(gauges), gauge=S) == "canary 45 (2), stable 15 (1)"
     assert first(answer(cpu), counter=S) == "canary 1.5 (2), stable 0.5 (1)", "by the second, of a window of 30"
     assert first(answer([*cpu, *calls]), counter=S, per=S) == "canary 0.1 (1), stable 0.05 (1)"
+    both = comparison(samples={"counter": S, "per": S.replace("x", "calls")}).question({"prometheus": {}}, WINDOW)
+    assert 'x{h="6f"}' in both["prometheus"]["query"] and 'calls{h="6f"}' in both["prometheus"]["query"]
 
 
 def test_pods_that_scatter_about_one_mean_are_known_again_by_their_names() -> None:
