@@ -143,6 +143,9 @@ def main(parts: Sequence[str]) -> int:
         outcomes = list(zip(left, ends(tries, at_once), strict=True))
         left = [row for row, (word, _) in outcomes if word != "failed"]
         counts[how] = len(outcomes) - len(left)
+        for row, (word, _) in outcomes if not after_checks else ():
+            if word == "failed":
+                print(f"{row}: shown {how}")
     for row in left:
         why = NEVER_USED.get(row.path, "")
         counts[why or "not shown"] += 1

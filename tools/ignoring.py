@@ -293,7 +293,7 @@ def _other(annotation: Any) -> Change:
 
 def _other_value(value: Any) -> Any:
     if isinstance(value, str):
-        return f"other-{value}"
+        return f"{value}-other"
     if isinstance(value, int | float):
         return value + 1
     return type(value)()
