@@ -1,9 +1,9 @@
 """Has the operator ignore one field of its resources, for `tools.ignored_fields`.
 
 What the operator is given of an object passes a few places: parsing, the views that worlds are gathered from, the
-decisions, the routers, and the providers. Each is replaced here by itself with the field taken away; a decision's new status loses
-it too. `prepare` must run before anything else of the operator is imported, since modules take functions by name.
-Until `begin` names a field, all of them do what they always do.
+decisions, the routers, and the providers. Each is replaced here by itself with the field taken away; a decision's new
+status loses it too. `prepare` must run before anything else of the operator is imported, since modules take functions
+by name. Until `begin` names a field, all of them do what they always do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 Change = Callable[[Any], Any]
 
@@ -48,7 +48,9 @@ def prepare() -> None:
     """Put the places where the field is taken away into the operator."""
     _parsing(import_module("tidegate.api.parsing"))
     _put("tidegate.core.analysis.nesting", "contained", _with_first)
-    _put("tidegate.core.analysis.job_objects", "job_body", lambda real: lambda n, m, job, r: real(n, m, _of_job(job), r))
+    _put(
+        "tidegate.core.analysis.job_objects", "job_body", lambda real: lambda n, m, job, r: real(n, m, _of_job(job), r)
+    )
     _put("tidegate.core.analysis.metrics", "_metric", lambda real: lambda m, p, *a: real(m, _of_provider(p), *a))
     _put("tidegate.core.analysis.templates", "compose", lambda real: lambda t, *a: real([*map(_template, t)], *a))
     _put("tidegate.core.analysis.decide", "decide", _run_decision)

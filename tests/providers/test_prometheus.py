@@ -483,7 +483,12 @@ class TestAccess:
         server.answer(vector("1"))
         async with standing_in() as login:
             login.answers["/token"] = [{"access_token": "one"}, {"access_token": "two"}, (503, {})]
-            oauth2 = {"tokenUrl": f"{login.address}/token", "clientId": "id", "clientSecret": "hunter2", "scopes": ["a"]}
+            oauth2 = {
+                "tokenUrl": f"{login.address}/token",
+                "clientId": "id",
+                "clientSecret": "hunter2",
+                "scopes": ["a"],
+            }
             readings = [await measure(prometheus, server.address, authentication={"oauth2": oauth2}) for _ in range(3)]
 
         assert login.asked[0].headers["Authorization"] == "Basic aWQ6aHVudGVyMg=="
