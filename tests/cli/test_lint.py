@@ -199,7 +199,14 @@ FINDINGS: list[tuple[str, list[Obj], list[tuple[str, str, str, str]]]] = [
     (
         "a setting of blue-green that is ignored",
         [rollout({"blueGreen": {**BLUE, "autoPromotionEnabled": False, "autoPromotionSeconds": 30}})],
-        [("warning", "no-effect", "spec.strategy.blueGreen.autoPromotionSeconds", "is ignored")],
+        [
+            (
+                "warning",
+                "no-effect",
+                "spec.strategy.blueGreen.autoPromotionSeconds",
+                "has no effect, because autoPromotionEnabled",
+            )
+        ],
     ),
     (
         "a preview that nobody reaches",

@@ -116,6 +116,17 @@ async def test_given_an_ending_when_reconciled_then_the_contract_holds(
         assert (controller.queue.depth, controller.queue.delayed, controller.queue.retrying) == (0, 0, 0)
 
 
+async def test_given_keys_under_way_then_it_is_told_for_how_long_and_what_has_ended_is_not() -> None:
+    script = Script(quick=[DONE], failed=[ValueError("no")], slow=[hang(50)], cut_off=[hang(10_000)])
+    async with running(script, "quick", "failed", "slow", "cut_off", workers=4) as controller:
+        await asyncio.sleep(20)
+        assert sorted(controller.under_way()) == [20, 20]
+        await asyncio.sleep(40)
+        assert controller.under_way() == [60]
+        await controller.stop(within=1)
+        assert controller.under_way() == []
+
+
 async def test_given_a_terminal_error_when_the_object_changes_then_it_is_looked_at_again() -> None:
     script = Script(a=[TerminalError("bad"), DONE])
     async with running(script, "a") as controller:

@@ -211,6 +211,11 @@ def test_a_virtual_service_of_another_namespace_is_the_same_one() -> None:
     assert paths(cluster.review(ours).refusals) == [f"{ISTIO}.virtualService.routes[0]"]
 
 
+def test_a_field_that_does_nothing_is_a_warning() -> None:
+    review = Cluster(*READY).review(rollout("v1", by_host(weigh(10), maxSurge=1)))
+    assert review.refusals == () and paths(review.warnings) == [f"{CANARY}.maxSurge"]
+
+
 # -- what was there before ---------------------------------------------------------------------------------------------
 
 

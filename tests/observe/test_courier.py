@@ -412,4 +412,5 @@ async def test_an_api_server_that_is_away_is_asked_again_for_the_config_map() ->
 def test_an_operator_without_notifications_has_not_loaded_them() -> None:
     code = "import sys, tidegate.shell.operator; print([m for m in sys.modules if 'notify' in m or 'opentel' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['tidegate.observe.notify', 'tidegate.observe.notify.threshold']"
+    here = "tidegate.observe.notify"
+    assert done.stdout.strip() == str([here, f"{here}.desk", f"{here}.threshold"])

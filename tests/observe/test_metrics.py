@@ -40,8 +40,8 @@ class Store:
     def add(self, kind: str, obj: dict[str, Any]) -> None:
         self._objects[kind] = [*self._objects.get(kind, ()), obj]
 
-    def queue_depths(self) -> list[tuple[str, int]]:
-        return [("rollout", 2), ("analysisrun", 0)]
+    def queues(self) -> list[tuple[str, int, list[float]]]:
+        return [("rollout", 2, [0.5, 2.25]), ("analysisrun", 0, [])]
 
 
 async def scrape(metrics: Metrics, store: Store) -> str:
@@ -103,7 +103,7 @@ def play(make: Callable[[], Theatre]) -> tuple[Metrics, Store]:
         theatre = loop.run_until_complete(story())
     finally:
         loop.close()
-    kinds = ("Rollout", "AnalysisRun", "Experiment")
+    kinds = ("Rollout", "AnalysisRun", "Experiment", "AnalysisTemplate", "ClusterAnalysisTemplate")
     return metrics, Store(**{kind: theatre.cluster.peek_all(kind) for kind in kinds})
 
 
@@ -142,6 +142,20 @@ async def test_given_an_update_when_scraped_then_its_runs_are_told(played: tuple
     assert {labels.split()[0] for labels in of(found, "analysis_run_reconcile_count")} == set(runs)
 
 
+async def test_given_an_update_when_scraped_then_its_templates_are_told(played: tuple[Metrics, Store]) -> None:
+    metrics, store = played
+    first, *others = store.objects("AnalysisTemplate")
+    name = first["metadata"]["name"]
+    everywhere = {"metadata": {"name": "errors"}, "spec": first["spec"]}
+    found = samples(await scrape(metrics, Store(AnalysisTemplate=[dict(first)], ClusterAnalysisTemplate=[everywhere])))
+    assert of(found, "analysis_template_info") == {f"{name} default": 1, "errors ": 1}
+    assert of(found, "analysis_template_metric_info") == {
+        f"success {name} default Prometheus": 1,
+        "success errors  Prometheus": 1,
+    }
+    assert len(of(samples(await scrape(metrics, store)), "analysis_template_info")) == 1 + len(others)
+
+
 async def test_given_an_update_when_scraped_then_its_experiment_is_told(tried: tuple[Metrics, Store]) -> None:
     metrics, store = tried
     found = samples(await scrape(metrics, store))
@@ -158,6 +172,8 @@ async def test_given_an_update_when_scraped_then_its_experiment_is_told(tried: t
 async def test_given_an_update_when_scraped_then_queues_and_requests_are_told(played: tuple[Metrics, Store]) -> None:
     found = samples(await scrape(*played))
     assert of(found, "workqueue_depth") == {"AnalysisRuns": 0, "Rollouts": 2}
+    assert of(found, "workqueue_unfinished_work_seconds") == {"AnalysisRuns": 0, "Rollouts": 2.75}
+    assert of(found, "workqueue_longest_running_processor_seconds") == {"AnalysisRuns": 0, "Rollouts": 2.25}
     taken, worked = (
         of(found, f"workqueue_{name}")["Rollouts"] for name in ("adds_total", "work_duration_seconds_count")
     )

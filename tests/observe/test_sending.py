@@ -398,7 +398,7 @@ class Nothing:
     def objects(self, kind: str) -> list[Obj]:
         return []
 
-    def queue_depths(self) -> list[tuple[str, int]]:
+    def queues(self) -> list[tuple[str, int, list[float]]]:
         return []
 
 

@@ -183,6 +183,19 @@ STORIES: dict[str, tuple[Obj, str, Callable[[Stage], None], list[str]]] = {
         [*BEGUN, "AnalysisRunRunning", "AnalysisRunError", "RolloutAborted"],
     ),
     "pods that never get ready": (ONE_STEP, "", never_start, [*BEGUN, "ProgressDeadlineExceeded"]),
+    "a field that does nothing": (
+        canary({"setWeight": 50}, {"pause": {}}, how="pods", minPodsPerReplicaSet=2),
+        "",
+        update,
+        [
+            "NewReplicaSetCreated",
+            "RolloutUpdated",
+            "RolloutNotCompleted",
+            "FieldWithoutEffect",
+            "RolloutStepCompleted",
+            "RolloutPaused",
+        ],
+    ),
     "a route that is gone": (ONE_STEP, "", lose_route, ["InvalidSpec", "VirtualServiceNotFound"]),
     "a rule that is gone": (canary(how="subsets"), "", lose_rule, ["InvalidSpec", "DestinationRuleNotFound"]),
 }
@@ -192,6 +205,7 @@ WARNINGS = {
     "AnalysisRunFailed",
     "AnalysisRunUndecided",
     "DestinationRuleNotFound",
+    "FieldWithoutEffect",
     "InvalidAnnotation",
     "InvalidSpec",
     "ProgressDeadlineExceeded",

@@ -127,6 +127,32 @@ def test_given_a_world_when_decided_then_its_phase_is_told_in_the_contracts_word
 RUNS = ("PrePromotion", "PostPromotion")
 
 
+@pytest.mark.parametrize(
+    ("boot", "story", "told"),
+    [
+        (SLOW, updating, ("True", "ReplicaSetUpdated", 'ReplicaSet "{}" is progressing.')),
+        ({}, updating, ("Unknown", "RolloutPaused", "Rollout is paused")),
+        ({}, aborted, ("False", "RolloutAborted", "Rollout aborted update to revision 2")),
+        (NEVER, overdue, ("False", "ProgressDeadlineExceeded", 'ReplicaSet "{}" has timed out progressing.')),
+        ({}, done, ("True", "NewReplicaSetAvailable", 'ReplicaSet "{}" has successfully progressed.')),
+        ({}, scaled_up, ("True", "ReplicaSetNotAvailable", "Rollout does not have minimum availability")),
+    ],
+)
+def test_given_a_world_when_decided_then_progress_is_told_in_the_contracts_words(
+    boot: dict[str, float | None], story: Callable[[Stage], None], told: tuple[str, str, str]
+) -> None:
+    """Also that a promoted version whose pods are missing is told apart from an update."""
+    stage = deployed(BY_HOST, stage=Stage(), replicas=4)
+    stage.boot.update(boot)
+
+    story(stage)
+
+    (found,) = (each for each in stage.status["conditions"] if each["type"] == "Progressing")
+    status, reason, message = told
+    named = message.format(f"app-{stage.status['currentPodHash']}")
+    assert (found["status"], found["reason"], found["message"]) == (status, reason, named)
+
+
 def test_given_a_pause_when_its_time_is_over_then_not_a_moment_sooner() -> None:
     stage = deployed(canary({"setWeight": 50}, {"pause": {"duration": "10s"}}, {"setWeight": 60}))
     stage.image("v2")

@@ -79,11 +79,17 @@ class Controller(Generic[K]):
         self._on_error = on_error
         self._workers: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
+        self._begun: dict[K, float] = {}
 
     @property
     def running(self) -> bool:
         """Whether keys are being worked on, or would be if there were any."""
         return bool(self._workers)
+
+    def under_way(self) -> list[float]:
+        """The seconds for which each key that is being worked on has been."""
+        now = asyncio.get_running_loop().time()
+        return [now - begun for begun in self._begun.values()]
 
     async def start(self) -> None:
         """Begin to work: this replica leads. Does nothing if it has begun already."""
@@ -133,9 +139,12 @@ class Controller(Generic[K]):
 
     async def _process(self, key: K) -> None:
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = self._begun[key] = loop.time()
         with bound_contextvars(controller=self.name, key=str(key)):
-            result = await self._attempt(key)
+            try:
+                result = await self._attempt(key)
+            finally:
+                del self._begun[key]
             if self._on_result is not None:
                 self._tell(self._on_result, key, result, loop.time() - started)
 

@@ -13,7 +13,7 @@ from tidegate.cluster.errors import ClusterError, Conflict, Forbidden, Invalid, 
 from tidegate.cluster.store import Store
 from tidegate.core.plan import Event, Key, Write
 from tidegate.engine.writing import Writer
-from tidegate.observe.notify.threshold import DeskError
+from tidegate.observe.notify.desk import DeskError
 
 if TYPE_CHECKING:
     from tidegate.observe.notify.deciding import Due

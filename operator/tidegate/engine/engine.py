@@ -264,9 +264,9 @@ class Engine:
         """Why this replica does nothing although it could, for people; empty when it does what it can."""
         return self.aside.why if self.aside else ""
 
-    def queue_depths(self) -> list[tuple[str, int]]:
-        """Keys that are ready, by controller."""
-        return [(controller.name, controller.queue.depth) for controller in self._controllers]
+    def queues(self) -> list[tuple[str, int, list[float]]]:
+        """By controller the number of keys that are ready, and the seconds for which others have been worked on."""
+        return [(each.name, each.queue.depth, each.under_way()) for each in self._controllers]
 
     def objects(self, kind: str) -> Iterator[Mapping[str, Any]]:
         """Every object of a kind, as it is when it is reached: the store may change on the way."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.analysis import Metric
 from tidegate.api.common import is_templated
+from tidegate.api.idle import idle_fields
 from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.problems import Problem
 from tidegate.cluster.store import Store
@@ -110,7 +111,7 @@ class Reviewer:
             told = f"{kind} {view.stand_in.name} not found in namespace {view.stand_in.namespace}"
             warnings.append(Problem(_REF, told))
         if world.spec:
-            warnings += unfit(world)
+            warnings += (*unfit(world), *idle_fields(world.spec))
         return Review((*refusals, *self._claims.conflicts(key, raw)), tuple(warnings))
 
     def _missing(self, named: Sequence[TemplateName], at: str, raw: Mapping[str, Any]) -> tuple[Problem, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from tidegate.api import names
 from tidegate.core.plan import Event, Key
 from tidegate.observe.durations import Durations
 from tidegate.observe.exposition import Family, Tally, pieces
-from tidegate.observe.objects import experiment_families, rollout_families, run_families
+from tidegate.observe.objects import experiment_families, rollout_families, run_families, template_families
 from tidegate.observe.releases import release_families
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _MESSAGES: Final = {
 _BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
 _QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns", "experiment": "Experiments"}
 """What Argo Rollouts calls the queues."""
+_TEMPLATES: Final = (names.ANALYSIS_TEMPLATE, names.CLUSTER_ANALYSIS_TEMPLATE)
 _AGAIN: Final = frozenset({"error", "conflict", "not_leading"})
 _FAILED: Final = frozenset({"error", "terminal"})
 
@@ -58,7 +59,7 @@ class Engine(Protocol):
 
     def objects(self, kind: str) -> Iterable[Mapping[str, Any]]: ...
 
-    def queue_depths(self) -> Iterable[tuple[str, int]]: ...
+    def queues(self) -> Iterable[tuple[str, int, Sequence[float]]]: ...
 
 
 class Metrics:
@@ -91,6 +92,15 @@ class Metrics:
         self._adds = Counter("workqueue_adds", "Keys that workers took from the queue", ["name"], **make)
         self._retries = Counter("workqueue_retries", "Keys that were put back to be tried again", ["name"], **make)
         self._depth = Gauge("workqueue_depth", "Keys that are ready to be worked on", ["name"], **make)
+        self._unfinished = Gauge(
+            "workqueue_unfinished_work_seconds", "Seconds so far of all keys that are being worked on", ["name"], **make
+        )
+        self._longest = Gauge(
+            "workqueue_longest_running_processor_seconds",
+            "Seconds so far of the key that has been worked on for longest",
+            ["name"],
+            **make,
+        )
         self._queries = Counter(
             "tidegate_provider_queries", "Questions to sources of measurements", ["provider", "outcome"], **make
         )
@@ -158,8 +168,11 @@ class Metrics:
         """The text of /metrics, piece by piece. Each piece is of the moment at which it is asked for."""
         self._leading.set(engine.leading)
         self._aside.set(bool(engine.standing_aside))
-        for controller, depth in engine.queue_depths():
-            self._depth.labels(_QUEUES.get(controller, controller)).set(depth)
+        for controller, depth, under_way in engine.queues():
+            queue = _QUEUES.get(controller, controller)
+            self._depth.labels(queue).set(depth)
+            self._unfinished.labels(queue).set(sum(under_way))
+            self._longest.labels(queue).set(max(under_way, default=0))
         self._forget_gone(engine)
         yield choose_encoder("")[0](self.registry)
         for piece in pieces(self._families(engine)):
@@ -169,6 +182,7 @@ class Metrics:
         yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
         yield from release_families(lambda: engine.objects(names.ROLLOUT), self._team_label)
         yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
+        yield from template_families(lambda: (obj for kind in _TEMPLATES for obj in engine.objects(kind)))
         yield from experiment_families(lambda: engine.objects(names.EXPERIMENT))
         for kind, family in _RECONCILE.items():
             yield (

@@ -54,6 +54,10 @@ RUN_PHASE = Family("analysis_run_phase", "gauge", "1 for the present phase; bett
 EXPERIMENT_INFO = Family("experiment_info", "gauge", "One for each Experiment", (*_NAMED, "phase"))
 EXPERIMENT_PHASE = Family("experiment_phase", "gauge", "1 for the present phase; better use experiment_info",
                           (*_NAMED, "phase"))  # fmt: skip
+TEMPLATE_INFO = Family("analysis_template_info", "gauge", "One for each analysis template", _NAMED)
+TEMPLATE_METRIC_INFO = Family(
+    "analysis_template_metric_info", "gauge", "The provider of a template's metric", (*_NAMED, "type", "metric")
+)
 METRIC_TYPE = Family("analysis_run_metric_type", "gauge", "The provider of a run's metric", (*_NAMED, "metric", "type"))
 METRIC_PHASE = Family(
     "analysis_run_metric_phase",
@@ -99,6 +103,19 @@ def run_families(runs: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
     yield METRIC_PHASE, (line for run in runs() for line in _metric_phases(run))
 
 
+def template_families(templates: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
+    """Everything about AnalysisTemplates and ClusterAnalysisTemplates; the namespace of the latter is empty."""
+    yield TEMPLATE_INFO, (TEMPLATE_INFO.line(_name(template), 1) for template in templates())
+    yield (
+        TEMPLATE_METRIC_INFO,
+        (
+            TEMPLATE_METRIC_INFO.line((*_name(template), type_, name), 1)
+            for template in templates()
+            for name, type_ in _metrics(template)
+        ),
+    )
+
+
 def _phase_families(info: Family, phases: Family, objects: Objects) -> Iterator[tuple[Family, Iterator[str]]]:
     """The phases of AnalysisRuns or Experiments, which have the same."""
     yield info, (info.line((*_name(obj), _part(obj, "status").get("phase") or ""), 1) for obj in objects())
@@ -139,8 +156,9 @@ def _strategy(rollout: Obj) -> tuple[str, str]:
     return "canary", next((title for field, title in _ROUTERS.items() if field in routing), "")
 
 
-def _metrics(run: Obj) -> Iterator[tuple[str, str]]:
-    for metric in _part(run, "spec").get("metrics") or ():
+def _metrics(obj: Obj) -> Iterator[tuple[str, str]]:
+    """Names and providers of the metrics of a run or a template."""
+    for metric in _part(obj, "spec").get("metrics") or ():
         provider = next(iter(_part(metric, "provider")), "")
         yield str(metric.get("name", "")), _PROVIDERS.get(provider, provider)
 

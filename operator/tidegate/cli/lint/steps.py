@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tidegate.api.analysis import Metric
 from tidegate.api.common import int_of, is_templated
+from tidegate.api.idle import idle_fields
 from tidegate.api.parsing import parse_template
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutAnalysis, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
@@ -23,6 +24,8 @@ _COARSE: Final = 10
 def check_steps(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterator[Finding]:
     """What can't be meant in a Rollout's strategy."""
     canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
+    for idle in idle_fields(spec):
+        yield manifest.finding("warning", "no-effect", idle.path, idle.message)
     if canary:
         yield from _weights(manifest, canary)
         yield from _unreachable(manifest, canary, known)
@@ -129,9 +132,6 @@ def _coarse(manifest: Manifest, canary: CanaryStrategy, replicas: int) -> Iterat
 
 
 def _blue_green(manifest: Manifest, strategy: BlueGreenStrategy) -> Iterator[Finding]:
-    if strategy.auto_promotion_seconds and not strategy.auto_promotion_enabled:
-        said = "is ignored, because autoPromotionEnabled is false: a person promotes"
-        yield manifest.finding("warning", "no-effect", f"{_BLUE_GREEN}.autoPromotionSeconds", said)
     if strategy.pre_promotion_analysis and not strategy.preview_service:
         said = "asks about a version that no Service reaches yet; add a previewService to send requests to"
         yield manifest.finding("warning", "no-preview", f"{_BLUE_GREEN}.prePromotionAnalysis", said)

@@ -186,6 +186,8 @@ def _progressing(draft: Draft, held: conditions.Conditions, *, healthy: bool, pa
         return put(False, names.REASON_TIMED_OUT, f'ReplicaSet "{name}" has timed out progressing.')
     if healthy:
         return put(True, names.REASON_NEW_REPLICA_SET_AVAILABLE, f'ReplicaSet "{name}" has successfully progressed.')
+    if draft.status.get("stableRS") == release.hash:
+        return put(True, names.REASON_REPLICA_SET_NOT_AVAILABLE, "Rollout does not have minimum availability")
     if release.new is None:
         return put(True, names.REASON_NEW_REPLICA_SET, f'Created new replica set "{name}"')
     moved = put(True, names.REASON_REPLICA_SET_UPDATED, f'ReplicaSet "{name}" is progressing.')

@@ -9,11 +9,11 @@ receiver when the process ends is told by the next one as long as the Rollout's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -26,11 +26,11 @@ from tidegate.observe.notify.deciding import (
     remember,
     subscribes,
 )
+from tidegate.observe.notify.desk import LOOK_AGAIN, Desk, DeskError
 from tidegate.observe.notify.messages import WordingError, word
 from tidegate.observe.notify.sending import Sender, SendError
 from tidegate.observe.notify.services import pack
 from tidegate.observe.notify.settings import Settings
-from tidegate.observe.notify.threshold import LOOK_AGAIN, DeskError
 
 log = structlog.get_logger("tidegate.observe.notify")
 
@@ -45,35 +45,6 @@ _LONGEST_PAUSE: Final = 60.0
 _MARK_TRIES: Final = 8
 
 REASON_NOT_SENT: Final = "NotificationNotSent"
-
-
-class Desk(Protocol):
-    """What the courier needs of the operator.
-
-    leading: whether this replica may send. rollout: the object, None when gone. runs: the AnalysisRuns that it owns.
-    set_up: whether there are settings. settings: read anew. mark: write the annotation (None: take it away); raises
-    DeskError where it may be tried again. record: an Event. sent: told of every try: the message, the seconds it took,
-    whether it worked.
-    """
-
-    @property
-    def leading(self) -> bool: ...
-
-    def rollouts(self) -> Sequence[Key]: ...
-
-    def rollout(self, key: Key) -> Obj | None: ...
-
-    def runs(self, rollout: Obj) -> Sequence[Obj]: ...
-
-    async def set_up(self) -> bool: ...
-
-    async def settings(self) -> Settings: ...
-
-    async def mark(self, rollout: Obj, text: str | None) -> None: ...
-
-    def record(self, rollout: Obj, event: Event) -> None: ...
-
-    def sent(self, due: Due, seconds: float, worked: bool) -> None: ...
 
 
 @dataclass(slots=True)

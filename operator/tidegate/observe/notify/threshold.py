@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
 from tidegate.core.plan import Event, Key
+from tidegate.observe.notify.desk import LOOK_AGAIN, Desk, DeskError
 
 if TYPE_CHECKING:
-    from tidegate.observe.notify.courier import Courier, Desk
+    from tidegate.observe.notify.courier import Courier
 
 log = structlog.get_logger("tidegate.observe.notify")
-
-LOOK_AGAIN: Final = timedelta(seconds=30)
-"""For which the settings count as known."""
-
-
-class DeskError(Exception):
-    """The desk could not do it now; another time it may."""
 
 
 class Threshold:
