@@ -53,7 +53,7 @@ crds: venv ## the CRDs and docs/fields.md from the models
 	@$(RUN) -m tidegate.api.crds crds charts/tidegate/crds
 	@$(RUN) -m tools.field_page docs/fields.md
 
-fields: venv ## ignores each field of docs/compatibility.md and runs its tests (4 minutes of CPU); ARGS='part of a path' for some
+fields: venv ## ignores each field of docs/compatibility.md and runs its tests (3 minutes of CPU); ARGS='part of a path' for some
 	@$(RUN) -m tools.ignored_fields $(ARGS)
 
 lint: venv ## ruff, mypy, import-linter
