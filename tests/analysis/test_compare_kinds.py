@@ -58,6 +58,22 @@ def test_everything_about_both_arms_is_one_question() -> None:
     assert query.count("sum by (pod)") == 4 and query.count(" or label_replace") == 4
 
 
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        ("counts", ("total", "bad")),
+        ("counts", ("total", "good")),
+        ("distribution", ("buckets",)),
+        ("samples", ("gauge",)),
+        ("samples", ("counter", "per")),
+    ],
+)
+def test_each_selector_is_asked_for_of_both_arms(kind: str, parts: tuple[str, ...]) -> None:
+    found = comparison(**{kind: {part: S.replace("x", part) for part in parts}})
+    query = found.question({"prometheus": {}}, WINDOW)["prometheus"]["query"]
+    assert all(f'{part}{{h="{hash_}"}}[' in query for part in parts for hash_ in ("6f", "5a"))
+
+
 def test_counts_are_told_by_pod_and_as_good_or_bad() -> None:
     two = [("canary", "total", "a", 60.0), ("canary", "total", "b", 40.0), ("canary", "bad", "b", 10.0)]
     stable = [("stable", "total", "s", 900.0)]
@@ -181,6 +197,7 @@ def test_mann_whitney_speaks_once_at_the_end(canary: float, verdict: str) -> Non
         ({"effectSize": {"allowedDecrease": 0.4}, "direction": "decrease"}, 0.5, "safe"),
         ({"effectSize": {"allowedDecrease": 0.6}, "direction": "decrease"}, 0.5, "worse"),
         ({"effectSize": {"measure": "cles", "allowedIncrease": 0.9}}, 1.05, "worse"),
+        ({"effectSize": {"measure": "cles", "allowedDecrease": 0.4}, "direction": "decrease"}, 0.5, "worse"),
         ({"effectSize": {"allowedIncrease": 1.1}}, 1.05, "safe"),
         ({"effectSize": {"allowedIncrease": 1.1}}, "one spike", "worse"),
         ({"effectSize": {"allowedIncrease": 1.1}, "outliers": "remove"}, "one spike", "safe"),

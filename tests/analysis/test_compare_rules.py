@@ -79,6 +79,8 @@ def test_advance_when_safe_ends_the_run_once_every_metric_is_safe() -> None:
     looks = [len(both.asked_at(name)) for name in ("errors", "rare")]
     assert looks[0] == looks[1] > len(alone.asked), "the quick one is watched on meanwhile"
     assert "safe up to 2 times" in both.status["message"]
+    endless = play(compared(), say=ALIKE, judge=judge, minutes=20).status["judge"]
+    assert endless["safe"] and endless["advance"] and endless["since"] == "2026-03-01T12:19:00Z"
 
 
 @pytest.mark.parametrize(
@@ -215,30 +217,34 @@ def test_metrics_with_conditions_stand_beside() -> None:
 
 
 SCORE = {
-    "pass": 90,
-    "marginal": 60,
     "critical": ["errors"],
-    "groups": [{"name": "errors", "metrics": ["errors"], "weight": 50}, {"name": "rest", "metrics": ["a", "b"]}],
+    "groups": [{"name": "errors", "metrics": ["errors"], "weight": 70}, {"name": "rest", "metrics": ["a", "b"]}],
 }
+MARKS = {"pass": 85, "marginal": 70}
 
 
 @pytest.mark.parametrize(
-    ("worse", "phase", "score"),
+    ("worse", "marks", "phase", "score"),
     [
-        ("", "Successful", "100"),
-        ("a", "Inconclusive", "75"),
-        ("ab", "Failed", "50"),
-        ("errors", "Failed", "0"),
+        ("", MARKS, "Successful", "100"),
+        ("a", MARKS, "Successful", "85"),
+        ("a", {}, "Inconclusive", "85"),
+        ("ab", MARKS, "Inconclusive", "70"),
+        ("ab", {}, "Failed", "70"),
+        ("errors", MARKS, "Failed", "0"),
     ],
 )
-def test_metrics_of_a_score_decide_together(worse: str, phase: str, score: str) -> None:
+def test_metrics_of_a_score_decide_together(worse: str, marks: dict[str, int], phase: str, score: str) -> None:
     def say(measure: Measure, taken: int) -> Reading:
         bad = measure.metric == worse or (measure.metric in worse and worse != "errors")
         return (FAR_WORSE if bad else ALIKE)(measure, taken)
 
     metrics = [compared(name, count=25) for name in ("errors", "a", "b")]
-    played = play(*metrics, say=say, judge={"score": SCORE})
+    played = play(*metrics, say=say, judge={"score": {**SCORE, **marks}})
 
     assert (played.status["phase"], played.status["judge"]["score"]) == (phase, score)
-    assert (len(played.asked_at("b")) == 25) == (phase != "Failed"), "one that can't pass any more is not waited for"
-    assert "score" in played.status["message"]
+    looks = len(played.asked_at("b" if worse == "errors" else "errors"))
+    assert (looks == 25) == (phase != "Failed"), "one that can't pass any more is not waited for"
+    told = played.status["judge"]["message"]
+    assert told.startswith("score ") and told in played.status["message"]
+    assert worse not in ("a", "ab") or f"worse: {', '.join(f'{name} of rest' for name in worse)}" in told

@@ -17,7 +17,9 @@ def dry(*patterns: str) -> list[dict[str, str]]:
     return [{"metricName": pattern} for pattern in patterns]
 
 
-@pytest.mark.parametrize(("letter", "phase"), [("F", "Failed"), ("I", "Inconclusive"), ("E", "Error")])
+@pytest.mark.parametrize(
+    ("letter", "phase"), [("S", "Successful"), ("F", "Failed"), ("I", "Inconclusive"), ("E", "Error")]
+)
 def test_a_metric_that_is_only_watched_does_not_decide(letter: str, phase: str) -> None:
     run = analysis_run(metric("rate"), metric("new", consecutiveErrorLimit=0), dryRun=dry("new"))
 

@@ -116,6 +116,8 @@ def test_an_experiment_that_does_not_say_what_to_compare_is_refused(arms: Obj | 
         ),
         (["canary", "stable", "stable"], None, "arms.stable: is required"),
         (["canary", "stable", "stable"], {"stable": "t1"}, ""),
+        (["canary", "canary", "stable"], None, "arms.canary: is required"),
+        (["canary", "canary", "stable"], {"canary": "t0"}, ""),
     ],
 )
 def test_a_step_is_refused_before_the_update_where_its_versions_are_not_clear(

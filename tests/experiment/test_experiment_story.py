@@ -54,7 +54,9 @@ def test_pods_stay_30_seconds_where_no_delay_is_given_and_none_at_0() -> None:
 
 
 def test_what_belongs_to_a_version_is_found_as_argo_finds_it() -> None:
-    stage = begin(experiment(version("one", minReadySeconds=5), version("two"), duration="1h"))
+    one, two = version("one", minReadySeconds=5), version("two")
+    one["selector"]["matchExpressions"] = [{"key": "version", "operator": "In", "values": ["one", "1"]}]
+    stage = begin(experiment(one, two, duration="1h"))
     stage.play(5)
     assert stage.phase_now == "Pending", "available after minReadySeconds"
     stage.play(5)
@@ -68,6 +70,7 @@ def test_what_belongs_to_a_version_is_found_as_argo_finds_it() -> None:
     (owner,) = rs["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("Experiment", stage.trial["metadata"]["uid"], True)
     assert rs["spec"]["selector"]["matchLabels"] == {"app": "trial", "version": "one", HASH: hash_}
+    assert rs["spec"]["selector"]["matchExpressions"] == one["selector"]["matchExpressions"]
     assert rs["spec"]["template"]["metadata"]["labels"] == {"app": "trial", "version": "one", HASH: hash_}
     assert (rs["spec"]["minReadySeconds"], other["spec"]["minReadySeconds"]) == (5, 0)
     assert stage.version("one")["podTemplateHash"] == hash_
@@ -142,7 +145,8 @@ def test_a_version_that_does_not_start_fails_at_its_deadline() -> None:
     stage.play(5)
 
     assert stage.phase_now == "Failed"
-    assert "Template 'two' exceeded its progressDeadlineSeconds (60): 0 of 1 pods" in stage.ended["message"]
+    told = "Template 'two' exceeded its progressDeadlineSeconds (60): 0 of 1 pods"
+    assert told in stage.ended["message"] and told in stage.version("two")["message"]
     stage.settle()
     assert stage.wanted() == {"trial-one": 0, "trial-two": 0}
     assert "TemplateFailed" in stage.reasons() and "ExperimentFailed" in stage.reasons()

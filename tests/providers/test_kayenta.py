@@ -99,7 +99,7 @@ async def test_given_a_new_measurement_then_an_execution_is_started_and_goes_on_
             {
                 "name": "default",
                 "controlScope": side("a=1", region="eu", start="2026-05-01T10:00:00Z", end="2026-05-01T11:00:00Z"),
-                "experimentScope": side("a=2", start="2026-05-01T12:00:00Z", end="2026-05-01T13:00:00Z"),
+                "experimentScope": side("a=2", region="us", start="2026-05-01T12:00:00Z", end="2026-05-01T13:00:00Z"),
             }
         ],
     )
@@ -131,8 +131,8 @@ async def test_given_a_new_measurement_then_an_execution_is_started_and_goes_on_
                 },
                 "experimentScope": {
                     "scope": "a=2",
-                    "region": "",
-                    "location": "",
+                    "region": "us",
+                    "location": "us",
                     "step": 60,
                     "start": "2026-05-01T12:00:00Z",
                     "end": "2026-05-01T13:00:00Z",

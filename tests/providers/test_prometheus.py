@@ -483,9 +483,16 @@ class TestAccess:
         server.answer(vector("1"))
         async with standing_in() as login:
             login.answers["/token"] = [{"access_token": "one"}, {"access_token": "two"}, (503, {})]
-            oauth2 = {"tokenUrl": f"{login.address}/token", "clientId": "id", "clientSecret": "hunter2"}
+            oauth2 = {
+                "tokenUrl": f"{login.address}/token",
+                "clientId": "id",
+                "clientSecret": "hunter2",
+                "scopes": ["a"],
+            }
             readings = [await measure(prometheus, server.address, authentication={"oauth2": oauth2}) for _ in range(3)]
 
+        assert login.asked[0].headers["Authorization"] == "Basic aWQ6aHVudGVyMg=="
+        assert b"scope=a" in login.asked[0].body
         assert [request.headers["Authorization"] for request in server.asked] == ["Bearer one", "Bearer two"]
         assert [reading.text for reading in readings] == ["[1]", "[1]", ""]
         assert readings[2].error == f"the OAuth2 server at {login.address}/token answered 503 Service Unavailable"

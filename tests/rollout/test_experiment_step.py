@@ -62,7 +62,7 @@ def test_the_experiment_is_the_rollouts_versions_as_the_contract_has_it() -> Non
         5,
         replicas=4,
         dryRun=[{"metricName": "up"}],
-        analysisRunMetadata={"labels": {"team": "shop"}},
+        analysisRunMetadata={"labels": {"team": "shop"}, "annotations": {"note": "x"}},
         scaleDownDelaySeconds=7,
         duration="30m",
         labels={names.INSTANCE_ID: "a", "team": "shop"},
@@ -78,22 +78,24 @@ def test_the_experiment_is_the_rollouts_versions_as_the_contract_has_it() -> Non
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("Rollout", stage.rollout["metadata"]["uid"], True)
     spec = obj["spec"]
     one, two = spec["templates"]
+    assert [each["name"] for each in (one, two)] == ["one", "two"]
     assert [each["template"]["spec"]["containers"][0]["image"] for each in (one, two)] == ["v2", "v1"]
     assert HASH not in one["template"]["metadata"]["labels"]
     assert "service" not in one and two["service"] == {}
     assert spec["analyses"] == [ASKED]
     assert (spec["duration"], spec["scaleDownDelaySeconds"], spec["dryRun"]) == ("30m", 7, [{"metricName": "up"}])
-    assert spec["analysisRunMetadata"] == {"labels": {"team": "shop"}}
+    assert spec["analysisRunMetadata"] == {"labels": {"team": "shop"}, "annotations": {"note": "x"}}
     assert "ExperimentCreated" in stage.events
 
 
 def test_a_template_bears_and_selects_what_the_step_says() -> None:
+    either = [{"key": "tried", "operator": "In", "values": ["yes", "no"]}]
     one = {
         "name": "one",
         "specRef": "stable",
         "replicas": 2,
         "metadata": {"labels": {"tried": "yes"}, "annotations": {"note": "x"}},
-        "selector": {"matchLabels": {"app": "app"}},
+        "selector": {"matchLabels": {"app": "app"}, "matchExpressions": either},
         "service": {"name": "tried-one"},
     }
     stage = deployed(canary({"experiment": {"templates": [one], "duration": "1h"}}), minReadySeconds=3)
@@ -103,7 +105,7 @@ def test_a_template_bears_and_selects_what_the_step_says() -> None:
     ((name, obj),) = tried(stage).items()
     (given,) = obj["spec"]["templates"]
     assert given["template"]["metadata"] == {"labels": {"app": "app", "tried": "yes"}, "annotations": {"note": "x"}}
-    assert given["selector"] == {"matchLabels": {"app": "app", "tried": "yes"}}
+    assert given["selector"] == {"matchLabels": {"app": "app", "tried": "yes"}, "matchExpressions": either}
     assert (given["replicas"], given["minReadySeconds"]) == (2, 3)
     assert Key("Service", NAMESPACE, "tried-one") in stage.objects
     hash_ = stage.objects[Key("ReplicaSet", NAMESPACE, f"{name}-one")]["metadata"]["labels"][HASH]

@@ -84,6 +84,9 @@ def test_given_an_update_when_it_ends_then_it_is_kept_with_its_outcome(
     update(stage)
     ending(stage)
     assert outcomes(stage) == [(1, "Promoted"), *told]
+    kept = stage.status["releases"]["recent"]
+    assert [record["podHash"] for record in kept[:2]] == [stage.hash("v1"), stage.hash("v2")]
+    assert all(record["startedAt"] <= record["finishedAt"] for record in kept)
     counted: dict[str, int] = {}
     for _, outcome in outcomes(stage):
         counted[outcome] = counted.get(outcome, 0) + 1

@@ -16,7 +16,7 @@ from tidegate.core.rollout.decide import decide
 from tidegate.engine.kinds import RULES
 
 STABLE = {"labels": {"role": "stable"}, "annotations": {"for": "everybody"}}
-CANARY = {"labels": {"role": "canary"}}
+CANARY = {"labels": {"role": "canary"}, "annotations": {"for": "testers"}}
 STRATEGIES = [
     canary({"setWeight": 50}, {"pause": {}}, canaryMetadata=CANARY, stableMetadata=STABLE),
     canary({"setWeight": 50}, {"pause": {}}, how="pods", canaryMetadata=CANARY, stableMetadata=STABLE),
@@ -46,7 +46,7 @@ def test_pods_bear_the_metadata_of_their_role_and_change_it_at_the_promotion(str
     stage.image("v2")
     stage.settle()
     assert roles(stage, "v1") == {("stable", "everybody")}
-    assert roles(stage, "v2") == {("canary", None)}
+    assert roles(stage, "v2") == {("canary", "testers")}
     assert (noted(stage, "v1"), noted(stage, "v2")) == (STABLE, CANARY)
     before = pod_names(stage)
 
@@ -96,7 +96,7 @@ def test_a_label_of_the_template_comes_back_with_the_promotion() -> None:
     stage.settle()
     stage.user(pauseConditions=None)
     stage.settle()
-    assert roles(stage, "v2") == {("canary", None)}
+    assert roles(stage, "v2") == {("canary", "testers")}
 
     stage.user(promoteFull=True)
     stage.settle()
@@ -108,9 +108,9 @@ def test_a_version_that_comes_back_has_its_template_dressed_before_its_pods_come
     for image in ("v2", "v1", "v2"):
         stage.image(image)
         stage.play(0)
-    assert roles(stage, "v2") == {("canary", None)}
+    assert roles(stage, "v2") == {("canary", "testers")}
     stage.settle()
-    assert roles(stage, "v2") == {("canary", None)}
+    assert roles(stage, "v2") == {("canary", "testers")}
     lists = stage.pod_lists
     stage.play(100)
     assert stage.pod_lists == lists
@@ -142,7 +142,7 @@ def test_pods_are_only_looked_at_once_the_controller_has_seen_the_template() -> 
 
     stage.edit(rs, {"status": {"observedGeneration": generation + 1}})
     stage.reconcile()
-    assert roles(stage, "v1") == {("canary", "everybody")} or roles(stage, "v1") == {("canary", None)}
+    assert roles(stage, "v1") == {("canary", "testers")}
 
 
 def test_the_store_keeps_what_the_controller_has_seen_only_while_pods_are_behind() -> None:

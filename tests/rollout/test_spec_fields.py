@@ -82,7 +82,8 @@ def test_as_many_pods_run_as_the_spec_says_and_one_where_it_is_silent(replicas: 
 
 
 def test_the_pods_and_their_selector_are_those_of_the_spec() -> None:
-    selector: Obj = {"matchLabels": {"app": "app"}, "matchExpressions": [{"key": "app", "operator": "Exists"}]}
+    either = {"key": "app", "operator": "In", "values": ["app", "web"]}
+    selector: Obj = {"matchLabels": {"app": "app"}, "matchExpressions": [either, {"key": "app", "operator": "Exists"}]}
     stage = deployed(canary({"setWeight": 50}), selector=selector)
     (rs,) = stage.sets().values()
 
@@ -343,11 +344,12 @@ def test_a_name_that_somebody_else_has_is_counted_as_a_collision_and_another_is_
 
 
 def test_what_others_wrote_into_the_status_stays() -> None:
-    theirs: Obj = {
-        "alb": {"ingress": "shop"},
-        "albs": [{"ingress": "shop"}],
-        "canary": {"stepPluginStatuses": [{"index": 0, "name": "p", "operation": "Run"}]},
-    }
+    named = {"name": "shop", "arn": "arn:aws:shop", "fullName": "app/shop"}
+    alb = {"ingress": "shop", **dict.fromkeys(("loadBalancer", "canaryTargetGroup", "stableTargetGroup"), named)}
+    plugin = {"index": 0, "name": "p", "operation": "Run", "phase": "Running", "message": "asked", "executions": 2}
+    plugin |= dict.fromkeys(("startedAt", "updatedAt", "finishedAt"), "2026-03-01T12:00:00Z")
+    plugin |= {"backoff": "10s", "disabled": True, "status": {"seen": 1}}
+    theirs: Obj = {"alb": alb, "albs": [alb], "canary": {"stepPluginStatuses": [plugin]}}
     stage = deployed(canary({"setWeight": 50}, PAUSE))
     stage.user(**theirs)
     stage.image("v2")

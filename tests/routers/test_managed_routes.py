@@ -115,16 +115,20 @@ def test_a_mirror_route_splits_like_the_users_route_and_copies_to_the_canary(
 ) -> None:
     read = virtual_service(http(to("web-stable", 85), to("legacy", 5), to("web-canary", 10)))
     asked = managing(strategy(), "mirror")
+    forms = [{form: "x"} for form in ("exact", "prefix", "regex")]
+    matches = [StringMatch(**form) for form in forms]
+    route = replace(
+        mirror(percentage=percentage),
+        match=tuple(RouteMatch(method=each, path=each, headers={"x-beta": each}) for each in matches),
+    )
 
-    after = apply(read, *bind(asked, {VS: read}).split(20, [mirror(percentage=percentage)]))
+    after = apply(read, *bind(asked, {VS: read}).split(20, [route]))
 
     split = [to("web-stable", 75), to("legacy", 5), to("web-canary", 20)]
     assert after["spec"]["http"] == [
         {
             "name": "mirror",
-            "match": [
-                {"method": {"exact": "GET"}, "uri": {"prefix": "/api"}, "headers": {"x-beta": {"regex": ".+"}}},
-            ],
+            "match": [{"method": form, "uri": form, "headers": {"x-beta": form}} for form in forms],
             "route": split,
             "mirror": {"host": "web-canary"},
             "mirrorPercentage": {"value": value},

@@ -113,7 +113,7 @@ def _sentence(
     failed: tuple[str, ...],
 ) -> str:
     lower, so_far, upper = scores
-    worse = [o.metric for o in outcomes if o.verdict is Verdict.WORSE]
+    worse = [_called(o) for o in outcomes if o.verdict is Verdict.WORSE]
     silent = [o.metric for o in outcomes if not o.data]
     marks = f"pass {parameters.pass_mark:g}, marginal {parameters.marginal_mark:g}"
     parts = [f"score {so_far:g} (certain {lower:g}, possible {upper:g}; {marks})"]
@@ -124,6 +124,10 @@ def _sentence(
     if silent and verdict is not Verdict.WORSE:
         parts.append(f"no data, which counts for nothing: {', '.join(silent)}")
     return "; ".join(parts)
+
+
+def _called(outcome: Outcome) -> str:
+    return f"{outcome.metric} of {outcome.group}" if outcome.group else outcome.metric
 
 
 def _list(names: Sequence[str]) -> str:
