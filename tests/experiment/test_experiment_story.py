@@ -109,7 +109,7 @@ def test_pods_without_a_port_get_no_service_and_that_is_told() -> None:
     assert stage.phase_now == "Running"
     assert [key.name for key in stage.objects if key.kind == "Service"] == ["trial-two"]
     assert "serviceName" not in stage.version("one")
-    [told] = [event for event in stage.told if event.reason == "FieldWithoutEffect"]
+    [told] = [event for event in stage.trials.told if event.reason == "FieldWithoutEffect"]
     assert told.type == "Warning" and told.message.startswith("spec.templates[0].service: has no effect")
     assert stage.play(20).phase_now == "Successful"
 
