@@ -141,11 +141,13 @@ def test_a_step_by_subset_that_succeeds_leaves_nothing_behind(story: Story) -> N
     story.until_phase("Healthy")
     with story.users() as users:
         story.apply(rollout("v2", strategy))
-        story.until(lambda: story.status()["canary"]["weights"].get("additional"), "users on both versions")
-        assert len(story.get("DestinationRule")["spec"]["subsets"]) == 4
         story.until_phase("Healthy")
         story.until(lambda: len(story.get("DestinationRule")["spec"]["subsets"]) == 2, "only the Rollout's subsets")
     story.check_users(users)
+    rules = [entry.obj["spec"]["subsets"] for entry in story.chronicle.entries(story.namespace, "DestinationRule")]
+    assert max(map(len, rules)) == 4, "a subset for each version"
+    shown = [entry.obj.get("status", {}) for entry in story.chronicle.entries(story.namespace, "Rollout")]
+    assert any(status.get("canary", {}).get("weights", {}).get("additional") for status in shown), "users on both"
     assert len(story.get("VirtualService")["spec"]["http"][0]["route"]) == 2
 
 
