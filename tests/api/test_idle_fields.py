@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rollout.objects import Obj, blue_green, canary, rollout
+from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary, rollout
 from tidegate.api.idle import idle_fields
 from tidegate.api.parsing import parse_rollout
 
@@ -26,6 +26,13 @@ WITH_ROUTER: Obj = {"minPodsPerReplicaSet": 2, "scaleDownDelayRevisionLimit": 1,
             blue_green(autoPromotionEnabled=False, autoPromotionSeconds=9), [f"{B}.autoPromotionSeconds"], id="by hand"
         ),
         pytest.param(blue_green(autoPromotionSeconds=9), [], id="by time"),
+        pytest.param(
+            canary({"setWeight": 5}, {"setWeight": 50}, analysis=ANALYSIS | {"startingStep": 2}),
+            [f"{C}.analysis.startingStep"],
+            id="an analysis after the last step",
+        ),
+        pytest.param(canary({"setWeight": 5}, analysis=ANALYSIS), [], id="an analysis from the first step on"),
+        pytest.param(canary(analysis=ANALYSIS), [], id="an analysis without steps"),
         pytest.param(
             canary({"experiment": {"templates": [{"name": "one", "specRef": "canary", "service": {}}]}}),
             [f"{C}.steps[0].experiment.templates[0].service"],

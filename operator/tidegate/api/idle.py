@@ -37,6 +37,12 @@ def idle_fields(spec: RolloutSpec) -> Iterator[Problem]:
             if tried.service is not None and not has_port(spec.template):
                 at = f"spec.strategy.canary.steps[{index}].experiment.templates[{number}]"
                 yield Problem(f"{at}.service", NO_PORT)
+    last = max(len(canary.steps) - 1, 0) if canary else 0
+    if canary and canary.analysis and canary.analysis.starting_step > last:
+        why = (
+            f"has no effect, for the last step has index {last}: the update may be promoted before the analysis begins"
+        )
+        yield Problem("spec.strategy.canary.analysis.startingStep", why)
     if canary and canary.traffic_routing and canary.max_surge != _AS_BORN.max_surge:
         why = "has no effect beside trafficRouting: stable keeps its pods, and the canary has those of its weight"
         yield Problem("spec.strategy.canary.maxSurge", why)

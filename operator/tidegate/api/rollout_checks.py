@@ -116,13 +116,6 @@ def _check_canary(canary: CanaryStrategy, selector: LabelSelector) -> Iterator[P
     yield from check_managed_routes(canary, _CANARY)
     if canary.analysis is not None:
         yield from _check_analysis(canary.analysis, f"{_CANARY}.analysis")
-        last = max(len(canary.steps) - 1, 0)
-        start = canary.analysis.starting_step
-        if start > last:
-            yield Problem(
-                f"{_CANARY}.analysis.startingStep",
-                f"is {start}, but the last step has index {last}: the analysis would never start",
-            )
 
 
 def _check_experiments(canary: CanaryStrategy, template: Mapping[str, Any]) -> Iterator[Problem]:
