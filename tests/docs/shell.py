@@ -58,7 +58,7 @@ _EXIT = re.compile(r"^(.*\S) +# exit code (\d+)\b.*$", re.M)
 _PROGRAMS: Final = {
     "tidegate": "tidegate.cli.main:main",
     "kubectl-tidegate": "tidegate.cli.main:main",
-    "kubectl_complete-tidegate": "tidegate.cli.completion:for_kubectl",
+    "kubectl_complete-tidegate": "tidegate.cli.kubectl_complete:main",
 }
 _FOLDERS: Final = ("charts", "docs", "lab", "operator", "tests", "tools")
 _FILES: Final = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock")

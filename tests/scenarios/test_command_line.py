@@ -277,7 +277,7 @@ def test_the_tree_is_kept_up_to_date_until_it_is_interrupted(story: Story) -> No
 def test_kubectl_finds_the_plugin_and_what_is_not_allowed_is_named(story: Story) -> None:
     folder = Path(story.lab.workdir, f"bin-{story.namespace}")
     folder.mkdir()
-    for name, entry in (("kubectl-tidegate", "main:main"), ("kubectl_complete-tidegate", "completion:for_kubectl")):
+    for name, entry in (("kubectl-tidegate", "main:main"), ("kubectl_complete-tidegate", "kubectl_complete:main")):
         module, function = entry.split(":")
         script = folder / name
         script.write_text(f"#!{sys.executable}\nfrom tidegate.cli.{module} import {function}\n{function}()\n")
