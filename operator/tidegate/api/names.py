@@ -16,6 +16,7 @@ ROLLOUT: Final = "Rollout"
 ANALYSIS_RUN: Final = "AnalysisRun"
 ANALYSIS_TEMPLATE: Final = "AnalysisTemplate"
 CLUSTER_ANALYSIS_TEMPLATE: Final = "ClusterAnalysisTemplate"
+TEMPLATE_KINDS: Final = (ANALYSIS_TEMPLATE, CLUSTER_ANALYSIS_TEMPLATE)
 EXPERIMENT: Final = "Experiment"
 
 # Labels

@@ -20,7 +20,7 @@ from tidegate.cluster.errors import NotFound
 from tidegate.core.plan import Key
 from tidegate.core.view.change import applied, change_of
 
-_KINDS: Final = (names.ROLLOUT, names.ANALYSIS_TEMPLATE, names.CLUSTER_ANALYSIS_TEMPLATE)
+_KINDS: Final = (names.ROLLOUT, *names.TEMPLATE_KINDS)
 
 
 def diff(where: Where, files: Sequence[str], output: Output | None) -> int:

@@ -78,8 +78,8 @@ class Controller(Generic[K]):
         self._on_result = on_result
         self._on_error = on_error
         self._workers: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
-        self._begun: dict[K, float] = {}
+        self._busy: dict[asyncio.Task[None], float] = {}
+        """Since when each worker has been at its key."""
 
     @property
     def running(self) -> bool:
@@ -89,7 +89,7 @@ class Controller(Generic[K]):
     def under_way(self) -> list[float]:
         """The seconds for which each key that is being worked on has been."""
         now = asyncio.get_running_loop().time()
-        return [now - begun for begun in self._begun.values()]
+        return [now - begun for begun in self._busy.values()]
 
     async def start(self) -> None:
         """Begin to work: this replica leads. Does nothing if it has begun already."""
@@ -108,7 +108,7 @@ class Controller(Generic[K]):
             return
         # Emptied before the first await: a `start` meanwhile must not revive these workers.
         workers, self._workers = self._workers, set()
-        for worker in workers - self._busy:
+        for worker in workers - self._busy.keys():
             worker.cancel()
         _, late = await asyncio.wait(workers, timeout=within)
         if late:
@@ -126,7 +126,7 @@ class Controller(Generic[K]):
                 key = await self.queue.get()
             except ShutDown:
                 return
-            self._busy.add(me)
+            self._busy[me] = asyncio.get_running_loop().time()
             try:
                 await self._process(key)
             except BaseException:
@@ -134,17 +134,14 @@ class Controller(Generic[K]):
                 self.queue.add(key)
                 raise
             finally:
-                self._busy.discard(me)
+                del self._busy[me]
                 self.queue.done(key)
 
     async def _process(self, key: K) -> None:
         loop = asyncio.get_running_loop()
-        started = self._begun[key] = loop.time()
+        started = loop.time()
         with bound_contextvars(controller=self.name, key=str(key)):
-            try:
-                result = await self._attempt(key)
-            finally:
-                del self._begun[key]
+            result = await self._attempt(key)
             if self._on_result is not None:
                 self._tell(self._on_result, key, result, loop.time() - started)
 

@@ -31,9 +31,8 @@ from tidegate.engine.workloads import kept, reference
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _REF: Final = "spec.workloadRef.name"
-_TEMPLATES: Final = (names.ANALYSIS_TEMPLATE, names.CLUSTER_ANALYSIS_TEMPLATE)
 
-KINDS: Final = (names.ROLLOUT, names.EXPERIMENT, *_TEMPLATES)
+KINDS: Final = (names.ROLLOUT, names.EXPERIMENT, *names.TEMPLATE_KINDS)
 """The kinds that are reviewed."""
 
 

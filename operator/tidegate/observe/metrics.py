@@ -43,7 +43,6 @@ _MESSAGES: Final = {
 _BOUNDS: Final = (0.01, 0.15, 0.25, 0.5, 1.0)
 _QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns", "experiment": "Experiments"}
 """What Argo Rollouts calls the queues."""
-_TEMPLATES: Final = (names.ANALYSIS_TEMPLATE, names.CLUSTER_ANALYSIS_TEMPLATE)
 _AGAIN: Final = frozenset({"error", "conflict", "not_leading"})
 _FAILED: Final = frozenset({"error", "terminal"})
 
@@ -182,7 +181,7 @@ class Metrics:
         yield from rollout_families(lambda: engine.objects(names.ROLLOUT))
         yield from release_families(lambda: engine.objects(names.ROLLOUT), self._team_label)
         yield from run_families(lambda: engine.objects(names.ANALYSIS_RUN))
-        yield from template_families(lambda: (obj for kind in _TEMPLATES for obj in engine.objects(kind)))
+        yield from template_families(lambda: (obj for kind in names.TEMPLATE_KINDS for obj in engine.objects(kind)))
         yield from experiment_families(lambda: engine.objects(names.EXPERIMENT))
         for kind, family in _RECONCILE.items():
             yield (

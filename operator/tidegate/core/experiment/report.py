@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tidegate.api import names
-from tidegate.api.idle import NO_PORT
+from tidegate.api.idle import idle_services
 from tidegate.api.problems import Problem
 from tidegate.core.experiment.versions import FINAL
 from tidegate.core.experiment.world import Draft
@@ -35,16 +35,14 @@ def report(draft: Draft, problems: Sequence[Problem]) -> None:
 def tell(draft: Draft) -> Iterator[Event]:
     """What has changed: versions first, then analyses, then the Experiment."""
     before, after = draft.world.status, draft.status
-    yield from draft.events
     for field, kind, word in (("templateStatuses", "Template", "status"), ("analysisRuns", "AnalysisRun", "phase")):
         known = {entry.get("name"): entry.get(word, "") for entry in before.get(field) or ()}
         for entry in after.get(field) or ():
             name = entry["name"]
             yield from _transition(kind, f"{kind} '{name}'", known.get(name, ""), entry.get(word, ""), entry)
     if draft.world.spec and "templateStatuses" not in before:
-        for index, given in enumerate(draft.spec.templates):
-            if given.service is not None and not given.has_service:
-                yield Event(names.REASON_NO_EFFECT, f"spec.templates[{index}].service: {NO_PORT}", "Warning")
+        for idle in idle_services(draft.spec):
+            yield Event(names.REASON_NO_EFFECT, str(idle), "Warning")
     yield from _transition("Experiment", "Experiment", before.get("phase", ""), after["phase"], after)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from tidegate.api import names
 from tidegate.api.experiment import ExperimentSpec
 from tidegate.api.problems import Problem
 from tidegate.core.analysis.nesting import Templates
-from tidegate.core.plan import Action, Event, Key
+from tidegate.core.plan import Action, Key
 from tidegate.core.rollout.world import ENDED, ReplicaSet, Run, Service
 
 Entry = dict[str, Any]
@@ -79,7 +79,7 @@ class ExperimentWorld:
 class Draft:
     """A plan in the making. Entries of the status are copies, to be changed at will."""
 
-    __slots__ = ("actions", "before", "events", "runs", "status", "templates", "wake", "world")
+    __slots__ = ("actions", "before", "runs", "status", "templates", "wake", "world")
 
     def __init__(self, world: ExperimentWorld, before: Mapping[str, Any]) -> None:
         """before: the status to go on from."""
@@ -89,7 +89,6 @@ class Draft:
         self.templates = _by_name(before.get("templateStatuses"))
         self.runs = _by_name(before.get("analysisRuns"))
         self.actions: list[Action] = []
-        self.events: list[Event] = []
         self.wake: datetime | None = None
 
     @property
@@ -101,10 +100,6 @@ class Draft:
     def do(self, action: Action) -> None:
         """Add an action, after those that are there."""
         self.actions.append(action)
-
-    def say(self, reason: str, message: str, type: Literal["Normal", "Warning"] = "Normal") -> None:
-        """Add an event that tells of a change in the status."""
-        self.events.append(Event(reason, message, type))
 
     def reached(self, moment: datetime) -> bool:
         """Whether `moment` has come; if not, look again then."""

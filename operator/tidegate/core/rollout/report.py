@@ -22,6 +22,7 @@ _PROGRESS: Final = (
     "controllerPause",
     "promoteFull",
 )
+_NOT_AVAILABLE: Final = "Rollout does not have minimum availability"
 
 
 def report(draft: Draft) -> None:
@@ -142,7 +143,7 @@ def _conditions(draft: Draft) -> None:
             names.CONDITION_AVAILABLE,
             False,
             names.REASON_AVAILABLE,
-            "Rollout does not have minimum availability",
+            _NOT_AVAILABLE,
         )
     failure = next((rs.failure for rs in (release.new, release.stable) if rs and rs.failure), "")
     if failure:
@@ -187,7 +188,7 @@ def _progressing(draft: Draft, held: conditions.Conditions, *, healthy: bool, pa
     if healthy:
         return put(True, names.REASON_NEW_REPLICA_SET_AVAILABLE, f'ReplicaSet "{name}" has successfully progressed.')
     if draft.status.get("stableRS") == release.hash:
-        return put(True, names.REASON_REPLICA_SET_NOT_AVAILABLE, "Rollout does not have minimum availability")
+        return put(True, names.REASON_REPLICA_SET_NOT_AVAILABLE, _NOT_AVAILABLE)
     if release.new is None:
         return put(True, names.REASON_NEW_REPLICA_SET, f'Created new replica set "{name}"')
     moved = put(True, names.REASON_REPLICA_SET_UPDATED, f'ReplicaSet "{name}" is progressing.')

@@ -34,11 +34,13 @@ def _beginning(draft: Draft) -> Iterator[Event]:
     if _truth(before, names.CONDITION_COMPLETED) == "True" and _truth(after, names.CONDITION_COMPLETED) == "False":
         what = f"started update to revision {release.revision} ({release.hash})"
         yield Event(names.REASON_NOT_COMPLETED, f"Rollout not completed, {what}")
-    if before.get("currentPodHash") != after.get("currentPodHash"):
-        for idle in idle_fields(release.spec):
-            yield Event(names.REASON_NO_EFFECT, str(idle), "Warning")
-    changed = before.get("currentPodHash") not in (None, after.get("currentPodHash"))
-    if changed and release.promoted and release.spec.strategy.canary and release.spec.strategy.canary.steps:
+    was = before.get("currentPodHash")
+    if was == after.get("currentPodHash"):
+        return
+    for idle in idle_fields(release.spec):
+        yield Event(names.REASON_NO_EFFECT, str(idle), "Warning")
+    canary = release.spec.strategy.canary
+    if was is not None and release.promoted and canary and canary.steps:
         yield Event(names.REASON_SKIP_STEPS, f"Rollback to the stable revision {release.revision}: no steps are taken")
 
 
