@@ -7,15 +7,15 @@ import shlex
 import sys
 
 from tidegate.cli import main as program
-from tidegate.cli.completion import VARIABLE
 from tidegate.cli.printing import echo
+from tidegate.cli.words import COMPLETING
 
 
 def main() -> None:
     """Entry point. It gets the words after `tidegate`, the last of them unfinished, and answers with a candidate a line
     and a directive in cobra's form: 4, no file names."""
     words = ["tidegate", *sys.argv[1:]]
-    os.environ[VARIABLE] = "complete_bash"
+    os.environ[COMPLETING] = "complete_bash"
     os.environ["COMP_WORDS"] = shlex.join(words)
     os.environ["COMP_CWORD"] = str(len(words) - 1)
     sys.argv = ["tidegate"]

@@ -14,6 +14,7 @@ from tidegate.cli.verbs import ask, look
 from tidegate.cli.verbs.analysis import analysis_verbs
 from tidegate.cli.verbs.files import file_verbs
 from tidegate.cli.verbs.program import program_verbs
+from tidegate.cli.words import COMPLETING
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,12 +42,12 @@ def _before(
 
 def main() -> None:
     """Entry point."""
-    if "_TIDEGATE_COMPLETE" in os.environ:
+    if COMPLETING in os.environ:
         from tidegate.cli import completion as scripts
 
         scripts.ready()
     try:
-        code = app(standalone_mode=False, prog_name=_called(), complete_var="_TIDEGATE_COMPLETE")
+        code = app(standalone_mode=False, prog_name=_called(), complete_var=COMPLETING)
     except typer.Abort:
         code = 130
     except typer.TyperException as error:

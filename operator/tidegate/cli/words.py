@@ -22,6 +22,10 @@ RUN_WORDS: Final = {
     "ar": names.ANALYSIS_RUN,
     **_EXPERIMENT_WORDS,
 }
+SHELLS: Final = ("bash", "zsh", "fish")
+"""Those that the command line completes in."""
+COMPLETING: Final = "_TIDEGATE_COMPLETE"
+"""The variable by which a shell's completion script asks."""
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 

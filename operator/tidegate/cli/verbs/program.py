@@ -11,6 +11,7 @@ import typer
 from tidegate import __version__
 from tidegate.cli.options import OutputOption, one_of, telling
 from tidegate.cli.printing import Output
+from tidegate.cli.words import SHELLS
 
 PANEL: Final = "More"
 
@@ -44,7 +45,7 @@ def version(output: OutputOption = None) -> None:
 def completion(
     shell: Annotated[
         str,
-        typer.Argument(metavar="bash|zsh|fish", help="Which shell.", autocompletion=one_of("bash", "zsh", "fish")),
+        typer.Argument(metavar="|".join(SHELLS), help="Which shell.", autocompletion=one_of(*SHELLS)),
     ],
 ) -> None:
     """Print a shell's completion script: `source <(tidegate completion bash)`.
