@@ -82,6 +82,8 @@ def test_given_any_node_then_it_is_structural() -> None:
         "properties",
         "required",
         "items",
+        "maxItems",
+        "minimum",
         "additionalProperties",
         "anyOf",
         "x-kubernetes-int-or-string",

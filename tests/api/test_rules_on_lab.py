@@ -115,6 +115,8 @@ FINE: dict[str, tuple[Json, tuple[tuple[str, Any], ...]]] = {
 }
 
 
+KEPT_BY_THE_SERVER = {"x-kubernetes-validations", "minimum", "maxItems"}
+
 PARSERS: dict[str, Callable[[Json], tuple[object, Sequence[Problem]]]] = {
     "Rollout": parse_rollout,
     "AnalysisTemplate": parse_template,
@@ -162,7 +164,7 @@ def test_the_server_refuses_what_breaks_a_rule_and_names_the_field(server: Lab) 
         assert path in said, f"{case}: {said}"
         heard += said
     for rule in itertools.chain(*RULES.values()):
-        assert rule.message in heard or "another kind" in rule.message, f"no example breaks: {rule.rule}"
+        assert rule.message in heard, f"no example breaks: {rule.rule}"
 
 
 @pytest.mark.lab
@@ -185,6 +187,7 @@ def test_an_object_that_is_older_than_the_rules_can_still_be_worked_with(server:
         ("metadata.namespace", namespace),
         (f"{AT}.steps[0].setWeight", 101),
         (f"{AT}.steps[2].pause", {}),
+        (f"{AT}.steps[3]", {"setWeight": -5}),
         (f"{AT}.stableService", "shop-canary"),
     )
     wait_for(lambda: server.client.apply(old), "the definition without rules", 10)
@@ -207,5 +210,5 @@ def test_an_object_that_is_older_than_the_rules_can_still_be_worked_with(server:
 
 def without_rules(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: without_rules(value) for key, value in node.items() if key != "x-kubernetes-validations"}
+        return {key: without_rules(value) for key, value in node.items() if key not in KEPT_BY_THE_SERVER}
     return [without_rules(value) for value in node] if isinstance(node, list) else copy.copy(node)

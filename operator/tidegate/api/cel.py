@@ -5,13 +5,14 @@ manifest that works. Rules stand on the smallest part that they speak of: from K
 over what an update leaves unchanged, and so an object that broke a rule before the rule was there can still be scaled,
 given another image and a status.
 
-A server estimates what a rule may cost, and a list without a limit counts for a million entries there. That is why the
-kinds of steps are compared one with the rest at a time, and why providers of metrics are left to the webhook.
+A server estimates what a rule may cost before it takes it, and a list without a limit counts for a million entries
+there: hence that of steps in `BOUNDS`, and providers of metrics are left to the webhook. It also pays for
+each look at a field, on every write of the object, a status too; so a rule begins with what spares it the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,12 +38,20 @@ def _differ(one: str, other: str) -> str:
     return f"!has(self.{one}) || !has(self.{other}) || self.{one} == '' || self.{one} != self.{other}"
 
 
-def _one_kind() -> Iterator[Rule]:
-    kinds = sorted(known_fields(CanaryStep))
-    for number, kind in enumerate(kinds[:-1], 1):
-        others = " || ".join(f"has(self.{other})" for other in kinds[number:])
-        yield Rule(f"!has(self.{kind}) || !({others})", f"has {kind} and another kind; make each a step of its own")
+def _one_kind() -> Rule:
+    given = " + ".join(f"(has(self.{kind}) ? 1 : 0)" for kind in sorted(known_fields(CanaryStep)))
+    # Fields that nobody knows count as well in the size, but hardly any step has one.
+    return Rule(f"size(dyn(self)) <= 1 || {given} <= 1", "has two kinds or more; make each a step of its own")
 
+
+BOUNDS: Final[Mapping[str, Mapping[str, Mapping[str, int]]]] = {
+    "CanaryStep": {"setWeight": {"minimum": 0}},
+    # etcd takes no object with so many.
+    "CanaryStrategy": {"steps": {"maxItems": 100_000}},
+    # Of a number that waits for an argument, and is a text until then, nothing is said.
+    "Metric": {"inconclusiveLimit": {"minimum": 0}, "consecutiveErrorLimit": {"minimum": 0}},
+}
+"""What a schema says of a field without a rule, which is cheaper: by the name of the model and the field."""
 
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "RolloutSpec": (
@@ -88,10 +97,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             "steps",
         ),
     ),
-    "CanaryStep": (
-        Rule("!has(self.setWeight) || self.setWeight >= 0", "must be 0 or more", "setWeight"),
-        *_one_kind(),
-    ),
+    "CanaryStep": (_one_kind(),),
     "PingPong": (Rule(_differ("pongService", "pingService"), "is the pingService too; name another", "pongService"),),
     "IstioRouting": (
         Rule(
@@ -113,17 +119,6 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
             " || (has(self.interval) && self.interval != '')",
             "is required because count is above 1",
             "interval",
-        ),
-        Rule(
-            "!has(self.inconclusiveLimit) || type(self.inconclusiveLimit) != int || self.inconclusiveLimit >= 0",
-            "must be 0 or more",
-            "inconclusiveLimit",
-        ),
-        Rule(
-            "!has(self.consecutiveErrorLimit) || type(self.consecutiveErrorLimit) != int"
-            " || self.consecutiveErrorLimit >= 0",
-            "must be 0 or more",
-            "consecutiveErrorLimit",
         ),
     ),
 }

@@ -37,7 +37,7 @@ from tidegate.api import (
     rollout,
     rollout_status,
 )
-from tidegate.api.cel import RULES
+from tidegate.api.cel import BOUNDS, RULES
 
 _MODULES: Final[Sequence[ModuleType]] = (
     analysis,
@@ -244,6 +244,8 @@ def _structural_object(node: Mapping[str, Any], definitions: Mapping[str, Any]) 
         name: _structural({**inner, "description": docs[name]}, definitions)
         for name, inner in sorted(node["properties"].items())
     }
+    for name, bounds in BOUNDS.get(node["title"], {}).items():
+        properties[name] |= bounds
     if properties:  # The API server drops an empty one, and takes the next apply by another manager for a conflict.
         kept["properties"] = properties
     if rules := RULES.get(node["title"]):
