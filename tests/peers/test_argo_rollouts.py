@@ -5,13 +5,15 @@ docs/peers.md lists all of them; those that another test shows are not repeated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from tests.rollout.objects import ANALYSIS, Obj, blue_green, canary
-from tests.rollout.stage import NAMESPACE, Key, Stage, Verdict, deployed
+from tests.rollout.stage import HASH, NAMESPACE, Key, Stage, Verdict, deployed
 from tests.rollout.test_workload import DEPLOYMENT, referring, size, update, workload
 
 HALF = ({"setWeight": 50}, {"pause": {}})
@@ -256,6 +258,50 @@ def test_argo_4534_a_superseded_canary_keeps_its_pods_for_the_delay() -> None:
     assert stage.sizes()["v2"] == 2
     stage.play(30)
     assert "v2" not in stage.sizes()
+
+
+def promoted(stage: Stage) -> None:
+    stage.user(promoteFull=True)
+
+
+def undone(stage: Stage) -> None:
+    stage.user(abort=True)
+
+
+def taken_back(stage: Stage) -> None:
+    stage.image("v1")
+
+
+def superseded(stage: Stage) -> None:
+    stage.image("v3")
+
+
+@pytest.mark.parametrize(("move", "left"), [(promoted, "v1"), (undone, "v2"), (taken_back, "v2"), (superseded, "v2")])
+@pytest.mark.parametrize("how", ["hosts", "two", "turns"])
+def test_argo_4195_pods_keep_a_service_until_all_proxies_know_the_weights(
+    how: str, move: Callable[[Stage], None], left: str
+) -> None:
+    """The sidecar of a pod that no Service selects refuses whoever comes by a weight of before."""
+    stage = deployed(canary({"setWeight": 50}, {"pause": {}}, how=how))
+    stage.image("v2")
+    stage.play(30)
+    gone, ways = stage.hash(left), [routes(stage)]
+    move(stage)
+    while gone in selected(stage) and len(ways) < 300:
+        stage.play(0.1)
+        ways.append(routes(stage))
+    assert gone not in selected(stage), "the Service follows in the end"
+    *_, last = [at for at, (before, after) in enumerate(pairwise(ways[:-1])) if before != after]
+    assert len(ways) - 2 - last == pytest.approx(20, abs=1), "tenths of a second since the routes have changed"
+
+
+def routes(stage: Stage) -> list[Any]:
+    return [obj["spec"]["http"] for key, obj in stage.objects.items() if key.kind == "VirtualService"]
+
+
+def selected(stage: Stage) -> set[str]:
+    services = (obj for key, obj in stage.objects.items() if key.kind == "Service")
+    return {service["spec"]["selector"].get(HASH, "") for service in services}
 
 
 @pytest.mark.parametrize("how", ["hosts", "subsets"])

@@ -53,6 +53,8 @@ MIXED: Final = "*"
 """Stands for the pods of a Service or subset that selects no revision."""
 
 _ROUNDS: Final = 30
+_LEARN: Final = 2.0
+"""Seconds in which the last proxy has learned of new weights."""
 
 Obj = dict[str, Any]
 Shares = dict[str, dict[str, float]]
@@ -132,6 +134,7 @@ class Stage:
     _used: set[str] = field(default_factory=set)
     _unused_since: dict[str, datetime] = field(default_factory=dict)
     _promised: dict[str, float] = field(default_factory=dict)
+    _led: dict[Key, tuple[Any, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         store = Store()
@@ -153,6 +156,8 @@ class Stage:
         if old is None or any(old.get(k) != obj.get(k) for k in obj if k not in ("metadata", "status")):
             obj["metadata"]["generation"] = obj["metadata"].get("generation", 0) + 1
         self.objects[key] = freeze(obj)
+        if key.kind == "VirtualService":
+            self._note_way(key, obj)
         if key.kind in ("ReplicaSet", "Service", "VirtualService", "DestinationRule"):
             self._note_use()
         return obj
@@ -466,6 +471,7 @@ class Stage:
         if self.strict:
             self._check_shift(write, before_shares)
             self._check_subsets(write, old)
+            self._check_leaving(write, old)
             self._check_scale(write, old)
             self.trials.check_hosts(write)
         self._replicaset_controller()
@@ -720,6 +726,29 @@ class Stage:
             rs = self.sets_by_hash().get(hash_)
             if rs and not any(name.startswith(f"{rs['metadata']['name']}-") for name in self.endpoints()):
                 raise Broken(f"Traffic only goes where there is capacity: {write} leads to pods that nobody knows of")
+
+    def _note_way(self, key: Key, vs: Obj) -> None:
+        """Since when the routes of the Rollout lead users as they do."""
+        way = [
+            (http.get("name"), [(_end(each["destination"]), each.get("weight")) for each in http.get("route") or ()])
+            for http in vs["spec"].get("http") or ()
+            if _is_ours(http) or http.get("name") in MANAGED
+        ]
+        if self._led.get(key, (None, 0.0))[0] != way:
+            self._led[key] = way, self._seconds()
+
+    def _check_leaving(self, write: Write, old: Obj | None) -> None:
+        """3: pods to which a weight of before may still lead users keep a Service."""
+        if write.key.kind != "Service" or old is None or not self._routed() or not self._led:
+            return
+        left = old["spec"]["selector"].get(HASH, MIXED)
+        since = max(at for _, at in self._led.values())
+        selected = {self._service_hash(key.name) for key in self.objects if key.kind == "Service"}
+        if self.available(left) and left not in selected and self._seconds() < since + _LEARN - 1e-6:
+            raise Broken(
+                f"Pods outlive their routes: {write} leaves {left} without a Service {self._seconds() - since:g} s "
+                "after the routes have changed"
+            )
 
     def _check_scale(self, write: Write, old: Obj | None) -> None:
         """3: nothing is scaled down while a route still points at it, nor before its delay."""

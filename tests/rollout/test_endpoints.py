@@ -70,6 +70,14 @@ def test_given_endpoints_that_never_follow_then_users_stay_and_it_is_said_why() 
     assert stage.settle().phase() == ("Healthy", "")
 
 
+def test_given_pods_that_were_slow_then_their_endpoints_get_their_moment_before_anything_is_said() -> None:
+    stage = deployed(canary(*STEPS, how="subsets"), replicas=1)
+    stage.boot, stage.lag = {"v2": 50.0}, 2.0
+    stage.image("v2")
+    stage.settle()
+    assert not any("no traffic yet" in status.get("message", "") for status in stage.statuses)
+
+
 def test_given_an_abort_before_the_endpoints_are_there_then_it_ends_like_any_other() -> None:
     stage = update(lag=math.inf)
     stage.play(5)

@@ -20,7 +20,7 @@ from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
 from tidegate.core.rollout.world import Experiment, ReplicaSet, Run, Service, Workload, World
-from tidegate.core.traffic import Traffic
+from tidegate.core.traffic import Observed, Traffic
 from tidegate.engine.claims import Claims
 from tidegate.engine.signatures import Signatures
 from tidegate.engine.workloads import reference, unpacked
@@ -97,8 +97,18 @@ class _Checked:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """How routes lead users, and since when they have been seen to."""
+
+    traffic: Traffic
+    shown: tuple[Observed, tuple[str, ...]]
+    since: datetime
+
+
 class Gatherer:
-    """Builds worlds. Keeps nothing but what can be read again: specs by generation.
+    """Builds worlds. Keeps nothing but what can be read again, such as specs by generation, or else costs a moment:
+    since when routes are as they are.
 
     strangers: names that our next ReplicaSet can't have because something that is not ours has them.
     """
@@ -110,6 +120,7 @@ class Gatherer:
         self._specs: dict[Key, _Read] = {}
         self._memories: dict[Key, _Memory] = {}
         self._checked: dict[Key, _Checked] = {}
+        self._led: dict[Key, _Led] = {}
         self.strangers: set[Key] = set()
 
     def forget(self, key: Key) -> None:
@@ -117,6 +128,7 @@ class Gatherer:
         self._specs.pop(key, None)
         self._memories.pop(key, None)
         self._checked.pop(key, None)
+        self._led.pop(key, None)
 
     def rollout(self, view: View, key: Key) -> World | None:
         """The world of one Rollout, or None when it is gone."""
@@ -141,6 +153,7 @@ class Gatherer:
         templates = gather_templates(view, key.namespace, read.named)
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
+        traffic = _traffic(view, memory, read.router)
         return World(
             now=now,
             rollout=raw,
@@ -150,7 +163,8 @@ class Gatherer:
             replica_sets=tuple(memory.of(_replica_set, rs) for rs in view.owned("ReplicaSet", uid, key.namespace)),
             name_taken=Key("ReplicaSet", key.namespace, f"{key.name}-{read.template_hash}") in self.strangers,
             services=_services(view, memory, key.namespace, spec),
-            traffic=_traffic(view, memory, read.router),
+            traffic=traffic,
+            led_since=self._led_since(key, traffic, now),
             runs=_runs(view, memory, key.namespace, uid, raw.get("status") or {}),
             experiments=_experiments(view, key.namespace, uid, spec, raw.get("status") or {}),
             templates=templates,
@@ -158,6 +172,16 @@ class Gatherer:
             leftovers=self._signatures.leftovers(key, self._claims.objects(key)),
             rivals=self._claims.rivals(key),
         )
+
+    def _led_since(self, key: Key, traffic: Traffic | None, now: datetime) -> datetime | None:
+        """Since when routes lead users as they do now; where that is not known, since now."""
+        if traffic is None or traffic.problems():
+            return None
+        known = self._led.get(key)
+        if known is None or known.traffic is not traffic:
+            shown = (traffic.observe(), traffic.managed())
+            known = self._led[key] = _Led(traffic, shown, known.since if known and known.shown == shown else now)
+        return known.since
 
     def _check_analyses(
         self, key: Key, rollout: Mapping[str, Any], read: _Read, templates: Templates

@@ -187,9 +187,10 @@ def _advance(draft: Draft, index: int) -> None:
     weight = release.canary.whole if routed else observed(draft)
     if release.canary.ping_pong and not shift(draft, weight, routes=()):
         return
-    # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods.
-    # Of Services that take turns the canary's becomes stable's by being called so, and nothing has to move.
-    if point_ends(draft, canary=new, stable=None if release.canary.ping_pong else new) or not release.replicas:
+    # Behind a router stable's end follows afterwards, once no proxy leads anybody to the old pods any more. Of Services
+    # that take turns the canary's becomes stable's by being called so, and nothing has to move.
+    stable = None if routed or release.canary.ping_pong else new
+    if point_ends(draft, canary=new, stable=stable) or not release.replicas:
         promoted_in_full = draft.status.get("promoteFull")
         promote(
             draft,

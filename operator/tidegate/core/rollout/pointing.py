@@ -10,10 +10,12 @@ from tidegate.core.rollout import conditions
 from tidegate.core.rollout.actions import PointService, PointSubsets
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries, nearly_carries
-from tidegate.core.rollout.world import ReplicaSet
+from tidegate.core.rollout.world import ReplicaSet, Service
 
 _LISTEN: Final = timedelta(milliseconds=200)
 _LISTEN_SELDOM: Final = timedelta(seconds=5)
+_LEARN: Final = timedelta(seconds=2)
+"""Proxies learn of new weights one after the other, mostly within a second."""
 _MOMENT: Final = timedelta(seconds=10)
 """Endpoints mostly follow their pods at once. Where they have not after a moment, something else is wrong."""
 
@@ -30,9 +32,20 @@ def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
         return True
     enough = max(target.replicas, 1) if not service.hash else 1
     idle = service.hash and not draft.release.replicas and not _available(draft, service.hash)
-    if idle or target.available >= enough:
+    if (idle or target.available >= enough) and not _still_met(draft, service):
         draft.do(PointService(draft.world.namespace, service, target.hash, draft.world.name))
     return False
+
+
+def _still_met(draft: Draft, service: Service) -> bool:
+    """Whether pods would be left without any Service a moment after routes have led users to them: their sidecars
+    refuse whoever comes by a weight of before."""
+    since, left = draft.world.led_since, service.hash
+    if since is None or not left or not _available(draft, left) or draft.world.now >= since + _LEARN:
+        return False
+    if any(other.hash == left for other in draft.world.services.values() if other and other.name != service.name):
+        return False
+    return not draft.reached(since + _LEARN)
 
 
 def point_ends(draft: Draft, *, canary: ReplicaSet | None = None, stable: ReplicaSet | None = None) -> bool:
@@ -125,7 +138,7 @@ def long_unheard_of(draft: Draft) -> bool:
     """Whether a version's pods have been missing among the endpoints for longer than it takes to tell of them."""
     if not draft.world.unheard_of:
         return False
-    progressing = conditions.find(draft.before.get("conditions") or (), names.CONDITION_PROGRESSING)
+    progressing = conditions.find(draft.status.get("conditions") or (), names.CONDITION_PROGRESSING)
     since = conditions.updated_at(progressing) if progressing else None
     return since is not None and draft.world.now >= since + _MOMENT
 

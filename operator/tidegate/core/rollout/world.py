@@ -341,6 +341,7 @@ class World:
     name_taken: whether a ReplicaSet that is not ours has the name that the next one would get.
     services: every Service that the spec names; None where there is none.
     traffic: the routes of a traffic router, bound to the objects; None without one.
+    led_since: since when these routes have led users as they do now, as far as this process has seen; None without any.
     runs: the AnalysisRuns that this Rollout owns, and any that bears a name in its status.
     experiments: the Experiments that this Rollout owns, and any that bears a name in its status; read only where its
         steps, or its status, have to do with any.
@@ -366,6 +367,7 @@ class World:
     name_taken: bool = False
     services: Mapping[str, Service | None] = field(default_factory=dict)
     traffic: Traffic | None = None
+    led_since: datetime | None = None
     runs: tuple[Run, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     templates: Templates = field(default_factory=dict)
