@@ -188,14 +188,21 @@ def _credentials(cluster: Obj, user: Obj, context: str) -> Credentials:
     return run_plugin(user["exec"], given, cluster) if user.get("exec") else given
 
 
-def _in_cluster(environ: Mapping[str, str]) -> Login:
+def server_of_pod(environ: Mapping[str, str]) -> str:
+    """Where a pod finds the API server: by its address, for a cluster's DNS may be what has failed. Empty if it was
+    not told."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
+    shown = f"[{host}]" if ":" in host else host
+    return f"https://{shown}:{port}" if host else ""
+
+
+def _in_cluster(environ: Mapping[str, str]) -> Login:
+    server = server_of_pod(environ)
+    if not server:
         raise LoginError("this looks like a pod, but $KUBERNETES_SERVICE_HOST is not set: name a --kubeconfig")
     namespace = (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
-    shown = f"[{host}]" if ":" in host else host
     credentials = Credentials(
-        server=f"https://{shown}:{port}",
+        server=server,
         ca_path=str(_SERVICE_ACCOUNT / "ca.crt"),
         token_path=str(_SERVICE_ACCOUNT / "token"),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from tidegate.cluster.credentials import Credentials
-from tidegate.cluster.kubeconfig import place_of
+from tidegate.cluster.kubeconfig import place_of, server_of_pod
 from tidegate.shell.light_kopf import kopf
 
 _TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -26,8 +27,9 @@ def credentials() -> Credentials:
     """How to reach the API server. Raises NoCredentials."""
     settings = kopf.OperatorSettings()
     if _TOKEN.exists():
-        found = kopf.login_with_service_account(settings=settings)
-        return _read(found, token_path=str(_TOKEN))
+        found = _read(kopf.login_with_service_account(settings=settings), token_path=str(_TOKEN))
+        # kopf names kubernetes.default.svc, which it takes the cluster's DNS to find.
+        return replace(found, server=server_of_pod(os.environ) or found.server)
     path = _kubeconfig()
     if path is None:
         raise NoCredentials("no service account token, no $KUBECONFIG and no ~/.kube/config: nowhere to log in")
