@@ -295,6 +295,26 @@ def test_argo_4195_pods_keep_a_service_until_all_proxies_know_the_weights(
     assert len(ways) - 2 - last == pytest.approx(20, abs=1), "tenths of a second since the routes have changed"
 
 
+@pytest.mark.parametrize("how", ["hosts", "two", "turns"])
+@pytest.mark.parametrize("moment", [0.0, 1.0, 1.9])
+@pytest.mark.parametrize("move", [taken_back, superseded])
+def test_argo_4195_a_new_template_right_after_a_promotion_leads_nobody_back(
+    how: str, moment: float, move: Callable[[Stage], None]
+) -> None:
+    """Stable's Service still selects the version before: the stage checks that no weight leads anybody there."""
+    stage = deployed(canary({"setWeight": 50}, {"pause": {}}, how=how))
+    stage.image("v2")
+    stage.play(30)
+    stage.user(promoteFull=True)
+    while stage.status["stableRS"] != stage.hash("v2"):
+        stage.play(0.1)
+    stage.play(moment)
+    move(stage)
+    stage.play(30)
+    assert stage.weight() == 50
+    assert stage.shares()["app[primary]"][stage.hash("v2")] == 50
+
+
 def routes(stage: Stage) -> list[Any]:
     return [obj["spec"]["http"] for key, obj in stage.objects.items() if key.kind == "VirtualService"]
 

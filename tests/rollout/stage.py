@@ -744,6 +744,10 @@ class Stage:
         left = old["spec"]["selector"].get(HASH, MIXED)
         since = max(at for _, at in self._led.values())
         selected = {self._service_hash(key.name) for key in self.objects if key.kind == "Service"}
+        stable = self.sets_by_hash().get(self.status.get("stableRS", ""))
+        back = self.status.get("abort") or (stable and _image(stable) == self.asked())
+        if back and write.key.name != self.canary_end():
+            return  # On the way back nothing waits: users are led to stable's end at once.
         if self.available(left) and left not in selected and self._seconds() < since + _LEARN - 1e-6:
             raise Broken(
                 f"Pods outlive their routes: {write} leaves {left} without a Service {self._seconds() - since:g} s "
@@ -917,7 +921,7 @@ def _end(destination: Mapping[str, Any]) -> str:
 
 
 def _image(rs: Obj) -> str:
-    image: str = rs["spec"]["template"]["spec"]["containers"][0]["image"]
+    image: str = rs.get("spec", rs)["template"]["spec"]["containers"][0]["image"]
     return image
 
 

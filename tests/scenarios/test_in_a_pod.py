@@ -1,7 +1,7 @@
-"""The operator as a pod has it: a service account's files, the API server's address in the environment, and no kubeconfig.
+"""The operator as a pod has it: a service account's files, the API server's address in the environment, no kubeconfig.
 
-Wrong programs that this catches: one that needs the cluster's DNS to find the API server, which is what may have failed when
-an update has to be undone; and one that does not find its way without a kubeconfig.
+Wrong programs that this catches: one that needs the cluster's DNS to find the API server, which is what may have failed
+when an update has to be undone; and one that does not find its way without a kubeconfig.
 """
 
 from __future__ import annotations

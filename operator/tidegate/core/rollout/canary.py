@@ -14,7 +14,13 @@ from tidegate.api import names
 from tidegate.core.rollout import experiments, extras, gates, judging, pauses, slots
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
-from tidegate.core.rollout.pointing import canary_end_carries, canary_stands_for, point_ends, stable_takes_back
+from tidegate.core.rollout.pointing import (
+    canary_end_carries,
+    canary_stands_for,
+    point_ends,
+    stable_end_waits,
+    stable_takes_back,
+)
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
 from tidegate.core.rollout.shifting import led, observed, reachable, shift
@@ -92,7 +98,7 @@ def _settle(draft: Draft) -> None:
     if led(draft) and not release.first and not canary_stands_for(draft, new):
         # The template went back to stable's in the middle: traffic leaves the version that is given up, then its end.
         now, whole = observed(draft), release.canary.whole
-        point_ends(draft, stable=new)
+        point_ends(draft, stable=new, at_once=True)
         back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, new), whole)
         shift(draft, back, routes=())
         return
@@ -209,6 +215,8 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
             canary_carries = carries(release.available, release.replicas, whole)
             reached = reachable(weight_now(draft, aim), now, canary_carries, stable_carries, whole)
             shift(draft, reached, aim.routes if release.available else ())
+    elif stable_end_waits(draft, release.stable):
+        pass  # What was promoted a moment ago has its users by the canary's end yet.
     elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
         back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, release.stable), whole)
@@ -226,7 +234,7 @@ def _undo(draft: Draft) -> None:
     """Traffic goes back first and at once; then the canary's end; its pods last, after their delay."""
     release, whole = draft.release, draft.release.canary.whole
     now = observed(draft)
-    gone = point_ends(draft, stable=release.stable) and now == 0
+    gone = point_ends(draft, stable=release.stable, at_once=True) and now == 0
     if draft.world.traffic is not None:
         back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, release.stable), whole)
         gone = shift(draft, back, routes=()) and gone

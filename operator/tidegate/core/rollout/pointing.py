@@ -20,8 +20,10 @@ _MOMENT: Final = timedelta(seconds=10)
 """Endpoints mostly follow their pods at once. Where they have not after a moment, something else is wrong."""
 
 
-def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
+def point_service(draft: Draft, name: str, target: ReplicaSet, *, at_once: bool = False) -> bool:
     """Make a Service select the pods of `target`; True when it does so already (or there is no such Service).
+
+    at_once: whoever may still be on the way to the pods that it selects now.
 
     A Service that selects no revision yet may be serving users from pods that are not ours, so it is only taken over
     once all pods of the target are available. Later one available pod is enough: what was selected before is going. Of
@@ -32,7 +34,7 @@ def point_service(draft: Draft, name: str, target: ReplicaSet) -> bool:
         return True
     enough = max(target.replicas, 1) if not service.hash else 1
     idle = service.hash and not draft.release.replicas and not _available(draft, service.hash)
-    if (idle or target.available >= enough) and not _still_met(draft, service):
+    if (idle or target.available >= enough) and (at_once or not _still_met(draft, service)):
         draft.do(PointService(draft.world.namespace, service, target.hash, draft.world.name))
     return False
 
@@ -48,15 +50,23 @@ def _still_met(draft: Draft, service: Service) -> bool:
     return not draft.reached(since + _LEARN)
 
 
-def point_ends(draft: Draft, *, canary: ReplicaSet | None = None, stable: ReplicaSet | None = None) -> bool:
+def point_ends(
+    draft: Draft, *, canary: ReplicaSet | None = None, stable: ReplicaSet | None = None, at_once: bool = False
+) -> bool:
     """Make the canary's and stable's ends stand for these revisions; None leaves an end alone. True when they do."""
     strategy = draft.release.canary
     done = True
     if stable is not None:
-        done = point_service(draft, strategy.stable_service, stable)
+        done = point_service(draft, strategy.stable_service, stable, at_once=at_once)
     if canary is not None:
-        done = point_service(draft, strategy.canary_service, canary) and done
+        done = point_service(draft, strategy.canary_service, canary, at_once=at_once) and done
     return _point_subsets(draft, canary, stable) and done
+
+
+def stable_end_waits(draft: Draft, target: ReplicaSet | None) -> bool:
+    """Whether stable's end is to go over to `target` and has not yet, for the sake of the pods that it leaves."""
+    service = draft.world.services.get(draft.release.canary.stable_service)
+    return bool(target and service and service.hash != target.hash and _still_met(draft, service))
 
 
 def canary_stands_for(draft: Draft, target: ReplicaSet) -> bool:
