@@ -6,7 +6,7 @@ and appears, a template that is mended, a route that somebody changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -15,7 +15,7 @@ from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
-from tidegate.core.analysis.nesting import TemplateName, Templates, contained
+from tidegate.core.analysis.nesting import TemplateName, Templates, gather_templates
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
@@ -150,7 +150,7 @@ class Gatherer:
         spec = read.spec
         memory = self._memories.get(key) or self._memories.setdefault(key, _Memory())
         memory.turn()
-        templates = gather_templates(view, key.namespace, read.named)
+        templates = gather_templates(read.named, key.namespace, view.get)
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         traffic = _traffic(view, memory, read.router)
@@ -348,18 +348,3 @@ def _experiment(view: View, namespace: str, uid: str, raw: Mapping[str, Any]) ->
         {rs.annotations.get(names.EXPERIMENT_TEMPLATE, ""): rs for rs in sets},
         {service.name: service for service in services},
     )
-
-
-def gather_templates(
-    view: View, namespace: str, wanted: Sequence[TemplateName]
-) -> dict[TemplateName, Mapping[str, Any] | None]:
-    """These templates and, level by level, those that they contain."""
-    found: dict[TemplateName, Mapping[str, Any] | None] = {}
-    while wanted:
-        for name in wanted:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if name.cluster_scope else namespace
-            found[name] = view.get(Key(kind, where, name.name))
-        inner = dict.fromkeys(inner for name in wanted for inner in contained(found[name]))
-        wanted = [name for name in inner if name not in found]
-    return found

@@ -117,10 +117,8 @@ class Reviewer:
         """The templates that are named in the list `at` and that there are not."""
         found = []
         for index, name in enumerate(named if self._synced() else ()):
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if name.cluster_scope else raw["metadata"].get("namespace", "")
-            if self._store.get(Key(kind, where, name.name)) is None:
-                found.append(Problem(f"{at}[{index}].templateName", f"{kind} {name.name} not found"))
+            if self._store.get(name.key(raw["metadata"].get("namespace", ""))) is None:
+                found.append(Problem(f"{at}[{index}].templateName", f"{name} not found"))
         return tuple(found)
 
 

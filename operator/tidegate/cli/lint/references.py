@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from tidegate.api import names
@@ -11,7 +11,7 @@ from tidegate.api.problems import Problem
 from tidegate.api.rollout import WORKLOAD_KINDS, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
 from tidegate.cli.lint.schema import read_rollout
-from tidegate.core.analysis.nesting import TemplateName, contained, named
+from tidegate.core.analysis.nesting import gather_templates, named
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import analyses, check_analyses, named_templates
 from tidegate.routers.registry import router_for
@@ -104,16 +104,7 @@ def _missing(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterato
 
 
 def _analyses(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterator[Finding]:
-    templates: dict[TemplateName, Mapping[str, Any] | None] = {}
-    wanted = named_templates(spec)
-    while wanted:
-        name = wanted.pop()
-        if name in templates:
-            continue
-        kind = "ClusterAnalysisTemplate" if name.cluster_scope else "AnalysisTemplate"
-        found = known.find(kind, manifest.namespace, name.name)
-        templates[name] = found.raw if found else None
-        wanted += contained(templates[name])
+    templates = gather_templates(named_templates(spec), manifest.namespace, known.raw)
     complete = {name for name, raw in templates.items() if raw is not None}
     if len(complete) == len(templates):
         for problem in check_analyses(manifest.raw, spec, templates):

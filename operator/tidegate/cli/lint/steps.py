@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from tidegate.api.analysis import Metric
 from tidegate.api.common import int_of, is_templated
@@ -12,7 +12,7 @@ from tidegate.api.idle import idle_fields
 from tidegate.api.parsing import parse_template
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutAnalysis, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
-from tidegate.core.analysis.nesting import contained, named
+from tidegate.core.analysis.nesting import gather_templates, named
 from tidegate.core.times import parse_duration
 
 _CANARY: Final = "spec.strategy.canary"
@@ -139,19 +139,10 @@ def _blue_green(manifest: Manifest, strategy: BlueGreenStrategy) -> Iterator[Fin
 
 def _metrics(manifest: Manifest, analysis: RolloutAnalysis, known: Manifests) -> Iterator[Metric]:
     """The metrics of an analysis, as far as its templates are in the files and can be read."""
-    wanted, seen = named(analysis.templates), set()
-    while wanted:
-        name = wanted.pop(0)
-        kind = "ClusterAnalysisTemplate" if name.cluster_scope else "AnalysisTemplate"
-        found = known.find(kind, manifest.namespace, name.name)
-        if name in seen or found is None:
-            continue
-        seen.add(name)
-        raw: Mapping[str, Any] = found.raw
-        spec = parse_template(raw)[0]
+    for raw in gather_templates(named(analysis.templates), manifest.namespace, known.raw).values():
+        spec = parse_template(raw)[0] if raw is not None else None
         if spec is not None:
             yield from spec.metrics
-        wanted += contained(raw)
 
 
 def _endless(metric: Metric) -> bool:
