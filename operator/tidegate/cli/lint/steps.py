@@ -8,8 +8,8 @@ from typing import Final
 
 from tidegate.api.analysis import Metric
 from tidegate.api.common import int_of, is_templated
-from tidegate.api.idle import idle_fields
-from tidegate.api.parsing import parse_template
+from tidegate.api.idle import idle_fields, idle_services
+from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutAnalysis, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
 from tidegate.core.analysis.nesting import gather_templates, named
@@ -34,6 +34,13 @@ def check_steps(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iter
             yield from _coarse(manifest, canary, spec.replicas)
     if blue_green:
         yield from _blue_green(manifest, blue_green)
+
+
+def check_services(manifest: Manifest) -> Iterator[Finding]:
+    """The Services of an Experiment that there would not be."""
+    spec = parse_experiment(manifest.raw)[0]
+    for idle in idle_services(spec) if spec else ():
+        yield manifest.finding("warning", "no-effect", idle.path, idle.message)
 
 
 def _weights(manifest: Manifest, canary: CanaryStrategy) -> Iterator[Finding]:
