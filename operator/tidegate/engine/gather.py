@@ -286,17 +286,8 @@ def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
 
 
 def _services(view: View, memory: _Memory, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    wanted: list[str] = []
-    if canary:
-        wanted += [canary.canary_service, canary.stable_service]
-    if blue_green:
-        wanted += [blue_green.active_service, blue_green.preview_service]
-    found: dict[str, Service | None] = {}
-    for name in filter(None, wanted):
-        raw = view.get(Key("Service", namespace, name))
-        found[name] = memory.of(_service, raw) if raw else None
-    return found
+    raws = {name: view.get(Key("Service", namespace, name)) for _, name in spec.strategy.services()}
+    return {name: memory.of(_service, raw) if raw else None for name, raw in raws.items()}
 
 
 def _router(key: Key, spec: RolloutSpec) -> Router | None:

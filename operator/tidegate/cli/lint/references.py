@@ -18,7 +18,6 @@ from tidegate.routers.registry import router_for
 
 _FULL_HOST: Final = re.compile(r"[\w-]+\.([\w-]+)\.svc\b")
 _CANARY: Final = "spec.strategy.canary"
-_BLUE_GREEN: Final = "spec.strategy.blueGreen"
 
 
 class Reference(NamedTuple):
@@ -71,20 +70,9 @@ def _claims(manifest: Manifest, spec: RolloutSpec) -> Iterator[tuple[str, Key, f
 
 def references(manifest: Manifest, spec: RolloutSpec) -> Iterator[Reference]:
     """The Services, routes and workload that a Rollout names; its templates are looked at apart."""
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    named_services: list[tuple[str, str]] = []
-    if canary:
-        named_services += [(f"{_CANARY}.canaryService", canary.canary_service)]
-        named_services += [(f"{_CANARY}.stableService", canary.stable_service)]
-        if canary.ping_pong:
-            named_services += [(f"{_CANARY}.pingPong.pingService", canary.ping_pong.ping_service)]
-            named_services += [(f"{_CANARY}.pingPong.pongService", canary.ping_pong.pong_service)]
-    if blue_green:
-        named_services += [(f"{_BLUE_GREEN}.activeService", blue_green.active_service)]
-        named_services += [(f"{_BLUE_GREEN}.previewService", blue_green.preview_service)]
-    for path, name in named_services:
-        if name:
-            yield Reference(path, Key("Service", manifest.namespace, name))
+    for path, name in spec.strategy.services():
+        yield Reference(path, Key("Service", manifest.namespace, name))
+    canary = spec.strategy.canary
     if canary and (router := router_for(canary, namespace=manifest.namespace, rollout=manifest.name)):
         for key in router.references():
             yield Reference(f"{_CANARY}.trafficRouting", key)
