@@ -748,6 +748,8 @@ class Stage:
         back = self.status.get("abort") or (stable and _image(stable) == self.asked())
         if back and write.key.name != self.canary_end():
             return  # On the way back nothing waits: users are led to stable's end at once.
+        if not self.available(self.status.get("stableRS", "")):
+            return  # Nor where a new template comes while what was promoted a moment ago is down.
         if self.available(left) and left not in selected and self._seconds() < since + _LEARN - 1e-6:
             raise Broken(
                 f"Pods outlive their routes: {write} leaves {left} without a Service {self._seconds() - since:g} s "
