@@ -720,7 +720,7 @@ class Stage:
 
     def _check_subsets(self, write: Write, old: Obj | None) -> None:
         """A subset is only given pods that proxies can know of; a Service is told of its pods in one go."""
-        if write.key.kind != "DestinationRule" or old is None:
+        if write.key.kind != "DestinationRule" or old is None or not self.rollout["spec"].get("replicas", 1):
             return
         for hash_ in _ends(self.objects[write.key]) - _ends(old):
             rs = self.sets_by_hash().get(hash_)
