@@ -163,7 +163,7 @@ def test_argos_definitions_are_installed(
 ) -> None:
     """10. Idle is silent, also where what is written of Tidegate's own is dropped; and the same is told, as often.
 
-    But for skipped steps, and for pauses that are lifted one after the other: which one it was is in a field of our own.
+    But for skipped steps, and pauses that are lifted one after the other: which one it was is in a field of our own.
     """
     stage = tell(strategy, replicas, verdicts, story, drops=True)
     check_end(stage)
