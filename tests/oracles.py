@@ -27,12 +27,13 @@ ALL = {
     "fields": (HASHES, "."),
 }
 
-DEFINITIONS = REPOSITORY / "tests" / "chart" / "definitions"
+DEFINITIONS = REPOSITORY / "tests" / "definitions"
 _FILES = {
     "github.com/cert-manager/cert-manager": (
         "deploy/crds/cert-manager.io_certificates.yaml",
         "deploy/crds/cert-manager.io_issuers.yaml",
     ),
+    "github.com/fluxcd/flagger": ("artifacts/flagger/crd.yaml",),
     "github.com/prometheus-operator/prometheus-operator": (
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     ),
