@@ -254,6 +254,29 @@ async def test_a_watch_yields_events_until_the_server_reports_an_error() -> None
     ]
 
 
+async def test_what_is_known_by_its_version_is_told_as_a_bookmark_and_an_end_is_told_all_the_same() -> None:
+    """A version that an answer has brought: of a watch by label, a write of ours may be the object's end."""
+    unread = b'{"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"4"},"spec":{"resourceVersion":"9"'
+    lines = [
+        event("ADDED", service("a", 3)),
+        unread,
+        event("MODIFIED", service("b", 5)),
+        event("DELETED", service("a", 6)),
+    ]
+    seen, asked = [], []
+
+    def known(version: str) -> bool:
+        asked.append(version)
+        return version in ("4", "6")
+
+    async with Client(Script(streams=[lines])).watch("Service", resource_version="2", known=known) as events:
+        async for type_, obj, version in events:
+            seen.append((type_, obj["metadata"].get("name"), version))
+
+    assert seen == [("ADDED", "a", "3"), ("BOOKMARK", None, "4"), ("MODIFIED", "b", "5"), ("DELETED", "a", "6")]
+    assert asked == ["3", "4", "5"]
+
+
 @pytest.mark.parametrize("line", [b"}{", b"[]", b'{"type": "ADDED"}', b'{"type": "ADDED", "object": {}}'])
 async def test_a_line_that_is_no_event_breaks_the_watch_and_is_quoted(line: bytes) -> None:
     with pytest.raises(TransportError, match="no event"):

@@ -157,6 +157,33 @@ def test_a_kind_that_is_not_served_is_empty_and_synced() -> None:
     assert woken == ["reader"]
 
 
+def test_a_version_that_an_answer_has_brought_is_known_once_and_by_its_kind_alone() -> None:
+    store = Store()
+    store.replace("Service", [service("a", 3)], "3")
+    store.absorb(service("a", 4))
+    store.absorb({**service("b", 5), "kind": "Pod"})  # nobody follows this kind
+
+    assert not store.has_absorbed("Pod", "5") and not store.has_absorbed("ReplicaSet", "4")
+    assert [store.has_absorbed("Service", "4") for _ in range(2)] == [True, False], "the watch tells it once"
+
+
+def test_versions_that_no_watch_ever_tells_are_forgotten_in_the_end() -> None:
+    store = Store()
+    store.replace("Service", [], "1")
+    for version in range(2, 3000):
+        store.absorb(service("a", version))
+    assert not store.has_absorbed("Service", "2") and store.has_absorbed("Service", "2999")
+
+
+def test_after_a_restored_backup_no_version_is_known_any_more() -> None:
+    """Another object has it then, of which the watch tells nothing but this."""
+    store = Store()
+    store.replace("Service", [service("a", 8)], "8")
+    store.absorb(service("a", 9))
+    store.replace("Service", [service("a", 2)], "2")
+    assert not store.has_absorbed("Service", "9")
+
+
 def test_a_server_restored_from_a_backup_is_believed() -> None:
     """Its versions start again below those that we know; kept to the rule, we would ignore them for ever."""
     store = Store()

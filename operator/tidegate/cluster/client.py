@@ -44,6 +44,8 @@ _BUSY_RETRIES: Final = 3
 _AT_ONCE: Final = 16
 _LONGEST_WAIT: Final = 30.0
 _READ_ATTEMPTS: Final = 2
+_GONE: Final = b'{"type":"DELETED"'
+_VERSION: Final = b'"resourceVersion":"'
 
 
 class Page(NamedTuple):
@@ -186,20 +188,23 @@ class Client:
         *,
         field_selector: str = "",
         resource_version: str,
+        known: Callable[[str], bool] = lambda _: False,
     ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
         """Everything that happens to a kind after `resource_version`, until the server ends the stream.
 
+        known: whether what became of an object is known by its resource version, as after a write of ours. Then it is
+        told as a bookmark, for half of what a busy watch brings is of that kind, and need not be read.
         Iterating raises Expired when the version is too old, other ApiErrors as the server reports them, and
         TransportError for a broken connection or a line that is no event.
         """
         resource = resource_of(kind)
         query = {"watch": "1", "resourceVersion": resource_version, "allowWatchBookmarks": "true"}
         query |= _selectors(label_selector, field_selector)
-        return self._watch(resource, resource.collection(namespace), query)
+        return self._watch(resource, resource.collection(namespace), query, known)
 
     @asynccontextmanager
     async def _watch(
-        self, resource: Resource, path: str, query: Mapping[str, str]
+        self, resource: Resource, path: str, query: Mapping[str, str], known: Callable[[str], bool]
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         started = time.monotonic()
         status = 0
@@ -207,7 +212,7 @@ class Client:
             async with self._transport.stream(path, query=query) as lines:
                 status = 200
                 self._report("watch", resource.kind, status, started)
-                yield _events(lines, resource)
+                yield _events(lines, resource, known)
         except (ApiError, TransportError) as error:
             if not status:
                 self._report("watch", resource.kind, getattr(error, "status", 0), started)
@@ -293,8 +298,14 @@ class Client:
             self._on_request(verb, kind, status, time.monotonic() - started)
 
 
-async def _events(lines: AsyncIterator[bytes], resource: Resource) -> AsyncIterator[WatchEvent]:
+async def _events(
+    lines: AsyncIterator[bytes], resource: Resource, known: Callable[[str], bool]
+) -> AsyncIterator[WatchEvent]:
     async for line in lines:
+        version = _version_in(line)
+        if version and known(version):
+            yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": version}}, version)
+            continue
         try:
             event = decode(line)
             type_, obj = event["type"], event["object"]
@@ -304,6 +315,19 @@ async def _events(lines: AsyncIterator[bytes], resource: Resource) -> AsyncItera
         if type_ == "ERROR":
             raise error_from_status(obj, verb="watch", target=resource.plural)
         yield WatchEvent(type_, obj, version)
+
+
+def _version_in(line: bytes) -> str:
+    """The resource version in an event of an object that is there; empty where only reading it all can tell.
+
+    It is the first in the line, for metadata come first. A label of that name before it can hide an event of its own
+    object, and nothing else.
+    """
+    at = line.find(_VERSION)
+    if at < 0 or line.startswith(_GONE):
+        return ""
+    at += len(_VERSION)
+    return line[at : line.find(b'"', at)].decode()
 
 
 def decode(text: bytes) -> Any:

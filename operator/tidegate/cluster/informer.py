@@ -112,6 +112,7 @@ class Informer:
                     self._label_selector,
                     field_selector=self._field_selector,
                     resource_version=version,
+                    known=self._known,
                 ) as events:
                     async for event in events:
                         self._take_in(event)
@@ -130,6 +131,9 @@ class Informer:
             else:
                 fruitless += 1
                 await asyncio.sleep(self._failed(trouble) if trouble else self._broken.next())
+
+    def _known(self, version: str) -> bool:
+        return self._store.has_absorbed(self.kind, version)
 
     def _take_in(self, event: WatchEvent) -> None:
         self._heard_at = asyncio.get_running_loop().time()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tidegate.cluster.frozen import freeze
 from tidegate.cluster.rules import KindRules, Obj, strip
@@ -26,6 +26,9 @@ from tidegate.core.plan import Key
 
 # What a reader can depend on: one object (its Key), those with one controller, all of a kind in a namespace.
 Topic = tuple[str, ...]
+
+
+_ABSORBED: Final = 1024
 
 
 class Change(NamedTuple):
@@ -56,6 +59,8 @@ class _Kind:
     scopes: dict[str, _Scope] = field(default_factory=dict)
     # What a delete of ours has ended while the watch has not said so yet: by uid, its key and last version.
     ended: dict[str, tuple[Key, int]] = field(default_factory=dict)
+    # Versions that answers to our writes have brought and the watch has not, oldest first.
+    absorbed: dict[str, None] = field(default_factory=dict)
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
 
     def scope_of(self, namespace: str) -> _Scope | None:
@@ -148,6 +153,17 @@ class Store:
         if _key(kind, metadata) not in state.objects and version <= watched.seen:
             return
         self._put(state, kind, obj, version, listed=False)
+        state.absorbed[metadata["resourceVersion"]] = None
+        if len(state.absorbed) > _ABSORBED:  # What a broken watch never told.
+            del state.absorbed[next(iter(state.absorbed))]
+
+    def has_absorbed(self, kind: str, version: str) -> bool:
+        """Whether an answer has brought this version, so that the watch tells nothing new by it. Asked once."""
+        state = self._kinds.get(kind)
+        if state is None or version not in state.absorbed:
+            return False
+        del state.absorbed[version]
+        return True
 
     def drop(self, key: Key, uid: str = "") -> None:
         """Forget an object that the server said is gone: deleted by us just now, or missing when written to.
@@ -301,6 +317,8 @@ class Relist:
         self._version = version
         self._scope = scope
         self._rewound = version < state.scopes[scope].seen
+        if self._rewound:
+            state.absorbed.clear()  # Other objects will have these versions.
         self._listed: dict[Key, str] = {}
         self._ended_before = frozenset(state.ended)
         # An answer older than the list tells nothing that the list won't tell better.
