@@ -92,7 +92,7 @@ class _Client:
                     await self._writer.drain()
             finally:
                 sending.cancel()
-                pod.close()
+                pod.transport.abort()  # what the pod has not taken by now would be waited for
         except OSError as error:
             self._send(spdy.Data(errors, f"port {port} of the pod ({self._address}): {error}".encode()))
         finally:

@@ -158,11 +158,11 @@ DICTIONARY: Final = (
         b"200 OK",
         *b"version HTTP/1.1 url public set-cookie keep-alive origin".split(),
     )
-    + b"100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative"
-    b" Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal"
-    b" Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon,"
-    b" Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,application/"
-    b"xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,"
-    b"enq=0."
+    + b"100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203"
+    b" Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403"
+    b" Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr"
+    b" May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun,"
+    b" GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/ja"
+    b"vascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0."
 )
 """What both sides' compressors have seen before the first header, to the byte."""
