@@ -210,7 +210,7 @@ class Shell:
 
 def _has_our_page(address: str) -> bool:
     with urllib.request.urlopen(address, timeout=5) as answer:
-        return b"<title>Tidegate</title>" in answer.read()
+        return b"Tidegate</title>" in answer.read()
 
 
 def prepared(text: str) -> str:
