@@ -7,6 +7,7 @@ be fetched.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -25,6 +26,19 @@ ALL = {
     "hashes": (HASHES, "./oracle"),
     "fields": (HASHES, "."),
 }
+
+DEFINITIONS = REPOSITORY / "tests" / "definitions"
+_FILES = {
+    "github.com/cert-manager/cert-manager": (
+        "deploy/crds/cert-manager.io_certificates.yaml",
+        "deploy/crds/cert-manager.io_issuers.yaml",
+    ),
+    "github.com/fluxcd/flagger": ("artifacts/flagger/crd.yaml",),
+    "github.com/prometheus-operator/prometheus-operator": (
+        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    ),
+}
+"""By the module that has them."""
 
 TOOLS = {
     "build": REPOSITORY / "tools" / "image" / "build.lock",
@@ -54,6 +68,28 @@ def built(name: str) -> Path:
     return program
 
 
+def definitions() -> Path:
+    """A directory with the definitions of others that the chart's objects are read by. Raises as `built` does."""
+    state = hashlib.sha256((DEFINITIONS / "go.sum").read_bytes() + "".join(_FILES).encode()).hexdigest()[:16]
+    folder = cache_dir() / "oracles" / f"definitions-{state}"
+    if folder.exists():
+        return folder
+    go = find_go()
+    environment = {**go.environment(), "GOFLAGS": "-mod=mod"}
+    fresh = folder.with_suffix(f".{os.getpid()}")
+    fresh.mkdir(parents=True)
+    for module, files in _FILES.items():
+        command = [str(go.binary), "mod", "download", "-json", module]
+        done = subprocess.run(command, cwd=DEFINITIONS, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            shutil.rmtree(fresh)
+            raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stdout}{done.stderr}")
+        for file in files:
+            shutil.copyfile(Path(json.loads(done.stdout)["Dir"], file), fresh / Path(file).name)
+    fresh.rename(folder)
+    return folder
+
+
 def python_tools(name: str) -> Path:
     """A directory to import these tools from, with their commands in `bin`. Raises RuntimeError."""
     lock = TOOLS[name]
@@ -79,6 +115,7 @@ def main() -> None:
         print(f"tests: the tools of {lock.relative_to(REPOSITORY)} are at {python_tools(name)}", flush=True)
     for name in ALL:
         print(f"tests: the Go program {name} is at {built(name)}", flush=True)
+    print(f"tests: definitions of others are at {definitions()}", flush=True)
 
 
 if __name__ == "__main__":

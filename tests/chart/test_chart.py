@@ -22,6 +22,7 @@ from lab import manifests as m
 from lab.client import ApiError, wait_for
 from lab.cluster import Lab, LabError
 from lab.paths import REPOSITORY
+from tests.oracles import definitions
 from tidegate import __version__
 from tidegate.cluster.resources import RESOURCES, resource_of
 from tidegate.engine.kinds import WATCHED_BY_INFORMERS, WATCHED_BY_SHELL
@@ -384,6 +385,25 @@ def test_services_and_monitors_find_what_they_are_for(lab: Lab) -> None:
     for hook in one(objects, "ValidatingWebhookConfiguration")["webhooks"]:
         asked = hook["clientConfig"]["service"]
         assert one(objects, "Service", asked["name"])["spec"]["ports"][0]["targetPort"] == "webhook"
+
+
+def test_a_server_takes_all_of_it_also_what_is_for_the_operators_of_others(lab: Lab, namespace: str) -> None:
+    """Wrong programs: a chart with a field that cert-manager or the Prometheus operator does not know."""
+    theirs = sorted(map(str, definitions().glob("*_*.yaml")))
+    files = [part for path in theirs for part in ("-f", path)]
+    lab.kubectl("apply", "--server-side", *files)
+    lab.kubectl("wait", "--for=condition=Established", "--timeout=20s", *files)
+    try:
+        values = (*EVERYTHING, "webhook.certificate.certManager.enabled=true")
+        sets = [part for value in values for part in ("--set", value)]
+        path = lab.workdir / "everything.yaml"
+        path.write_text(lab.helm("template", "tidegate", CHART, "--namespace", namespace, *sets))
+        said = lab.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path), "-n", namespace)
+    finally:
+        lab.kubectl("delete", *files)
+    taken = {line.partition("/")[0] for line in said.splitlines()}
+    assert {"certificate.cert-manager.io", "issuer.cert-manager.io", "servicemonitor.monitoring.coreos.com"} <= taken
+    assert "networkpolicy.networking.k8s.io" in taken
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,30 @@ FINDINGS: list[tuple[str, list[Obj], list[tuple[str, str, str, str]]]] = [
         ],
     ),
     (
+        "a Service for pods without a port",
+        [
+            {
+                "apiVersion": ARGO,
+                "kind": "Experiment",
+                "metadata": {"name": "app"},
+                "spec": {
+                    "templates": [
+                        {
+                            "name": "one",
+                            "service": {},
+                            "selector": {"matchLabels": {"app": "app"}},
+                            "template": {
+                                "metadata": {"labels": {"app": "app"}},
+                                "spec": {"containers": [{"name": "app", "image": "app"}]},
+                            },
+                        }
+                    ]
+                },
+            }
+        ],
+        [("warning", "no-effect", "spec.templates[0].service", "has no effect: no container")],
+    ),
+    (
         "a preview that nobody reaches",
         [rollout({"blueGreen": {**BLUE, "prePromotionAnalysis": background()}})],
         [("warning", "no-preview", "spec.strategy.blueGreen.prePromotionAnalysis", "previewService")],

@@ -118,6 +118,9 @@ def test_an_experiment_is_judged_by_itself_and_by_the_templates_that_it_names() 
     missing = Cluster().review(experiment)
     assert missing.refusals == () and paths(missing.warnings) == ["spec.analyses[0].templateName"]
     assert Cluster(template("judge", "vector(1)", count=1)).review(experiment) == Review()
+    idle = spoilt(experiment, ("spec.templates[0].service", {}), ("spec.analyses", []))
+    idle["spec"]["templates"][0]["template"]["spec"]["containers"][0].pop("ports", None)
+    assert paths(Cluster().review(idle).warnings) == ["spec.templates[0].service"]
     wrong = spoilt(experiment, ("spec.duration", "soon"))
     assert paths(Cluster().review(wrong).refusals) == ["spec.duration"]
 

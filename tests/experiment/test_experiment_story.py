@@ -193,6 +193,18 @@ def test_terminate_ends_it() -> None:
     assert "AnalysisRunTerminating" in stage.reasons()
 
 
+@pytest.mark.parametrize(("required", "phase"), [(True, "Inconclusive"), (False, "Successful")])
+def test_terminate_does_not_wait_for_a_run_that_somebody_has_deleted(required: bool, phase: str) -> None:
+    stage = begin(
+        experiment(analyses=[asked(requiredForCompletion=required)]), verdicts={"Experiment": [Verdict(after=None)]}
+    ).play(10)
+    (run,) = [key for key in stage.objects if key.kind == "AnalysisRun"]
+    stage.remove(run)
+    stage.change(terminate=True)
+    stage.settle()
+    assert (stage.phase_now, stage.runs()) == (phase, {})
+
+
 @pytest.mark.parametrize("phase", ["Failed", "Error", "Inconclusive"])
 def test_an_analysis_that_goes_badly_ends_it(phase: str) -> None:
     verdicts = {"Experiment": [Verdict(phase, 5), Verdict(after=None)]}

@@ -306,13 +306,39 @@ def test_argo_4195_a_new_template_right_after_a_promotion_leads_nobody_back(
     stage.image("v2")
     stage.play(30)
     stage.user(promoteFull=True)
-    while stage.status["stableRS"] != stage.hash("v2"):
-        stage.play(0.1)
+    update_to_v2(stage)
     stage.play(moment)
     move(stage)
     stage.play(30)
     assert stage.weight() == 50
     assert stage.shares()["app[primary]"][stage.hash("v2")] == 50
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.0, 3.0])
+def test_argo_4195_the_old_version_that_comes_back_right_after_a_promotion_has_its_delay(moment: float) -> None:
+    stage = deployed(canary({"pause": {"duration": 5}}, {"setWeight": 1}), replicas=2)
+    update_to_v2(stage)
+    stage.play(moment)
+    stage.image("v1")
+    stage.play(25)
+    assert stage.sizes() == {"v1": 2, "v2": 2}
+    assert stage.settle().sizes() == {"v1": 2}
+
+
+@pytest.mark.parametrize("sick", ["v1", "v2"])
+def test_argo_4195_a_fix_right_after_a_promotion_gets_through_though_pods_are_down(sick: str) -> None:
+    stage = deployed(canary({"setWeight": 50}), replicas=1)
+    update_to_v2(stage)
+    stage.image("v3")
+    stage.crash_pods(sick)
+    assert stage.settle().sizes() == {"v3": 1}
+
+
+def update_to_v2(stage: Stage) -> None:
+    """Until the moment in which v2 is stable."""
+    stage.image("v2")
+    while "v2" not in stage.sets() or stage.status["stableRS"] != stage.hash("v2"):
+        stage.play(0.1)
 
 
 def routes(stage: Stage) -> list[Any]:

@@ -720,7 +720,7 @@ class Stage:
 
     def _check_subsets(self, write: Write, old: Obj | None) -> None:
         """A subset is only given pods that proxies can know of; a Service is told of its pods in one go."""
-        if write.key.kind != "DestinationRule" or old is None:
+        if write.key.kind != "DestinationRule" or old is None or not self.rollout["spec"].get("replicas", 1):
             return
         for hash_ in _ends(self.objects[write.key]) - _ends(old):
             rs = self.sets_by_hash().get(hash_)
@@ -748,6 +748,8 @@ class Stage:
         back = self.status.get("abort") or (stable and _image(stable) == self.asked())
         if back and write.key.name != self.canary_end():
             return  # On the way back nothing waits: users are led to stable's end at once.
+        if not self.available(self.status.get("stableRS", "")):
+            return  # Nor where a new template comes while what was promoted a moment ago is down.
         if self.available(left) and left not in selected and self._seconds() < since + _LEARN - 1e-6:
             raise Broken(
                 f"Pods outlive their routes: {write} leaves {left} without a Service {self._seconds() - since:g} s "

@@ -110,7 +110,9 @@ class Trials:
         if write.key.kind not in ("VirtualService", "DestinationRule", "Service"):
             return
         for key, route in self._stage.objects.items():
-            for http in route["spec"]["http"] if key.kind == "VirtualService" else ():
+            if key.kind != "VirtualService" or (write.key.kind == "VirtualService" and key != write.key):
+                continue  # What somebody else has deleted is taken out of one after the other.
+            for http in route["spec"]["http"]:
                 for each in http["route"]:
                     self._check_host(each["destination"], each.get("weight", 0))
 

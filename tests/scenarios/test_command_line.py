@@ -18,6 +18,7 @@ import yaml
 from lab import manifests as m
 from lab.paths import REPOSITORY
 from lab.toolchain import kubectl
+from tests.oracles import definitions
 from tests.scenarios.chronicle import ARGO, Obj
 from tests.scenarios.story import (
     HASH,
@@ -336,14 +337,20 @@ def test_a_flagger_canary_comes_over_without_losing_a_request(story: Story) -> N
             "analysis": {"interval": "1s", "threshold": 3, "stepWeight": 50, "maxWeight": 50},
         },
     }
+    theirs = str(definitions() / "crd.yaml")
+    story.lab.kubectl("apply", "--server-side", "-f", theirs)
+    story.lab.kubectl("wait", "--for=condition=Established", "--timeout=20s", "-f", theirs)
+    story.apply(flagger)
+    said = cli(story, "migrate").out
+    assert "becomes Service app-stable, Service app-next, Rollout app, VirtualService app" in said
     found = [
         story.lab.client.get("Deployment", name, story.namespace, api_version="apps/v1")
         for name in ("app", "app-primary")
     ]
-    text = yaml.safe_dump_all([flagger, *found])
-    said = cli(story, "migrate", "-f", "-", stdin=text).out
-    assert "becomes Service app-stable, Service app-next, Rollout app, VirtualService app" in said
-    (move,) = moves_of(parse(text))
+    given = story.lab.client.get("Canary", "app", story.namespace, api_version="flagger.app/v1beta1")
+    (move,) = moves_of(parse(yaml.safe_dump_all([given, *found])))
+    in_a_file = yaml.safe_dump_all([flagger, *found])
+    assert cli(story, "migrate", "-f", "-", stdin=in_a_file).out == said, "from a file it says the same"
 
     story.apply(*move.handover)
     with story.users() as users:

@@ -1,7 +1,7 @@
 """Fields that are allowed and do nothing beside the other fields of their Rollout or Experiment.
 
-To refuse them would stop Rollouts that run elsewhere, and to pass them over would mislead, so they are told: those of a
-Rollout by `tidegate lint` and the webhook's warnings, and all by an event when an update or an Experiment begins.
+To refuse them would stop Rollouts that run elsewhere, and to pass them over would mislead, so they are told: by
+`tidegate lint`, by the webhook's warnings, and by an event when an update or an Experiment begins.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ here is refused by name (`tidegate.api.unsupported`), never passed over.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
@@ -445,6 +446,23 @@ class Strategy:
     """Move traffic to the new version in steps."""
     blue_green: BlueGreenStrategy | None = None
     """Move all traffic to the new version at once."""
+
+    def services(self) -> Iterator[tuple[str, str]]:
+        """The Services that it names: path in the Rollout, and name."""
+        if self.canary and (pair := self.canary.ping_pong):
+            yield "spec.strategy.canary.pingPong.pingService", pair.ping_service
+            yield "spec.strategy.canary.pingPong.pongService", pair.pong_service
+        elif self.canary:
+            yield from _given("spec.strategy.canary.canaryService", self.canary.canary_service)
+            yield from _given("spec.strategy.canary.stableService", self.canary.stable_service)
+        if self.blue_green:
+            yield from _given("spec.strategy.blueGreen.activeService", self.blue_green.active_service)
+            yield from _given("spec.strategy.blueGreen.previewService", self.blue_green.preview_service)
+
+
+def _given(path: str, name: str) -> Iterator[tuple[str, str]]:
+    if name:
+        yield path, name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
-from tidegate.api.rollout import RolloutSpec
 from tidegate.cluster.rules import Obj
 from tidegate.cluster.store import Change, Store
 from tidegate.core.plan import Key
@@ -24,8 +23,6 @@ from tidegate.engine.signatures import signature
 from tidegate.routers.istio.claims import istio_claims
 from tidegate.routers.istio.router import IstioRouter, istio_router
 
-_CANARY: Final = "spec.strategy.canary"
-_BLUE_GREEN: Final = "spec.strategy.blueGreen"
 _NAMING: Final[Mapping[str, Sequence[str]]] = {
     "canary": ("canaryService", "stableService", "pingPong", "trafficRouting"),
     "blueGreen": ("activeService", "previewService"),
@@ -207,22 +204,8 @@ def _named(key: Key, raw: Mapping[str, Any]) -> _Named:
     if spec is None:
         return _Named({}, None)
     services: dict[Key, str] = {}
-    for at, name in _services(spec):
-        if name:
-            services.setdefault(Key("Service", key.namespace, name), at)
+    for at, name in spec.strategy.services():
+        services.setdefault(Key("Service", key.namespace, name), at)
     canary = spec.strategy.canary
     # A route leads to both that take turns, whichever turn it is.
     return _Named(services, istio_router(canary.in_turn(names.PING), key.namespace, key.name) if canary else None)
-
-
-def _services(spec: RolloutSpec) -> Iterator[tuple[str, str]]:
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    if canary:
-        yield f"{_CANARY}.canaryService", canary.canary_service
-        yield f"{_CANARY}.stableService", canary.stable_service
-        if pair := canary.ping_pong:
-            yield f"{_CANARY}.pingPong.pingService", pair.ping_service
-            yield f"{_CANARY}.pingPong.pongService", pair.pong_service
-    if blue_green:
-        yield f"{_BLUE_GREEN}.activeService", blue_green.active_service
-        yield f"{_BLUE_GREEN}.previewService", blue_green.preview_service

@@ -14,7 +14,7 @@ from tidegate.api.problems import Problem
 from tidegate.cluster.errors import AlreadyExists, ApiError
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store, View
-from tidegate.core.analysis.nesting import TemplateName
+from tidegate.core.analysis.nesting import TemplateName, gather_templates
 from tidegate.core.experiment.bodies import service_name
 from tidegate.core.experiment.decide import decide
 from tidegate.core.experiment.world import ExperimentWorld
@@ -22,7 +22,6 @@ from tidegate.core.plan import Action, Key
 from tidegate.core.rollout.experiments import holds
 from tidegate.core.rollout.world import ReplicaSet, Run, Service
 from tidegate.engine.controller import DONE, Outcome
-from tidegate.engine.gather import gather_templates
 from tidegate.engine.holding import Held, earlier, until
 from tidegate.engine.rollouts import Restless
 from tidegate.engine.writing import Writer, status_write
@@ -79,7 +78,7 @@ class ExperimentGatherer:
             replica_sets=sets,
             services=services,
             runs=_runs(view, namespace, uid, status),
-            templates=gather_templates(view, namespace, asked),
+            templates=gather_templates(asked, namespace, view.get),
             taken=frozenset(attempts.taken),
             refused=dict(attempts.refused),
             foreign=_foreign(view, key, uid, read.spec, sets),

@@ -6,7 +6,7 @@ and appears, a template that is mended, a route that somebody changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -15,7 +15,7 @@ from tidegate.api import names
 from tidegate.api.parsing import parse_rollout
 from tidegate.api.problems import Problem
 from tidegate.api.rollout import RolloutSpec
-from tidegate.core.analysis.nesting import TemplateName, Templates, contained
+from tidegate.core.analysis.nesting import TemplateName, Templates, gather_templates
 from tidegate.core.hashing import MalformedError, pod_template_hash, step_hash
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import arguments, check_analyses, named_templates
@@ -150,7 +150,7 @@ class Gatherer:
         spec = read.spec
         memory = self._memories.get(key) or self._memories.setdefault(key, _Memory())
         memory.turn()
-        templates = gather_templates(view, key.namespace, read.named)
+        templates = gather_templates(read.named, key.namespace, view.get)
         if problems := self._check_analyses(key, raw, read, templates):
             return World(now, raw, spec, problems)
         traffic = _traffic(view, memory, read.router)
@@ -286,17 +286,8 @@ def _with_ends(spec: RolloutSpec, stable_end: str) -> RolloutSpec:
 
 
 def _services(view: View, memory: _Memory, namespace: str, spec: RolloutSpec) -> dict[str, Service | None]:
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    wanted: list[str] = []
-    if canary:
-        wanted += [canary.canary_service, canary.stable_service]
-    if blue_green:
-        wanted += [blue_green.active_service, blue_green.preview_service]
-    found: dict[str, Service | None] = {}
-    for name in filter(None, wanted):
-        raw = view.get(Key("Service", namespace, name))
-        found[name] = memory.of(_service, raw) if raw else None
-    return found
+    raws = {name: view.get(Key("Service", namespace, name)) for _, name in spec.strategy.services()}
+    return {name: memory.of(_service, raw) if raw else None for name, raw in raws.items()}
 
 
 def _router(key: Key, spec: RolloutSpec) -> Router | None:
@@ -348,18 +339,3 @@ def _experiment(view: View, namespace: str, uid: str, raw: Mapping[str, Any]) ->
         {rs.annotations.get(names.EXPERIMENT_TEMPLATE, ""): rs for rs in sets},
         {service.name: service for service in services},
     )
-
-
-def gather_templates(
-    view: View, namespace: str, wanted: Sequence[TemplateName]
-) -> dict[TemplateName, Mapping[str, Any] | None]:
-    """These templates and, level by level, those that they contain."""
-    found: dict[TemplateName, Mapping[str, Any] | None] = {}
-    while wanted:
-        for name in wanted:
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if name.cluster_scope else namespace
-            found[name] = view.get(Key(kind, where, name.name))
-        inner = dict.fromkeys(inner for name in wanted for inner in contained(found[name]))
-        wanted = [name for name in inner if name not in found]
-    return found

@@ -16,7 +16,7 @@ from typing import Any, Final
 from tidegate.api import names
 from tidegate.api.analysis import Metric
 from tidegate.api.common import is_templated
-from tidegate.api.idle import idle_fields
+from tidegate.api.idle import idle_fields, idle_services
 from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.problems import Problem
 from tidegate.cluster.store import Store
@@ -80,12 +80,10 @@ class Reviewer:
             return self._rollout(raw)
         if raw["kind"] == names.EXPERIMENT:
             experiment, problems = parse_experiment(raw)
-            named = (
-                [TemplateName(one.cluster_scope, one.template_name) for one in experiment.analyses]
-                if experiment
-                else []
-            )
-            return Review(problems, self._missing(named, "spec.analyses", raw))
+            if experiment is None:
+                return Review(problems)
+            named = [TemplateName(one.cluster_scope, one.template_name) for one in experiment.analyses]
+            return Review(problems, (*self._missing(named, "spec.analyses", raw), *idle_services(experiment)))
         template, problems = parse_template(raw)
         problems = problems or tuple(_conditions(template.metrics) if template else ())
         return Review(problems, self._missing(contained(raw), "spec.templates", raw))
@@ -117,10 +115,8 @@ class Reviewer:
         """The templates that are named in the list `at` and that there are not."""
         found = []
         for index, name in enumerate(named if self._synced() else ()):
-            kind = names.CLUSTER_ANALYSIS_TEMPLATE if name.cluster_scope else names.ANALYSIS_TEMPLATE
-            where = "" if name.cluster_scope else raw["metadata"].get("namespace", "")
-            if self._store.get(Key(kind, where, name.name)) is None:
-                found.append(Problem(f"{at}[{index}].templateName", f"{kind} {name.name} not found"))
+            if self._store.get(name.key(raw["metadata"].get("namespace", ""))) is None:
+                found.append(Problem(f"{at}[{index}].templateName", f"{name} not found"))
         return tuple(found)
 
 

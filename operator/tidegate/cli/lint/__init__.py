@@ -12,7 +12,7 @@ from tidegate.cli.lint.findings import Finding, Manifest, Manifests
 from tidegate.cli.lint.measuring import check_measuring
 from tidegate.cli.lint.references import check_references, check_sharing
 from tidegate.cli.lint.schema import check_schema, read_rollout
-from tidegate.cli.lint.steps import check_steps
+from tidegate.cli.lint.steps import check_services, check_steps
 
 __all__ = ["Finding", "Manifest", "Manifests", "lint"]
 
@@ -33,5 +33,7 @@ def _check(manifest: Manifest, known: Manifests) -> Iterator[Finding]:
         if spec is not None:
             yield from check_references(manifest, spec, known)
             yield from check_steps(manifest, spec, known)
+    elif manifest.kind == "Experiment":
+        yield from check_services(manifest)
     else:
         yield from check_measuring(manifest)

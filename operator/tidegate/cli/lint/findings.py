@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from tidegate.core.plan import Key
+
 Severity = Literal["error", "warning"]
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -102,6 +104,11 @@ class Manifests:
                 if not theirs or not namespace or theirs == namespace:
                     return manifest
         return None
+
+    def raw(self, key: Key) -> Mapping[str, Any] | None:
+        """The content of the object at an address, if it is there."""
+        found = self.find(*key)
+        return found.raw if found else None
 
     def of_kind(self, kind: str) -> list[Manifest]:
         """All objects of a kind."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from tidegate.api import names
@@ -11,14 +11,13 @@ from tidegate.api.problems import Problem
 from tidegate.api.rollout import WORKLOAD_KINDS, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
 from tidegate.cli.lint.schema import read_rollout
-from tidegate.core.analysis.nesting import TemplateName, contained, named
+from tidegate.core.analysis.nesting import gather_templates, named
 from tidegate.core.plan import Key
 from tidegate.core.rollout.analyses import analyses, check_analyses, named_templates
 from tidegate.routers.registry import router_for
 
 _FULL_HOST: Final = re.compile(r"[\w-]+\.([\w-]+)\.svc\b")
 _CANARY: Final = "spec.strategy.canary"
-_BLUE_GREEN: Final = "spec.strategy.blueGreen"
 
 
 class Reference(NamedTuple):
@@ -71,20 +70,9 @@ def _claims(manifest: Manifest, spec: RolloutSpec) -> Iterator[tuple[str, Key, f
 
 def references(manifest: Manifest, spec: RolloutSpec) -> Iterator[Reference]:
     """The Services, routes and workload that a Rollout names; its templates are looked at apart."""
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    named_services: list[tuple[str, str]] = []
-    if canary:
-        named_services += [(f"{_CANARY}.canaryService", canary.canary_service)]
-        named_services += [(f"{_CANARY}.stableService", canary.stable_service)]
-        if canary.ping_pong:
-            named_services += [(f"{_CANARY}.pingPong.pingService", canary.ping_pong.ping_service)]
-            named_services += [(f"{_CANARY}.pingPong.pongService", canary.ping_pong.pong_service)]
-    if blue_green:
-        named_services += [(f"{_BLUE_GREEN}.activeService", blue_green.active_service)]
-        named_services += [(f"{_BLUE_GREEN}.previewService", blue_green.preview_service)]
-    for path, name in named_services:
-        if name:
-            yield Reference(path, Key("Service", manifest.namespace, name))
+    for path, name in spec.strategy.services():
+        yield Reference(path, Key("Service", manifest.namespace, name))
+    canary = spec.strategy.canary
     if canary and (router := router_for(canary, namespace=manifest.namespace, rollout=manifest.name)):
         for key in router.references():
             yield Reference(f"{_CANARY}.trafficRouting", key)
@@ -104,16 +92,7 @@ def _missing(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterato
 
 
 def _analyses(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iterator[Finding]:
-    templates: dict[TemplateName, Mapping[str, Any] | None] = {}
-    wanted = named_templates(spec)
-    while wanted:
-        name = wanted.pop()
-        if name in templates:
-            continue
-        kind = "ClusterAnalysisTemplate" if name.cluster_scope else "AnalysisTemplate"
-        found = known.find(kind, manifest.namespace, name.name)
-        templates[name] = found.raw if found else None
-        wanted += contained(templates[name])
+    templates = gather_templates(named_templates(spec), manifest.namespace, known.raw)
     complete = {name for name, raw in templates.items() if raw is not None}
     if len(complete) == len(templates):
         for problem in check_analyses(manifest.raw, spec, templates):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from tidegate.api.analysis import Metric
 from tidegate.api.common import int_of, is_templated
-from tidegate.api.idle import idle_fields
-from tidegate.api.parsing import parse_template
+from tidegate.api.idle import idle_fields, idle_services
+from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.rollout import BlueGreenStrategy, CanaryStrategy, RolloutAnalysis, RolloutSpec
 from tidegate.cli.lint.findings import Finding, Manifest, Manifests
-from tidegate.core.analysis.nesting import contained, named
+from tidegate.core.analysis.nesting import gather_templates, named
 from tidegate.core.times import parse_duration
 
 _CANARY: Final = "spec.strategy.canary"
@@ -34,6 +34,13 @@ def check_steps(manifest: Manifest, spec: RolloutSpec, known: Manifests) -> Iter
             yield from _coarse(manifest, canary, spec.replicas)
     if blue_green:
         yield from _blue_green(manifest, blue_green)
+
+
+def check_services(manifest: Manifest) -> Iterator[Finding]:
+    """The Services of an Experiment that there would not be."""
+    spec = parse_experiment(manifest.raw)[0]
+    for idle in idle_services(spec) if spec else ():
+        yield manifest.finding("warning", "no-effect", idle.path, idle.message)
 
 
 def _weights(manifest: Manifest, canary: CanaryStrategy) -> Iterator[Finding]:
@@ -139,19 +146,10 @@ def _blue_green(manifest: Manifest, strategy: BlueGreenStrategy) -> Iterator[Fin
 
 def _metrics(manifest: Manifest, analysis: RolloutAnalysis, known: Manifests) -> Iterator[Metric]:
     """The metrics of an analysis, as far as its templates are in the files and can be read."""
-    wanted, seen = named(analysis.templates), set()
-    while wanted:
-        name = wanted.pop(0)
-        kind = "ClusterAnalysisTemplate" if name.cluster_scope else "AnalysisTemplate"
-        found = known.find(kind, manifest.namespace, name.name)
-        if name in seen or found is None:
-            continue
-        seen.add(name)
-        raw: Mapping[str, Any] = found.raw
-        spec = parse_template(raw)[0]
+    for raw in gather_templates(named(analysis.templates), manifest.namespace, known.raw).values():
+        spec = parse_template(raw)[0] if raw is not None else None
         if spec is not None:
             yield from spec.metrics
-        wanted += contained(raw)
 
 
 def _endless(metric: Metric) -> bool:

@@ -6,12 +6,13 @@ there; here it is refused, with the way that leads back to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tidegate.api import names
 from tidegate.api.analysis import TemplateRef
 from tidegate.api.problems import Problem
+from tidegate.core.plan import Key
 
 DEEPEST: Final = 50
 """Levels of templates in templates. More can only be a mistake, and each costs a level of the program's stack."""
@@ -24,7 +25,16 @@ class TemplateName(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{names.CLUSTER_ANALYSIS_TEMPLATE if self.cluster_scope else names.ANALYSIS_TEMPLATE} {self.name}"
+        return f"{self.kind} {self.name}"
+
+    @property
+    def kind(self) -> str:
+        """The kind that it is."""
+        return names.CLUSTER_ANALYSIS_TEMPLATE if self.cluster_scope else names.ANALYSIS_TEMPLATE
+
+    def key(self, namespace: str) -> Key:
+        """Its address, named by something in this namespace."""
+        return Key(self.kind, "" if self.cluster_scope else namespace, self.name)
 
 
 Templates = Mapping[TemplateName, Mapping[str, Any] | None]
@@ -45,6 +55,22 @@ def contained(template: Mapping[str, Any] | None) -> list[TemplateName]:
         for ref in (refs if isinstance(refs, list) else ())
         if isinstance(ref, Mapping)
     ]
+
+
+def gather_templates(
+    wanted: Iterable[TemplateName], namespace: str, get: Callable[[Key], Mapping[str, Any] | None]
+) -> dict[TemplateName, Mapping[str, Any] | None]:
+    """These templates and, level by level, those that they contain.
+
+    get: the raw object at an address, if there is one.
+    """
+    found: dict[TemplateName, Mapping[str, Any] | None] = {}
+    level = list(wanted)
+    while level:
+        found |= {name: get(name.key(namespace)) for name in level}
+        inner = dict.fromkeys(inner for name in level for inner in contained(found[name]))
+        level = [name for name in inner if name not in found]
+    return found
 
 
 def unfold(

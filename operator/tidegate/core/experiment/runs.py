@@ -85,6 +85,9 @@ def _start(draft: Draft, index: int, entry: Entry) -> None:
     """Create the run that the status names."""
     world, given = draft.world, draft.spec.analyses[index]
     if draft.spec.terminate:
+        # It was never made, or somebody has deleted it. Nobody who can do without it waits for it.
+        phase = names.RUN_INCONCLUSIVE if given.required_for_completion else names.RUN_SUCCESSFUL
+        _note(entry, phase, f"terminated, and AnalysisRun {entry['analysisRun']} is not there: nothing is known of it")
         return
     key = Key(names.ANALYSIS_RUN, world.namespace, entry["analysisRun"])
     if key in world.taken:

@@ -12,9 +12,11 @@ from typing import Final
 
 from tidegate.api import names
 from tidegate.core.rollout import experiments, extras, gates, judging, pauses, slots
+from tidegate.core.rollout.actions import PointService
 from tidegate.core.rollout.aims import Aim, aim_at, everything
 from tidegate.core.rollout.lifecycle import abort, promote, set_step_index, step_index
 from tidegate.core.rollout.pointing import (
+    canary_end,
     canary_end_carries,
     canary_stands_for,
     point_ends,
@@ -23,6 +25,7 @@ from tidegate.core.rollout.pointing import (
 )
 from tidegate.core.rollout.release import Draft
 from tidegate.core.rollout.replicas import carries
+from tidegate.core.rollout.revisions import give_notice
 from tidegate.core.rollout.shifting import led, observed, reachable, shift
 from tidegate.core.rollout.sizing import (
     at_weight,
@@ -52,6 +55,8 @@ def decide_canary(draft: Draft) -> None:
     if draft.release.promoted or draft.release.first:
         _settle(draft)
         return
+    if _follows(draft):
+        return
     if not draft.aborted and (why := gates.failure(draft)):
         abort(draft, why)
     elif not draft.aborted and (why := experiments.failure(draft)):
@@ -72,6 +77,27 @@ def decide_canary(draft: Draft) -> None:
         _ask_background(draft)
     if not _outruns(draft, start, index):
         _advance(draft, index)
+
+
+def _follows(draft: Draft) -> bool:
+    """Whether stable's end has yet to go over to what was promoted a moment ago, for there is a new template already.
+
+    The users are at the canary's end, whose version is stable now, so none is lost though its pods may be unready;
+    while they are ready the new template waits, for the sake of those whom a proxy leads to the old pods.
+    """
+    release, routed = draft.release, draft.world.traffic is not None
+    service = draft.world.services.get(release.canary.stable_service)
+    if release.stable is None or service is None or service.hash in ("", release.stable.hash) or not routed:
+        return False
+    if not led(draft) or canary_end(draft) != release.stable.hash:
+        return False
+    if release.stable.available and not draft.aborted and stable_end_waits(draft, release.stable):
+        return True
+    back, delay = release.new, release.canary.scale_down_delay
+    if back is not None and back.hash == service.hash and back.replicas and back.deadline is None and delay:
+        give_notice(draft, back, delay)  # The old version has come back, and has its delay all the same.
+    draft.do(PointService(draft.world.namespace, service, release.stable.hash, draft.world.name))
+    return True
 
 
 def _hold_still(draft: Draft) -> None:
@@ -193,10 +219,11 @@ def _advance(draft: Draft, index: int) -> None:
     weight = release.canary.whole if routed else observed(draft)
     if release.canary.ping_pong and not shift(draft, weight, routes=()):
         return
-    # Behind a router stable's end follows afterwards, once no proxy leads anybody to the old pods any more. Of Services
-    # that take turns the canary's becomes stable's by being called so, and nothing has to move.
-    stable = None if routed or release.canary.ping_pong else new
-    if point_ends(draft, canary=new, stable=stable) or not release.replicas:
+    # Stable's end is pointed at the new version while no traffic uses it, so the last flip of weights meets pods; after
+    # the promotion where proxies may lead somebody to the old pods yet. Of Services that take turns the canary's
+    # becomes stable's by being called so, and nothing has to move.
+    later = release.canary.ping_pong or stable_end_waits(draft, new)
+    if point_ends(draft, canary=new, stable=None if later else new) or not release.replicas:
         promoted_in_full = draft.status.get("promoteFull")
         promote(
             draft,
@@ -207,7 +234,7 @@ def _advance(draft: Draft, index: int) -> None:
 def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
     """Move traffic towards the aim, once the canary's end stands for the new version."""
     release, whole = draft.release, draft.release.canary.whole
-    point_ends(draft, stable=new if gives_way(draft, aim.weight) else release.stable)
+    point_ends(draft, stable=new if gives_way(draft, aim.weight) else release.stable, at_once=True)
     now = observed(draft)
     stable_carries = carries(release.stable_available, release.replicas, whole)
     if canary_stands_for(draft, new):
@@ -215,8 +242,6 @@ def _move(draft: Draft, new: ReplicaSet, aim: Aim) -> None:
             canary_carries = carries(release.available, release.replicas, whole)
             reached = reachable(weight_now(draft, aim), now, canary_carries, stable_carries, whole)
             shift(draft, reached, aim.routes if release.available else ())
-    elif stable_end_waits(draft, release.stable):
-        pass  # What was promoted a moment ago has its users by the canary's end yet.
     elif led(draft):
         # The end still stands for an earlier version, which must lose its traffic before the new one can have any.
         back = reachable(0, now, canary_end_carries(draft, now), stable_takes_back(draft, release.stable), whole)

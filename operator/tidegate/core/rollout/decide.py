@@ -197,42 +197,17 @@ def _unmet(draft: Draft) -> tuple[Problem, ...]:
 
 
 def _missing_services(draft: Draft) -> tuple[Problem, ...]:
-    strategy = draft.release.spec.strategy
-    if strategy.blue_green:
-        base, pairs = (
-            "spec.strategy.blueGreen",
-            (
-                ("activeService", strategy.blue_green.active_service),
-                ("previewService", strategy.blue_green.preview_service),
-            ),
-        )
-    else:
-        canary = draft.release.canary
-        ends = ["canaryService", "stableService"]
-        if pair := canary.ping_pong:
-            ends = ["pingPong.pingService", "pingPong.pongService"]
-            if canary.canary_service == pair.pong_service:
-                ends.reverse()
-        base, pairs = (
-            "spec.strategy.canary",
-            (
-                (ends[0], canary.canary_service),
-                (ends[1], canary.stable_service),
-            ),
-        )
     problems = []
-    for field, name in pairs:
-        if not name:
-            continue
+    for path, name in draft.release.spec.strategy.services():
         service = draft.world.services.get(name)
         if service is None:
-            problems.append(Problem(f"{base}.{field}", f"Service {name} not found"))
+            problems.append(Problem(path, f"Service {name} not found"))
         elif service.manager and service.manager != draft.world.name:
             message = (
                 f"Service {name} is managed by another Rollout, {service.manager}; "
                 "it is free once that one is deleted or names another Service"
             )
-            problems.append(Problem(f"{base}.{field}", message))
+            problems.append(Problem(path, message))
     return tuple(problems)
 
 
