@@ -79,6 +79,7 @@ class Components:
                 "--authorization-mode=RBAC",
                 "--disable-admission-plugins=ServiceAccount",
                 "--endpoint-reconciler-type=none",
+                "--kubelet-preferred-address-types=InternalIP",  # the node's name is known to nobody
                 "--max-requests-inflight=2000",
                 "--max-mutating-requests-inflight=1000",
                 *self._audit(audited),
@@ -117,6 +118,8 @@ class Components:
                 "lab.kubelet",
                 f"--server={API_URL}",
                 f"--ca={self.certificates / 'apiserver.crt'}",
+                f"--certificate={self.certificates / 'apiserver.crt'}",
+                f"--key={self.certificates / 'apiserver.key'}",
                 f"--workdir={self.workdir}",
                 f"--drain={drain}",
                 *options,

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.kubelet.api import NODE, Api, Object
 from lab.kubelet.names import Names
 from lab.kubelet.runtime import Nursery
+from lab.kubelet.serving import Server
 from lab.kubelet.worker import Node, Worker
 
 SCRAPE = "prometheus.io/scrape"
@@ -67,6 +68,12 @@ class Kubelet:
             elif kind in ("ADDED", "MODIFIED"):
                 self._seen(pod)
         targets.cancel()
+
+    def find(self, namespace: str, name: str) -> Worker | None:
+        """The pod of this name, unless it had ended before this kubelet began."""
+        wanted = (namespace, name)
+        named = ((worker, worker.pod["metadata"]) for worker in self._workers.values())
+        return next((worker for worker, m in named if (m["namespace"], m["name"]) == wanted), None)
 
     def _listed(self, pods: list[Object]) -> None:
         for uid in self._workers.keys() - {pod["metadata"]["uid"] for pod in pods}:
@@ -130,6 +137,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.kubelet")
     parser.add_argument("--server", required=True)
     parser.add_argument("--ca", required=True)
+    parser.add_argument("--certificate", type=Path, required=True)
+    parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--drain", type=float, required=True)
     parser.add_argument("--instant", action="store_true")
@@ -139,9 +148,11 @@ async def main() -> None:
         Api(options.server, os.environ["LAB_TOKEN"], options.ca) as api,
         Nursery(options.workdir / "pods" / "servers.log") as nursery,
     ):
+        kubelet = Kubelet(api, nursery, options.workdir, instant=options.instant, drain=options.drain)
         if not options.instant:
             await Names.serve(api)
-        await Kubelet(api, nursery, options.workdir, instant=options.instant, drain=options.drain).run()
+            await Server(kubelet.find).serve(options.certificate, options.key)
+        await kubelet.run()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 import orjson
 
+from lab.kubelet.status import NODE_ADDRESS, NODE_PORT
+
 Object = dict[str, Any]
 NODE = "lab-node"
 _RETRIED = frozenset({429, 500, 502, 503, 504})
@@ -80,8 +82,14 @@ class Api:
         await self.request("PATCH", path, {"spec": {"taints": None}}, content_type=merge)
         capacity = {"cpu": "1000", "memory": "1000Gi", "pods": "100000"}
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the lab's kubelet"}
-        addresses = [{"type": "InternalIP", "address": "10.244.0.1"}, {"type": "Hostname", "address": NODE}]
-        status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready], "addresses": addresses}
+        addresses = [{"type": "InternalIP", "address": NODE_ADDRESS}, {"type": "Hostname", "address": NODE}]
+        status = {
+            "capacity": capacity,
+            "allocatable": capacity,
+            "conditions": [ready],
+            "addresses": addresses,
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": NODE_PORT}},
+        }
         await self.request("PATCH", f"{path}/status", {"status": status}, content_type=merge)
 
     async def bind(self, pod: Object) -> None:

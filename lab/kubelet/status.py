@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NODE_ADDRESS = "10.244.0.1"
+NODE_ADDRESS, NODE_PORT = "10.244.0.1", 10250
+"""Where the kubelet itself is."""
 
 
 @dataclass(slots=True)

@@ -61,6 +61,14 @@ class Worker:
     def ready(self) -> bool:
         return self._since.get("Ready", ("False",))[0] == "True" and not self._deleted.is_set()
 
+    def runs(self, container: str) -> bool:
+        return container in self._running
+
+    def log(self, container: str) -> Path:
+        """The file of what this container's commands have written, one after another."""
+        metadata = self.pod["metadata"]
+        return self._node.workdir / "pods" / f"{metadata['namespace']}_{metadata['name']}_{container}.log"
+
     def update(self, pod: Object) -> None:
         """The API server shows the pod like this now: perhaps it is being deleted, or a readiness gate has opened."""
         self.pod = pod
@@ -149,9 +157,7 @@ class Worker:
     async def _start(self, spec: Object, variables: Mapping[str, str]) -> runtime.Running:
         if runtime.is_server(spec):
             return await self._node.nursery.start(spec, variables, self.address)
-        metadata = self.pod["metadata"]
-        pods = self._node.workdir / "pods"
-        folder = pods / metadata["uid"]
+        folder = self._node.workdir / "pods" / self.pod["metadata"]["uid"]
         folder.mkdir(parents=True, exist_ok=True)
         if runtime.is_operator(spec):
             kubeconfig = folder / "kubeconfig"
@@ -159,8 +165,7 @@ class Worker:
             kubeconfig.write_text(json.dumps(await self._node.api.account(self.pod)))
             spec, found = runtime.operator(spec, self.address, kubeconfig)
             variables = {**variables, **found}
-        log = pods / f"{metadata['namespace']}_{metadata['name']}_{spec['name']}.log"
-        return await runtime.Command.start(spec, variables, log, folder)
+        return await runtime.Command.start(spec, variables, self.log(spec["name"]), folder)
 
     async def _lookup(self, kind: str, name: str) -> Mapping[str, str]:
         path = f"/api/v1/namespaces/{self.pod['metadata']['namespace']}/{kind}/{name}"

@@ -25,10 +25,6 @@ NOT_RUN: Final = {
         "docs/install.md",
         "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
     ): f"{_NO_DOCKER}; {START} has the rest",
-    (
-        "docs/dashboard.md",
-        "kubectl -n tidegate-system port-forward svc/tidegate-page 8500:80",
-    ): "the lab's kubelet forwards no ports; tests/scenarios/test_dashboard.py has the operator's page",
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "its second line is every test, and this is one"
     ),

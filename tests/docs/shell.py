@@ -13,7 +13,7 @@ What is not as in the page stands here, and nothing else is changed:
 * `clean`: pip finds the packages beside the tests' own, instead of asking a registry.
 
 A line that ends with `# exit code N` must end so. A block that begins as one of `SERVING` goes on until the page is
-over, and must still go on then.
+over, and must still go on then; what it serves has to be there before the next block.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ from typing import Final
 import yaml
 
 from lab import netns
-from lab.cluster import Lab
+from lab.cluster import Lab, wait_for
 from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import kubectl
 from tests.docs import recording, sessions
@@ -49,7 +50,12 @@ ADDRESSES: Final = {
 }
 
 RUN: Final = ("sh", "console")
-SERVING: Final = ("while ", "tidegate dashboard")
+SERVING: Final = {
+    "while ": "",
+    "tidegate dashboard": "",
+    "kubectl -n tidegate-system port-forward svc/tidegate-page ": "http://localhost:8500",
+}
+"""How blocks begin that go on until the page is over, and where a reader finds Tidegate's page then, if it is told."""
 
 _OURS: Final = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "TIDEGATE_LAB_DIR", netns.MARKER)
 """What the tests have in the environment and a reader has not. The last says that one is in a lab already."""
@@ -134,7 +140,7 @@ class Shell:
                 began = time.monotonic()
                 if block.language == "console":
                     self._session(block)
-                elif block.text.startswith(SERVING):
+                elif block.text.startswith(tuple(SERVING)):
                     background.enter_context(self._behind(block.text, str(block)))
                 else:
                     self.run(block.text, str(block))
@@ -162,7 +168,10 @@ class Shell:
     def _behind(self, text: str, called: str) -> Iterator[None]:
         with tempfile.TemporaryFile("w+") as output:
             running = self._start(text, output.fileno())
+            serves = next(address for begin, address in SERVING.items() if text.startswith(begin))
             try:
+                if serves:
+                    wait_for(lambda: running.poll() is not None or _has_our_page(serves), f"{called} at {serves}")
                 yield
                 if running.poll() is not None:
                     output.seek(0)
@@ -197,6 +206,11 @@ class Shell:
             text=True,
             start_new_session=True,
         )
+
+
+def _has_our_page(address: str) -> bool:
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return b"Tidegate</title>" in answer.read()
 
 
 def prepared(text: str) -> str:

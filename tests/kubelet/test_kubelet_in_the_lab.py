@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from lab import manifests as m
-from lab.cluster import Lab, wait_for
+from lab.cluster import Lab, LabError, wait_for
+from lab.toolchain import kubectl
 
 pytestmark = pytest.mark.lab
 
@@ -229,3 +233,63 @@ def test_a_service_s_name_leads_to_its_ready_pods_and_to_no_others(lab: Lab, nam
     assert not found(f"wep.{namespace}.svc")
     control(lab, namespace, "ready=0")
     wait_for(lambda: not found(f"web.{namespace}.svc"), "the pod leaving the name")
+
+
+MULTIPLIER = """
+import os, socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.read() * 32)
+socketserver.ThreadingTCPServer((os.environ["POD_IP"], 8080), Handler).serve_forever()
+"""
+
+
+@contextmanager
+def kubectl_running(lab: Lab, namespace: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [str(kubectl()), "-n", namespace, *arguments]
+    environ = {**os.environ, "KUBECONFIG": str(lab.kubeconfig)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def asked(port: int, question: bytes) -> socket.socket:
+    """A connection on which everything has been said."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(question)
+    connection.shutdown(socket.SHUT_WR)
+    return connection
+
+
+def test_a_forwarded_port_brings_a_large_answer_whole_also_beside_clients_that_leave(lab: Lab, namespace: str) -> None:
+    probe = {"tcpSocket": {"port": 8080}}
+    container = {"name": "app", "image": "x", "command": ["python", "-c", MULTIPLIER], "readinessProbe": probe}
+    create_pod(lab, namespace, container)
+    wait_for(lambda: is_ready(lab, namespace), "the pod listening")
+    question = os.urandom(1 << 18)
+    with kubectl_running(lab, namespace, "port-forward", "pod/web", ":8080") as forwarding:
+        assert forwarding.stdout is not None
+        port = int(forwarding.stdout.readline().split()[2].rpartition(":")[2])  # Forwarding from 127.0.0.1:PORT -> 8080
+        for _ in range(3):
+            with asked(port, question) as leaving:
+                assert leaving.recv(1)
+            with asked(port, question) as staying, staying.makefile("rb") as answer:
+                assert answer.read() == question * 32
+        assert forwarding.poll() is None
+
+
+def test_a_log_is_shown_from_the_line_asked_for_and_followed_to_its_end(lab: Lab, namespace: str) -> None:
+    command = ["sh", "-c", "echo one; echo two; until [ -e on ]; do sleep 0.1; done; echo three"]
+    create_pod(lab, namespace, {"name": "app", "image": "x", "command": command}, restartPolicy="Never")
+    wait_for(lambda: is_ready(lab, namespace), "the command running")
+    wait_for(lambda: "two" in lab.kubectl("-n", namespace, "logs", "web"), "the first lines")
+    with kubectl_running(lab, namespace, "logs", "web", "--follow", "--tail=1") as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "two\n"
+        (lab.workdir / "pods" / pod(lab, namespace)["metadata"]["uid"] / "on").touch()
+        assert following.stdout.read() == "three\n"
+        assert following.wait(10) == 0
+    with pytest.raises(LabError, match="not sinceSeconds"):
+        lab.kubectl("-n", namespace, "logs", "web", "--since=1m")
