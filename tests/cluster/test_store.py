@@ -165,6 +165,9 @@ def test_a_version_that_an_answer_has_brought_is_known_once_and_by_its_kind_alon
 
     assert not store.has_absorbed("Pod", "5") and not store.has_absorbed("ReplicaSet", "4")
     assert [store.has_absorbed("Service", "4") for _ in range(2)] == [True, False], "the watch tells it once"
+    store.apply("Service", "MODIFIED", service("a", 6))
+    store.absorb(service("a", 6))
+    assert not store.has_absorbed("Service", "6"), "the watch was first, and does not tell it again"
 
 
 def test_versions_that_no_watch_ever_tells_are_forgotten_in_the_end() -> None:

@@ -152,7 +152,8 @@ class Store:
         version = int(metadata["resourceVersion"])
         if _key(kind, metadata) not in state.objects and version <= watched.seen:
             return
-        self._put(state, kind, obj, version, listed=False)
+        if not self._put(state, kind, obj, version, listed=False):
+            return  # The watch was first.
         state.absorbed[metadata["resourceVersion"]] = None
         if len(state.absorbed) > _ABSORBED:  # What a broken watch never told.
             del state.absorbed[next(iter(state.absorbed))]
@@ -222,15 +223,16 @@ class Store:
             state = self._kinds[kind] = _Kind(self._rules.get(kind) or KindRules())
         return state
 
-    def _put(self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool, force: bool = False) -> None:
+    def _put(self, state: _Kind, kind: str, obj: Obj, version: int, *, listed: bool, force: bool = False) -> bool:
+        """Keep an object, unless what is known is as new. Whether it is kept."""
         metadata = obj["metadata"]
         key = _key(kind, metadata)
         uid = metadata["uid"]
         old = state.objects.get(key)
         if uid in state.ended or (state.outlived(key, version) and not force):
-            return
+            return False
         if old is not None and not force and int(old["metadata"]["resourceVersion"]) >= version:
-            return
+            return False
         strip(metadata)
         if state.rules.project is not None:
             obj = state.rules.project(obj)
@@ -244,6 +246,7 @@ class Store:
             state.owned.setdefault(after, {})[key] = None
         if old is None or old["metadata"]["uid"] != uid or state.rules.significant(old, obj):
             self._tell(state, Change(key, old, obj, listed))
+        return True
 
     def _end(self, state: _Kind, kind: str, obj: Obj, version: int) -> None:
         metadata = obj["metadata"]
