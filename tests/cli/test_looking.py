@@ -128,9 +128,18 @@ def test_the_list_of_a_namespace_and_of_all(cli: Cli, cluster: Any, release: Rel
 # -- status ------------------------------------------------------------------------------------------------------------
 
 
+AT_REST = {"weights": {"canary": {"weight": 0}, "stable": {"weight": 100}}}
+
+
 def _healthy(release: Release) -> None:
     release.status(
-        phase="Healthy", message=None, stableRS=NEW, pauseConditions=None, controllerPause=None, currentStepIndex=4
+        phase="Healthy",
+        message=None,
+        stableRS=NEW,
+        pauseConditions=None,
+        controllerPause=None,
+        currentStepIndex=4,
+        canary=AT_REST,
     )
 
 
@@ -139,7 +148,7 @@ def test_status_waits_for_the_generation_that_was_just_applied(cli: Cli, release
     release.spec(template={"spec": {"containers": [{"name": "app", "image": "app:v3"}]}})
     cli.later = [
         (0.2, lambda: release.status(phase="Progressing", observedGeneration="2", currentPodHash="third")),
-        (0.4, lambda: release.status(phase="Healthy", stableRS="third")),
+        (0.4, lambda: release.status(phase="Healthy", stableRS="third", canary=AT_REST)),
     ]
 
     answer = cli("status", "app", "--timeout", "20s")
@@ -191,8 +200,9 @@ def test_status_ends_with_1_and_the_reason_of_the_undo(cli: Cli, release: Releas
         {"phase": "Paused", "pauseConditions": None},
         {"phase": "Paused", "promoteFull": True},
         {"phase": "Paused", "abort": True},
+        {"phase": "Healthy", "stableRS": NEW, "pauseConditions": None, "controllerPause": None},
     ],
-    ids=["retry", "promote", "promote --full", "abort"],
+    ids=["retry", "promote", "promote --full", "abort", "stable's Service has yet to follow"],
 )
 def test_what_was_asked_a_moment_ago_is_no_end_yet(cli: Cli, release: Release, status: dict[str, Any]) -> None:
     release.status(**status)

@@ -17,8 +17,8 @@ Verdict = Literal["healthy", "undone", "person", "running"]
 class Outcome:
     """How an update stands.
 
-    verdict: healthy (the followed version serves everybody), undone (it does not and won't by itself), person
-        (nothing but somebody's word takes it on) or running.
+    verdict: healthy (the followed version serves everybody, and the routes are at rest), undone (it does not and won't
+        by itself), person (nothing but somebody's word takes it on) or running.
     phase, message: as people know them from the status. reason: why, for the end of a log.
     progress: the step, weight and pods, for a line of progress.
     """
@@ -53,7 +53,7 @@ def judge(
         )
     if phase == names.DEGRADED:
         return told("undone", _why(message, status, runs))
-    if phase == names.HEALTHY:
+    if phase == names.HEALTHY and not canary_weight(rollout):  # Until then stable's Service has yet to follow.
         return told("healthy")
     if phase == names.PAUSED and (person := waits_for(rollout)):
         return told("person", person)
