@@ -70,7 +70,7 @@ def built(name: str) -> Path:
 
 def definitions() -> Path:
     """A directory with the definitions of others that the chart's objects are read by. Raises as `built` does."""
-    state = hashlib.sha256((DEFINITIONS / "go.sum").read_bytes() + "".join(_FILES).encode()).hexdigest()[:16]
+    state = hashlib.sha256((DEFINITIONS / "go.sum").read_bytes() + str(_FILES).encode()).hexdigest()[:16]
     folder = cache_dir() / "oracles" / f"definitions-{state}"
     if folder.exists():
         return folder

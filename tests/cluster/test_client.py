@@ -277,7 +277,16 @@ async def test_what_is_known_by_its_version_is_told_as_a_bookmark_and_an_end_is_
     assert asked == ["3", "4", "5"]
 
 
-@pytest.mark.parametrize("line", [b"}{", b"[]", b'{"type": "ADDED"}', b'{"type": "ADDED", "object": {}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"}{",
+        b"[]",
+        b'{"type": "ADDED"}',
+        b'{"type": "ADDED", "object": {}}',
+        b'{"type":"ADDED","object":{"metadata":{"resourceVersion":"\xff"}}}',
+    ],
+)
 async def test_a_line_that_is_no_event_breaks_the_watch_and_is_quoted(line: bytes) -> None:
     with pytest.raises(TransportError, match="no event"):
         async with Client(Script(streams=[[line]])).watch("Service", resource_version="1") as events:

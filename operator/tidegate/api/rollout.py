@@ -449,20 +449,17 @@ class Strategy:
 
     def services(self) -> Iterator[tuple[str, str]]:
         """The Services that it names: path in the Rollout, and name."""
+        named: list[tuple[str, str]] = []
         if self.canary and (pair := self.canary.ping_pong):
-            yield "spec.strategy.canary.pingPong.pingService", pair.ping_service
-            yield "spec.strategy.canary.pingPong.pongService", pair.pong_service
+            named += [("canary.pingPong.pingService", pair.ping_service)]
+            named += [("canary.pingPong.pongService", pair.pong_service)]
         elif self.canary:
-            yield from _given("spec.strategy.canary.canaryService", self.canary.canary_service)
-            yield from _given("spec.strategy.canary.stableService", self.canary.stable_service)
+            named += [("canary.canaryService", self.canary.canary_service)]
+            named += [("canary.stableService", self.canary.stable_service)]
         if self.blue_green:
-            yield from _given("spec.strategy.blueGreen.activeService", self.blue_green.active_service)
-            yield from _given("spec.strategy.blueGreen.previewService", self.blue_green.preview_service)
-
-
-def _given(path: str, name: str) -> Iterator[tuple[str, str]]:
-    if name:
-        yield path, name
+            named += [("blueGreen.activeService", self.blue_green.active_service)]
+            named += [("blueGreen.previewService", self.blue_green.preview_service)]
+        return ((f"spec.strategy.{field}", name) for field, name in named if name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)

@@ -194,6 +194,7 @@ class Client:
 
         known: whether what became of an object is known by its resource version, as after a write of ours. Then it is
         told as a bookmark, for half of what a busy watch brings is of that kind, and need not be read.
+
         Iterating raises Expired when the version is too old, other ApiErrors as the server reports them, and
         TransportError for a broken connection or a line that is no event.
         """
@@ -327,7 +328,7 @@ def _version_in(line: bytes) -> str:
     if at < 0 or line.startswith(_GONE):
         return ""
     at += len(_VERSION)
-    return line[at : line.find(b'"', at)].decode()
+    return line[at : line.find(b'"', at)].decode(errors="replace")
 
 
 def decode(text: bytes) -> Any:

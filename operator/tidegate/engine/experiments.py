@@ -14,7 +14,7 @@ from tidegate.api.problems import Problem
 from tidegate.cluster.errors import AlreadyExists, ApiError
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.store import Store, View
-from tidegate.core.analysis.nesting import TemplateName, gather_templates
+from tidegate.core.analysis.nesting import gather_templates, named
 from tidegate.core.experiment.bodies import service_name
 from tidegate.core.experiment.decide import decide
 from tidegate.core.experiment.world import ExperimentWorld
@@ -67,7 +67,7 @@ class ExperimentGatherer:
         if "deletionTimestamp" in raw["metadata"]:
             return ExperimentWorld(now, raw, None)
         uid, namespace, status = raw["metadata"]["uid"], key.namespace, raw.get("status") or {}
-        asked = [TemplateName(one.cluster_scope, one.template_name) for one in read.spec.analyses] if read.spec else []
+        asked = named(read.spec.analyses) if read.spec else []
         services = tuple(Service.read(service) for service in view.owned("Service", uid, namespace))
         sets = tuple(ReplicaSet.read(rs) for rs in view.owned("ReplicaSet", uid, namespace))
         return ExperimentWorld(

@@ -175,10 +175,12 @@ class Gatherer:
 
     def _led_since(self, key: Key, traffic: Traffic | None, now: datetime) -> datetime | None:
         """Since when routes lead users as they do now; where that is not known, since now."""
-        if traffic is None or traffic.problems():
-            return None
         known = self._led.get(key)
+        if traffic is None:
+            return None
         if known is None or known.traffic is not traffic:
+            if traffic.problems():
+                return None
             shown = (traffic.observe(), traffic.managed())
             known = self._led[key] = _Led(traffic, shown, known.since if known and known.shown == shown else now)
         return known.since

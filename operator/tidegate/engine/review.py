@@ -21,7 +21,7 @@ from tidegate.api.parsing import parse_experiment, parse_template
 from tidegate.api.problems import Problem
 from tidegate.cluster.store import Store
 from tidegate.core.analysis.conditions import ConditionError, compile_condition
-from tidegate.core.analysis.nesting import TemplateName, contained
+from tidegate.core.analysis.nesting import TemplateName, contained, named
 from tidegate.core.plan import Key
 from tidegate.core.rollout.decide import unfit
 from tidegate.engine.claims import Claims
@@ -82,8 +82,8 @@ class Reviewer:
             experiment, problems = parse_experiment(raw)
             if experiment is None:
                 return Review(problems)
-            named = [TemplateName(one.cluster_scope, one.template_name) for one in experiment.analyses]
-            return Review(problems, (*self._missing(named, "spec.analyses", raw), *idle_services(experiment)))
+            missing = self._missing(named(experiment.analyses), "spec.analyses", raw)
+            return Review(problems, (*missing, *idle_services(experiment)))
         template, problems = parse_template(raw)
         problems = problems or tuple(_conditions(template.metrics) if template else ())
         return Review(problems, self._missing(contained(raw), "spec.templates", raw))
@@ -111,10 +111,10 @@ class Reviewer:
             warnings += (*unfit(world), *idle_fields(world.spec))
         return Review((*refusals, *self._claims.conflicts(key, raw)), tuple(warnings))
 
-    def _missing(self, named: Sequence[TemplateName], at: str, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
+    def _missing(self, wanted: Sequence[TemplateName], at: str, raw: Mapping[str, Any]) -> tuple[Problem, ...]:
         """The templates that are named in the list `at` and that there are not."""
         found = []
-        for index, name in enumerate(named if self._synced() else ()):
+        for index, name in enumerate(wanted if self._synced() else ()):
             if self._store.get(name.key(raw["metadata"].get("namespace", ""))) is None:
                 found.append(Problem(f"{at}[{index}].templateName", f"{name} not found"))
         return tuple(found)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tidegate.api import names
 from tidegate.api.analysis import TemplateRef
+from tidegate.api.experiment import ExperimentAnalysis
 from tidegate.api.problems import Problem
 from tidegate.core.plan import Key
 
@@ -41,7 +42,7 @@ Templates = Mapping[TemplateName, Mapping[str, Any] | None]
 """Raw templates; None where there is none."""
 
 
-def named(refs: Iterable[TemplateRef]) -> list[TemplateName]:
+def named(refs: Iterable[TemplateRef | ExperimentAnalysis]) -> list[TemplateName]:
     """The templates that a spec names."""
     return [TemplateName(ref.cluster_scope, ref.template_name) for ref in refs]
 

@@ -53,20 +53,23 @@ def _still_met(draft: Draft, service: Service) -> bool:
 def point_ends(
     draft: Draft, *, canary: ReplicaSet | None = None, stable: ReplicaSet | None = None, at_once: bool = False
 ) -> bool:
-    """Make the canary's and stable's ends stand for these revisions; None leaves an end alone. True when they do."""
+    """Make the canary's and stable's ends stand for these revisions; None leaves an end alone. True when they do.
+
+    at_once: of stable's end, as for `point_service`.
+    """
     strategy = draft.release.canary
     done = True
     if stable is not None:
         done = point_service(draft, strategy.stable_service, stable, at_once=at_once)
     if canary is not None:
-        done = point_service(draft, strategy.canary_service, canary, at_once=at_once) and done
+        done = point_service(draft, strategy.canary_service, canary) and done
     return _point_subsets(draft, canary, stable) and done
 
 
-def stable_end_waits(draft: Draft, target: ReplicaSet | None) -> bool:
+def stable_end_waits(draft: Draft, target: ReplicaSet) -> bool:
     """Whether stable's end is to go over to `target` and has not yet, for the sake of the pods that it leaves."""
     service = draft.world.services.get(draft.release.canary.stable_service)
-    return bool(target and service and service.hash != target.hash and _still_met(draft, service))
+    return service is not None and service.hash != target.hash and _still_met(draft, service)
 
 
 def canary_stands_for(draft: Draft, target: ReplicaSet) -> bool:
