@@ -305,7 +305,7 @@ def test_history_is_the_record_of_releases_with_what_is_under_way(cli: Cli, rele
         releases={
             "recent": [
                 record(0, "gone", "Superseded", 1, 2),
-                record(1, OLD, "Promoted", 3, 4),
+                record(1, OLD, "Promoted", 3, 4, "Initial deploy"),
                 record(2, NEW, "Aborted", 10, 12, aborted),
                 record(2, NEW, "Aborted", 20, 21),
                 {"revision": 7},
@@ -321,7 +321,7 @@ def test_history_is_the_record_of_releases_with_what_is_under_way(cli: Cli, rele
         (2, "Paused", None, "CanaryPauseStep", ["app:v2"], False),
         (2, "Aborted", 90, "", ["app:v2"], False),
         (2, "Aborted", 150, 'metric "errors" failed', ["app:v2"], False),
-        (1, "Promoted", 90, "", ["app:v1"], True),
+        (1, "Promoted", 90, "Initial deploy", ["app:v1"], True),
         (0, "Unknown", None, "its events are no longer kept", ["app:v0"], False),
         (0, "Superseded", 90, "another version came before it was done", [], False),
     ]

@@ -58,6 +58,9 @@ def promote_and_go_back(stage: Stage) -> None:
     promote(stage)
 
 
+BY_STEPS = "Completed all 2 canary steps"
+
+
 def outcomes(stage: Stage) -> list[tuple[int, str]]:
     return [(r["revision"], r["outcome"]) for r in stage.status["releases"]["recent"]]
 
@@ -67,24 +70,25 @@ def totals(stage: Stage) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("ending", "told"),
+    ("ending", "told", "why"),
     [
-        (promote, [(2, "Promoted")]),
-        (abort, [(2, "Aborted")]),
-        (retry, [(2, "Aborted"), (2, "Promoted")]),
-        (supersede, [(2, "Superseded"), (3, "Promoted")]),
-        (go_back, [(2, "FastRolledBack")]),
-        (promote_and_go_back, [(2, "Promoted"), (3, "RolledBack")]),
+        (promote, [(2, "Promoted")], [BY_STEPS]),
+        (abort, [(2, "Aborted")], ["RolloutAborted: Rollout aborted update to revision 2"]),
+        (retry, [(2, "Aborted"), (2, "Promoted")], ["RolloutAborted: Rollout aborted update to revision 2", BY_STEPS]),
+        (supersede, [(2, "Superseded"), (3, "Promoted")], ["", BY_STEPS]),
+        (go_back, [(2, "FastRolledBack")], [""]),
+        (promote_and_go_back, [(2, "Promoted"), (3, "RolledBack")], [BY_STEPS, BY_STEPS]),
     ],
 )
 def test_given_an_update_when_it_ends_then_it_is_kept_with_its_outcome(
-    ending: Callable[[Stage], None], told: list[tuple[int, str]]
+    ending: Callable[[Stage], None], told: list[tuple[int, str]], why: list[str]
 ) -> None:
     stage = deployed(WAIT)
     update(stage)
     ending(stage)
     assert outcomes(stage) == [(1, "Promoted"), *told]
     kept = stage.status["releases"]["recent"]
+    assert [record.get("reason", "") for record in kept] == ["Initial deploy", *why]
     assert [record["podHash"] for record in kept[:2]] == [stage.hash("v1"), stage.hash("v2")]
     assert all(record["startedAt"] <= record["finishedAt"] for record in kept)
     counted: dict[str, int] = {}

@@ -195,7 +195,7 @@ class ReleaseRecord:
     restored_at: Time | None = None
     """When all traffic was back on the stable version."""
     reason: Str = ""
-    """Why it was aborted."""
+    """Why it was promoted or aborted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

@@ -81,8 +81,9 @@ def _record(draft: Draft, duration: Record, outcome: str, end: datetime, hash_: 
     if outcome in UNDONE:
         if bad := _first_bad(draft, hash_, duration["rolloutStartedAt"]):
             record["badAt"] = bad
-        if outcome == "Aborted" and draft.status.get("message"):
-            record["reason"] = str(draft.status["message"])[:_LONGEST_REASON]
+    reason = str(draft.status.get("message") or "") if outcome == "Aborted" else draft.why_promoted
+    if reason and outcome != "Superseded":
+        record["reason"] = reason[:_LONGEST_REASON]
     return record
 
 

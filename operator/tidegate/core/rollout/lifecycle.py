@@ -87,6 +87,7 @@ def abort(draft: Draft, why: str) -> None:
 def promote(draft: Draft, why: str) -> None:
     """The new revision is the stable one from here on."""
     release = draft.release
+    draft.why_promoted = why
     _take_turns(draft)
     draft.status["stableRS"] = release.hash
     draft.status.pop("promoteFull", None)

@@ -101,7 +101,7 @@ class Draft:
     place; `canary` and `blueGreen` are copies already.
     """
 
-    __slots__ = ("actions", "events", "release", "status", "waiting", "wake", "why_aborted", "world")
+    __slots__ = ("actions", "events", "release", "status", "waiting", "wake", "why_aborted", "why_promoted", "world")
 
     def __init__(self, world: World, release: Release) -> None:
         self.world = world
@@ -113,6 +113,7 @@ class Draft:
         self.events: list[Event] = []
         self.wake: datetime | None = None
         self.why_aborted = ""
+        self.why_promoted = ""
         self.waiting = False
         """Whether the update waits for a time, a person or an analysis: the progress deadline does not run then."""
 
