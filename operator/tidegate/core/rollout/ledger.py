@@ -78,9 +78,8 @@ def _record(draft: Draft, duration: Record, outcome: str, end: datetime, hash_: 
     }
     if changed := _changed_at(draft, replica_set, end):
         record["changedAt"] = changed
-    if outcome in UNDONE:
-        if bad := _first_bad(draft, hash_, duration["rolloutStartedAt"]):
-            record["badAt"] = bad
+    if outcome in UNDONE and (bad := _first_bad(draft, hash_, duration["rolloutStartedAt"])):
+        record["badAt"] = bad
     reason = str(draft.status.get("message") or "") if outcome == "Aborted" else draft.why_promoted
     if reason and outcome != "Superseded":
         record["reason"] = reason[:_LONGEST_REASON]
