@@ -302,7 +302,7 @@ class Engine:
                 except LeadershipOverrunError as error:
                     self._on_overrun(error)
                     raise
-            await self.recorder.flush(within=2.0)
+            await self.recorder.flush(within=5.0)
             for task in background:
                 task.cancel()
         await self._on_demand.close()
