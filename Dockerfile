@@ -1,5 +1,5 @@
 # The operator's image:  docker build -t tidegate:0.1.0 .
-# tests/image does every step of this without Docker.
+# The tests build it with an engine of their own (tests/image/docker.py), for which nobody needs Docker.
 FROM python:3.11-slim AS build
 WORKDIR /src
 

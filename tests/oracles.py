@@ -7,6 +7,7 @@ be fetched.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -14,18 +15,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import find_go
+from tests.image import base
+from tools.image.runtime_lock import runtime
 
 CONDITIONS = REPOSITORY / "tests" / "conditions" / "oracle"
 HASHES = REPOSITORY / "tools" / "gofields"
 TEMPLATES = REPOSITORY / "tests" / "observe" / "templates_oracle"
+ENGINE = REPOSITORY / "tests" / "image" / "engine"
 ALL = {
     "templates": (TEMPLATES, "."),
     "conditions": (CONDITIONS, "."),
     "hashes": (HASHES, "./oracle"),
     "fields": (HASHES, "."),
+    "docker": (ENGINE, "."),
+    "registry": (ENGINE, "./registry"),
 }
+_TAGS = "containers_image_openpgp"
+"""Signatures of images without C; the other programs know no such tag."""
 
 DEFINITIONS = REPOSITORY / "tests" / "definitions"
 _FILES = {
@@ -59,7 +69,7 @@ def built(name: str) -> Path:
     go = find_go()
     program.parent.mkdir(parents=True, exist_ok=True)
     fresh = program.with_suffix(f".{os.getpid()}")
-    command = [str(go.binary), "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), package]
+    command = [str(go.binary), "build", "-trimpath", f"-tags={_TAGS}", "-ldflags=-s -w", "-o", str(fresh), package]
     environment = {**go.environment(), "CGO_ENABLED": "0"}
     done = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -109,12 +119,51 @@ def python_tools(name: str) -> Path:
     return folder
 
 
+def _runtime() -> dict[str, str]:
+    return runtime((REPOSITORY / "requirements.lock").read_text())
+
+
+def wheels() -> Path:
+    """A directory with the wheels that the image is made of, compared with the locks' hashes. Raises RuntimeError."""
+    lock = "".join(_runtime().values()) + TOOLS["build"].read_text()
+    state = hashlib.sha256((lock + sys.version).encode()).hexdigest()[:16]
+    folder = cache_dir() / "oracles" / f"wheels-{state}"
+    if folder.exists():
+        return folder
+    fresh = folder.with_suffix(f".{os.getpid()}")
+    fresh.mkdir(parents=True)
+    (fresh / "lock").write_text(lock)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command = [*pip, "--only-binary", ":all:", "--no-deps", "--dest", str(fresh), "-r", str(fresh / "lock")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(fresh)
+        raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stderr}")
+    fresh.rename(folder)
+    return folder
+
+
+def base_image() -> Path:
+    """A directory with the files of the image's base (`tests.image.base`)."""
+    packages = _runtime()
+    of = "".join([*packages.values(), sys.version, sys.base_prefix, inspect.getsource(base)])
+    state = hashlib.sha256(of.encode()).hexdigest()[:16]
+    folder = cache_dir() / "oracles" / f"base-{state}"
+    if folder.exists():
+        return folder
+    fresh = folder.with_suffix(f".{os.getpid()}")
+    base.fill(fresh, {canonicalize_name(name) for name in packages})
+    fresh.rename(folder)
+    return folder
+
+
 def main() -> None:
     """Make what is not yet in the cache."""
     for name, lock in TOOLS.items():
         print(f"tests: the tools of {lock.relative_to(REPOSITORY)} are at {python_tools(name)}", flush=True)
     for name in ALL:
         print(f"tests: the Go program {name} is at {built(name)}", flush=True)
+    print(f"tests: the wheels of the image are at {wheels()}, its base's files at {base_image()}", flush=True)
     print(f"tests: definitions of others are at {definitions()}", flush=True)
 
 

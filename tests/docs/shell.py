@@ -10,6 +10,7 @@ What is not as in the page stands here, and nothing else is changed:
 * `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
 * `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
+* `docker` is made of buildah, and the base image of this machine's Python (`tests.image.docker`).
 * `clean`: pip finds the packages beside the tests' own, instead of asking a registry.
 
 A line that ends with `# exit code N` must end so. A block that begins as one of `SERVING` goes on until the page is
@@ -28,7 +29,7 @@ import sysconfig
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,7 @@ from lab.toolchain import kubectl
 from tests.docs import recording, sessions
 from tests.docs.pages import Block, blocks
 from tests.docs.settings import SELF
+from tests.image.docker import docker
 from tests.oracles import python_tools
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
@@ -67,8 +69,12 @@ _PROGRAMS: Final = {
     "kubectl-tidegate": "tidegate.cli.main:main",
     "kubectl_complete-tidegate": "tidegate.cli.kubectl_complete:main",
 }
-_FOLDERS: Final = ("charts", "docs", "lab", "operator", "tests", "tools")
-_FILES: Final = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock")
+_LINKED: Final = ("Makefile", "charts", "docs", "lab", "tests")
+_COPIED: Final = (
+    *("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "requirements.lock"),
+    *("operator", "tools"),
+)
+"""What images are built of, for which a link that leads out of the folder is no file."""
 
 
 class BlockError(AssertionError):
@@ -80,8 +86,10 @@ def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
     folder = lab.workdir / "docs"
     for name in ("bin", "programs"):
         (folder / name).mkdir(parents=True)
-    for name in (*_FOLDERS, *_FILES):
+    for name in _LINKED:
         (folder / name).symlink_to(REPOSITORY / name)
+    for name in _COPIED:
+        _copy(REPOSITORY / name, folder / name, shutil.copy2)
     shutil.copytree(REPOSITORY / "examples", folder / "examples")
     for path, (wanted, instead) in shorter.items():
         text = Path(folder, path).read_text()
@@ -95,7 +103,15 @@ def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
         script.chmod(0o755)
     (folder / "bin" / "kubectl").symlink_to(kubectl())
     (folder / "bin" / "helm").symlink_to(lab.program("helm"))
+    (folder / "bin" / "docker").symlink_to(docker(lab.workdir / "docker"))
     return folder
+
+
+def _copy(source: Path, target: Path, copy: Callable[[str, str], object]) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), copy_function=copy)
+    else:
+        copy(str(source), str(target))
 
 
 def clean(folder: Path) -> Path:
@@ -120,8 +136,11 @@ class Shell:
         self._folder = folder / "readers" / namespace
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
-            if path.name != "readers" and not (self._folder / path.name).exists():
-                (self._folder / path.name).symlink_to(path)
+            own = self._folder / path.name
+            if path.name in _COPIED and not own.exists():
+                _copy(path, own, os.link)
+            elif path.name != "readers" and not own.exists():
+                own.symlink_to(path)
         self._path = (programs, folder / "bin")
         self._kubeconfig = self._folder / "kubeconfig"
         config = yaml.safe_load(lab.kubeconfig.read_text())

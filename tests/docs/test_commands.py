@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 from lab import manifests as m
 from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
+from lab.paths import REPOSITORY
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages, read
 from tests.docs.recording import remembering
-from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SELF, SHORTER, START
+from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SELF, SHORT, SHORTER, START
 from tests.docs.shell import RUN, Shell, clean, to_run, workshop
+from tests.image.docker import pushed, registry
+from tidegate import __version__
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
 _AT_ONCE = 8
@@ -26,11 +30,12 @@ def _namespace(page: str) -> str:
     return "page-" + re.sub(r"[^a-z0-9]+", "-", page.lower().removesuffix(".md")).strip("-")
 
 
-def _installing() -> tuple[list[Block], list[Block]]:
-    """The blocks of the first page: until the operator runs, and the rest."""
-    parts = to_run(START, NOT_RUN)
-    end = next(i for i, block in enumerate(parts) if "rollout status deployment/tidegate" in block.text)
-    return parts[: end + 1], parts[end + 1 :]
+def _installing(page: str) -> tuple[list[Block], list[Block]]:
+    """A page's blocks until the operator is installed, and the rest; README.md needs none of those before."""
+    parts = to_run(page, NOT_RUN)
+    (end,) = (i for i, block in enumerate(parts) if "helm install tidegate " in block.text)
+    begin = end if page == SHORT else 0
+    return parts[begin : end + 1], parts[:begin] + parts[end + 1 :]
 
 
 def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
@@ -48,7 +53,11 @@ def folder(lab: Lab) -> Path:
 @pytest.fixture(scope="module")
 def variables(lab: Lab) -> Iterator[Mapping[str, str]]:
     """What a reader has in the environment, and the servers that are told of there or known by their address."""
-    with datadog(lab) as account, remembering(lab.program("prometheus"), lab.workdir / "remembering"):
+    with (
+        datadog(lab) as account,
+        remembering(lab.program("prometheus"), lab.workdir / "remembering"),
+        registry(lab.workdir / "registry.log"),
+    ):
         yield account
 
 
@@ -75,18 +84,22 @@ def playing(
     """The chosen pages, begun when the operator is installed and knows Prometheus; those of LAST when all are over."""
     if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
-    installing, rest = _installing()
-    _play(lab, folder, variables, START, installing)
-    first: Future[Shell] = Future()
-    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
     chosen = [
         item.callspec.params["page"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
     ]
+    rest: dict[str, list[Block]] = {}
+    for page in (SHORT, START) if SHORT in chosen else (START,):
+        installing, rest[page] = _installing(page)
+        _play(lab, folder, variables, page, installing)
+        if page == SHORT:
+            lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")
+    first: Future[Shell] = Future()
+    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page") as pool:
         begun = {
-            page: pool.submit(_play, lab, folder, variables, page, rest if page == START else to_run(page, NOT_RUN))
+            page: pool.submit(_play, lab, folder, variables, page, rest.get(page) or to_run(page, NOT_RUN))
             for page in chosen
             if page not in (FIRST, *LAST)
         }
@@ -127,3 +140,26 @@ def test_given_the_keys_of_an_account_then_they_are_shown_nowhere(
     assert len(shown) > 1
     for key in (API_KEY, APP_KEY):
         assert not any(key in text for text in shown)
+
+
+@pytest.mark.lab
+def test_given_the_image_that_the_first_page_builds_then_it_is_whole_and_in_the_registry(
+    lab: Lab, playing: dict[str, Future[Shell]], folder: Path, variables: Mapping[str, str]
+) -> None:
+    """It runs the command, as a user that is a number other than 0; every module is there, and nothing that builds."""
+    manifest, config = pushed("tidegate", "0.1.0")
+    assert manifest["layers"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", config["config"]["User"])
+    assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["tidegate"], ["run"])
+    source = REPOSITORY / "operator"
+    modules = [
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        for path in (source / "tidegate").rglob("*.py")
+        if path.name != "__main__.py"
+    ]
+    look = f"import importlib, importlib.util as util\nfor name in {modules}: importlib.import_module(name)"
+    look += "\nprint(util.find_spec('hatchling'), importlib.import_module('tidegate').__file__)"
+    shell, image = _shell(lab, folder, variables, START), "registry.example.com/tidegate:0.1.0"
+    assert shell.run(f"docker run --user 0 {image} version", "the image").strip() == __version__
+    told = shell.run(f"docker run --user 0 --entrypoint python {image} -c {shlex.quote(look)}", "the image")
+    assert re.fullmatch(r"None /opt/tidegate/lib/\S+/tidegate/__init__\.py\n", told)
