@@ -9,12 +9,8 @@ from __future__ import annotations
 import importlib.metadata as meta
 import re
 import subprocess
-import sys
 import tomllib
-from fnmatch import fnmatch
-from pathlib import Path
 
-import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
