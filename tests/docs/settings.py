@@ -28,9 +28,6 @@ NOT_RUN: Final = {
     ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
         "its second line is every test, and this is one"
     ),
-    ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): (
-        "nothing leads from the API server to a Service here; tests/chart/test_webhook.py plays it, by an address"
-    ),
 }
 """Blocks that can't be run here, by page and first line, with the reason."""
 
@@ -179,6 +176,19 @@ _FLAGGER_S_CHECKS: Final = (
         " {name: request-duration, thresholdRange: {max: 500}, interval: 1m}]}",
     )
 )
+_SHOP_MISTAKEN: Final = """
+cat > shop.yaml <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+  strategy: {canary: {canaryService: shop-canary, steps: [{setWeight: 20}, {pause: {duration: 5 minutes}}]}}
+END
+"""
 _TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
     ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
@@ -211,11 +221,19 @@ BEFORE: Final = {
     ): _ROLLOUT,
     ("docs/flagger.md", "tidegate migrate -f podinfo.yaml"): _FLAGGER,
     ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
+    ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): _SHOP_MISTAKEN,
 }
 """Commands for what a page takes for granted, by page and first line of the block before which they are run."""
 
 FIRST: Final = "examples/README.md"
 """Run before the others and behind the first page's installation: it makes Prometheus known."""
 
-LAST: Final = ("docs/dashboard.md", "docs/operations.md", "docs/security.md", "docs/install.md", "docs/takeover.md")
+LAST: Final = (
+    "docs/dashboard.md",
+    "docs/operations.md",
+    "docs/security.md",
+    "docs/webhook.md",
+    "docs/install.md",
+    "docs/takeover.md",
+)
 """Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""
