@@ -35,6 +35,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8916, 0x891C
 _IFF_UP = 0x1
 _MS_BIND = 4096
+_CLONE_NEWNET = 0x40000000
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"
 
 
@@ -78,6 +79,17 @@ def enter(command: Sequence[str], *, new: bool = False) -> NoReturn:
     flags = ["-Urn", "--pid", "--fork", "--kill-child", "--mount-proc"]
     init = [sys.executable, "-m", "lab", "init", "--", *command]
     os.execve(unshare, [unshare, *flags, *init], environment)  # noqa: S606 - a shell would gain nothing
+
+
+def part() -> None:
+    """Leave this lab namespace's network for another such one, so that a second lab can run beside the first.
+
+    Takes this thread along, and all threads and processes that it starts from now on. Raises LabError.
+    """
+    require_inside()
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+        raise LabError(f"A second network can't be made: {os.strerror(ctypes.get_errno())}.")
+    _set_up_loopback()
 
 
 def init(command: Sequence[str]) -> int:

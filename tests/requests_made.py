@@ -9,6 +9,9 @@ from datetime import datetime
 
 from lab.cluster import Lab
 
+Right = tuple[str, str, str]
+"""API group, resource, verb."""
+
 WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -30,7 +33,7 @@ class Asked:
     denied: bool
 
     @property
-    def right(self) -> tuple[str, str, str]:
+    def right(self) -> Right:
         return self.group, self.kind, self.verb
 
     @property
@@ -58,3 +61,18 @@ def asked(lab: Lab) -> Iterator[Asked]:
             done=datetime.fromisoformat(entry["stageTimestamp"]).timestamp(),
             denied=(entry.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid",
         )
+
+
+def used(lab: Lab) -> set[Right]:
+    """Every right without which some request would have been refused."""
+    return {one.right for one in asked(lab) if one.code < 400 or one.code in (404, 409, 422, 429)}
+
+
+def refused(lab: Lab) -> list[Asked]:
+    """What was refused for want of a right.
+
+    Not what was granted at another time: for a moment after its start an API server refuses what it grants, for it has
+    not read its own roles yet. And no Secrets, which the chart was told not to grant in some stories.
+    """
+    had = used(lab)
+    return [one for one in asked(lab) if one.denied and one.right not in had and one.kind != "secrets"]

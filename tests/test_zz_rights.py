@@ -1,7 +1,8 @@
 """Least privilege: what the session's tests made the operator ask for, against what the chart grants.
 
-A right that is missing shows as a request that was refused, in any run. A right that is granted in vain only shows when
-every story was played, so that is judged in a whole run alone. The file's name puts it behind all others of the lab.
+A right that is missing shows as a request that was refused, in any run: the fixture `lab` looks for these at its end. A
+right that is granted in vain only shows when every story was played, so that is judged in a whole run alone. The file's
+name puts it behind the stories.
 
 The stories are those of an operator for all namespaces. One for a single namespace is granted the same rights there:
 `tests/chart/test_chart.py` compares the two forms.
@@ -16,11 +17,9 @@ import yaml
 
 from lab.cluster import Lab
 from lab.paths import REPOSITORY
-from tests.requests_made import Asked, asked
+from tests.requests_made import Right, used
 
 pytestmark = pytest.mark.lab
-
-Right = tuple[str, str, str]
 
 AFTER_A_CONFLICT = {
     ("argoproj.io", "rollouts", "get"),
@@ -62,29 +61,12 @@ def granted(lab: Lab) -> set[Right]:
 
 def whole_run(session: pytest.Session) -> bool:
     """Whether every module of the stories is being run, and none of their tests was left out."""
-    folder = Path(__file__).parent
-    played = {item.path for item in session.items}
-    complete = all(path in played for path in folder.rglob("test_*.py")) and not session.config.getoption("keyword")
-    last = [item.path for item in session.items if item.get_closest_marker("lab")][-1]
-    assert not complete or last == Path(__file__), "this has to come last"
+    ours = Path(__file__)
+    stories = set((ours.parent / "scenarios").glob("test_*.py"))
+    played = [item.path for item in session.items if item.path in {*stories, ours}]
+    complete = stories <= set(played) and not session.config.getoption("keyword")
+    assert not complete or played[-1] == ours, "this has to come last"
     return complete
-
-
-def test_no_request_was_refused_for_want_of_a_right(lab: Lab) -> None:
-    """For a moment after its start an API server refuses what it grants: it has not read its own roles yet."""
-    had = used(lab)
-    refused = [one for one in asked(lab) if one.denied and one.right not in had and not meant(one)]
-    assert refused == []
-
-
-def used(lab: Lab) -> set[Right]:
-    """Every right without which some request would have been refused."""
-    return {one.right for one in asked(lab) if one.code < 400 or one.code in (404, 409, 422, 429)}
-
-
-def meant(request: Asked) -> bool:
-    """A Secret that the chart was told not to grant is what some stories are about."""
-    return request.kind == "secrets"
 
 
 def test_no_right_was_granted_in_vain(lab: Lab, request: pytest.FixtureRequest) -> None:

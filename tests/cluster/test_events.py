@@ -300,3 +300,26 @@ async def test_events_give_way_to_work_but_not_for_ever() -> None:
         assert server.requests == ["create"]
         await asyncio.sleep(3)
         assert server.requests == ["create", "create"]
+
+
+async def test_at_the_end_of_the_process_events_give_way_to_nothing() -> None:
+    """Nobody takes keys out of the queues any more then, so the work that they wait for would never be done."""
+    server = Server()
+    async with recording(server, busy=lambda: True) as recorder:
+        recorder.record(ROLLOUT, PAUSED)
+        await asyncio.sleep(1)
+        recorder.record(ROLLOUT, Event("Last", "last"))
+        await recorder.flush(within=2)
+        assert server.counts() == {PAUSED.message: 1, "last": 1}
+
+
+async def test_what_could_not_be_sent_before_the_end_is_counted_and_logged() -> None:
+    server = Server()
+    async with recording(server) as recorder:
+        server.troubles = [TransportError("down")] * 9
+        for name in ("one", "two", "three"):
+            recorder.record(another(name), PAUSED)
+        with capture_logs() as logs:
+            await recorder.flush(within=2)
+    assert recorder.dropped == 3
+    assert [(entry["event"], entry["events"]) for entry in logs] == [("events not sent before the end", 3)]

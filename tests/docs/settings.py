@@ -25,11 +25,11 @@ NOT_RUN: Final = {
         "docs/install.md",
         "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
     ): f"{_NO_DOCKER}; {START} has the rest",
-    ("README.md", "make demo   # three releases under real traffic: one promoted, one undone, one flipped back"): (
-        "its second line is every test, and this is one"
-    ),
 }
 """Blocks that can't be run here, by page and first line, with the reason."""
+
+SELF: Final = "make test   # every test, on the same real cluster"
+"""The line of README.md that is at work while this is run."""
 
 _SHOP: Final = """
 cat > shop.yaml <<'END'
@@ -229,6 +229,7 @@ FIRST: Final = "examples/README.md"
 """Run before the others and behind the first page's installation: it makes Prometheus known."""
 
 LAST: Final = (
+    "README.md",
     "docs/dashboard.md",
     "docs/operations.md",
     "docs/security.md",
@@ -236,4 +237,5 @@ LAST: Final = (
     "docs/install.md",
     "docs/takeover.md",
 )
-"""Pages that restart the operator, run one after another when the others are over; the last ends with it gone."""
+"""Run one after another when the others are over: README.md, whose demo wants a machine that is not too busy, and pages
+that restart the operator; the last ends with it gone."""

@@ -41,6 +41,7 @@ from lab.paths import REPOSITORY, cache_dir
 from lab.toolchain import kubectl
 from tests.docs import recording, sessions
 from tests.docs.pages import Block, blocks
+from tests.docs.settings import SELF
 from tests.oracles import python_tools
 
 IMAGES: Final = {"registry.example.com/tidegate": "lab.local/tidegate", "registry.example.com/shop": "lab.local/app"}
@@ -214,7 +215,9 @@ def _has_our_page(address: str) -> bool:
 
 
 def prepared(text: str) -> str:
-    """A block's text with the lab's images and addresses, and its exit codes as the shell understands them."""
+    """A block's text with the lab's images and addresses, and its exit codes as the shell understands them; without
+    the command that runs this."""
+    text = "\n".join(line for line in text.splitlines() if line != SELF)
     for ours, theirs in (IMAGES | ADDRESSES).items():
         text = text.replace(ours, theirs)
     return _EXIT.sub(r"if \1; then code=0; else code=$?; fi; [ $code -eq \2 ]", text)

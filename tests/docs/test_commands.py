@@ -13,9 +13,9 @@ from lab import manifests as m
 from lab.cluster import ApiError, Lab
 from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
-from tests.docs.pages import Block, blocks, pages
+from tests.docs.pages import Block, blocks, pages, read
 from tests.docs.recording import remembering
-from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SHORTER, START
+from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SELF, SHORTER, START
 from tests.docs.shell import RUN, Shell, clean, to_run, workshop
 
 PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
@@ -37,6 +37,7 @@ def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
     there = {(page, block.first) for page in pages() for block in blocks(page) if block.language in RUN}
     assert {*NOT_RUN, *BEFORE} <= there
     assert all(reason for reason in NOT_RUN.values())
+    assert SELF in read("README.md").splitlines()
 
 
 @pytest.fixture(scope="module")

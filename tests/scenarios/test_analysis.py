@@ -114,8 +114,8 @@ def test_an_inconclusive_background_run_holds_the_rollout_where_it_is(story: Sto
     held = story.status()
     assert held["phase"] == "Paused"
     assert held["canary"]["currentBackgroundAnalysisRunStatus"]["status"] == "Inconclusive"
-    story.holds(lambda: story.weight() == 30, "the weight while nobody decides", 3)
     story.apply(template("doubtful", "vector(8)", **doubtful))
+    story.holds(lambda: story.weight() == 30, "the weight while nobody decides", 3)
     story.ask(pauseConditions=None)
     story.until_phase("Healthy")
     assert story.runs()[0]["status"]["phase"] == "Inconclusive"

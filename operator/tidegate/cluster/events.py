@@ -96,6 +96,8 @@ class Recorder:
         self._clock = clock
         self._wall = wall
         self._waiting: OrderedDict[_Subject, _Note] = OrderedDict()
+        self._in_hand: _Note | None = None
+        self._ending = False
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -128,22 +130,26 @@ class Recorder:
             await self._wanted.wait()
             while self._waiting:
                 await self._give_way(next(iter(self._waiting.values())))
-                subject, note = self._waiting.popitem(last=False)
-                await self._deliver(subject, note)
+                subject, self._in_hand = self._waiting.popitem(last=False)
+                await self._deliver(subject, self._in_hand)
+                self._in_hand = None
             self._wanted.clear()
             self._idle.set()
 
     async def flush(self, within: float) -> None:
         """Give what is recorded up to `within` seconds to be sent, before the process ends."""
+        self._ending = True  # What events give way to may never be done now.
         try:
             async with asyncio.timeout(within):
                 await self._idle.wait()
         except TimeoutError:
-            self.dropped += len(self._waiting)
+            unsent = len(self._waiting) + (self._in_hand is not None)
+            self.dropped += unsent
+            log.warning("events not sent before the end", events=unsent)
 
     async def _give_way(self, note: _Note) -> None:
         """Wait while there is more important work, but not for ever: people read events to see what goes on."""
-        while self._busy() and (self._wall() - note.first).total_seconds() < _LONGEST_COURTESY:  # noqa: ASYNC110
+        while self._busy() and not self._ending and (self._wall() - note.first).total_seconds() < _LONGEST_COURTESY:  # noqa: ASYNC110
             await asyncio.sleep(_COURTESY)
 
     async def _deliver(self, subject: _Subject, note: _Note) -> None:

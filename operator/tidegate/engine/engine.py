@@ -169,8 +169,11 @@ class Engine:
         self._controllers = (self.rollouts, self.runs, self.experiments)
         kinds = (names.ROLLOUT, names.ANALYSIS_RUN, names.EXPERIMENT)
         self._queues = {kind: controller.queue for kind, controller in zip(kinds, self._controllers, strict=True)}
-        for kind in self._queues:
-            self.store.on_change(kind, self._changed)
+        for kind, hear in (
+            *((kind, self._changed) for kind in self._queues),
+            *((kind, measuring.expect) for kind in names.TEMPLATE_KINDS),
+        ):
+            self.store.on_change(kind, hear)
         if watching is not None:
             self.store.on_change("Rollout", partial(self._tell, watching))
         self.informers = [
@@ -299,7 +302,7 @@ class Engine:
                 except LeadershipOverrunError as error:
                     self._on_overrun(error)
                     raise
-            await self.recorder.flush(within=2.0)
+            await self.recorder.flush(within=5.0)
             for task in background:
                 task.cancel()
         await self._on_demand.close()

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any, Final
 
 from tidegate.core.analysis.world import Reading
+from tidegate.providers import prometheus
 from tidegate.providers.base import NOBODY, Asker, OnQuery, Provider, Providers
 from tidegate.providers.http import Http
-from tidegate.providers.prometheus import Prometheus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ Make = Callable[[ProviderSettings, Http], Provider]
 
 
 def _prometheus(settings: ProviderSettings, http: Http) -> Provider:
-    return Prometheus(
+    return prometheus.Prometheus(
         default_address=settings.prometheus_address, threads=settings.threads, on_query=settings.on_query, http=http
     )
 
@@ -59,7 +59,8 @@ PROVIDERS: Final[Mapping[str, Make]] = {
 def open_providers(settings: ProviderSettings) -> Providers:
     """Every provider, ready to measure. None of them connects to anything before it is asked."""
     http = Http()
-    return Providers({name: make(settings, http) for name, make in PROVIDERS.items()}, http)
+    by_name = {name: make(settings, http) for name, make in PROVIDERS.items()}
+    return Providers(by_name, http, ahead={"prometheus": prometheus.load})
 
 
 class _Late:
