@@ -217,7 +217,7 @@ def _has_our_page(address: str) -> bool:
 def prepared(text: str) -> str:
     """A block's text with the lab's images and addresses, and its exit codes as the shell understands them; without
     the command that runs this."""
-    text = "\n".join(line for line in text.splitlines() if line != SELF)
+    text = "\n".join(line for line in text.split("\n") if line != SELF)
     for ours, theirs in (IMAGES | ADDRESSES).items():
         text = text.replace(ours, theirs)
     return _EXIT.sub(r"if \1; then code=0; else code=$?; fi; [ $code -eq \2 ]", text)
