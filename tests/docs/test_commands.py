@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import manifests as m
-from lab.cluster import ApiError, Lab
+from lab.cluster import ApiError, Lab, wait_for
 from lab.operator import NAMESPACE
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages, read
@@ -68,6 +68,13 @@ def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts
     return shell
 
 
+def _leader_stays(lab: Lab) -> bool:
+    """Whether the replica that works is none of those that a new version has replaced: they still work for a moment."""
+    lease = lab.client.get("Lease", "tidegate-controller-lock", NAMESPACE, api_version="coordination.k8s.io/v1")
+    pods = [pod["metadata"] for pod in lab.client.list("Pod", NAMESPACE)]
+    return lease["spec"].get("holderIdentity") in {pod["name"] for pod in pods if "deletionTimestamp" not in pod}
+
+
 @pytest.fixture(scope="module")
 def playing(
     request: pytest.FixtureRequest, lab: Lab, folder: Path, variables: Mapping[str, str]
@@ -79,6 +86,7 @@ def playing(
     _play(lab, folder, variables, START, installing)
     first: Future[Shell] = Future()
     first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
+    wait_for(lambda: _leader_stays(lab), "the operator that knows Prometheus being the one that works")
     chosen = [
         item.callspec.params["page"]
         for item in request.session.items
