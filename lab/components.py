@@ -79,6 +79,7 @@ class Components:
                 "--authorization-mode=RBAC",
                 "--disable-admission-plugins=ServiceAccount",
                 "--endpoint-reconciler-type=none",
+                "--enable-aggregator-routing=true",  # to a Service's pods: nothing leads from its cluster IP to them
                 "--kubelet-preferred-address-types=InternalIP",  # the node's name is known to nobody
                 "--max-requests-inflight=2000",
                 "--max-mutating-requests-inflight=1000",

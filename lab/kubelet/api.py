@@ -108,6 +108,25 @@ class Api:
             "PATCH", f"{pod_path(pod)}/status", body, content_type="application/strategic-merge-patch+json"
         )
 
+    async def warn(self, pod: Object, reason: str, message: str, at: str) -> None:
+        """Make an event about this pod. at: as RFC 3339 text."""
+        metadata = pod["metadata"]
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{metadata['name']}."},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod"}
+            | {key: metadata[key] for key in ("name", "namespace", "uid")},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "source": {"component": "kubelet", "host": NODE},
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "count": 1,
+        }
+        await self.request("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", body)
+
     async def account(self, pod: Object) -> Object:
         """A kubeconfig with the rights of the pod's service account and no more."""
         namespace = pod["metadata"]["namespace"]

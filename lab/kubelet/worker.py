@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 from lab.kubelet import probes, runtime
 from lab.kubelet.api import Api, Object, RefusedError
 from lab.kubelet.status import Container, pod_status
+from lab.kubelet.volumes import Volumes
 
 RESTART_DELAY, RESTART_DELAY_MAX = 1.0, 10.0
 """Seconds before a crashed container is restarted: doubled each time. (The real kubelet: 10 to 300.)"""
@@ -48,6 +50,8 @@ class Worker:
         self.pod = pod
         self.address = ""
         self._node = node
+        self._folder = node.workdir / "pods" / pod["metadata"]["uid"]
+        self._volumes = Volumes(pod, self._folder / "volumes", self._read, self._failed_mount)
         self._containers = [Container(c["name"], c.get("image", "")) for c in pod["spec"]["containers"]]
         self._running: dict[str, runtime.Running] = {}
         self._started = now()
@@ -94,6 +98,7 @@ class Worker:
             if self.address:
                 self._node.give_address(self.address)
             self._node.readiness_changed()
+            shutil.rmtree(self._folder, ignore_errors=True)  # most pods have none
 
     async def _live(self) -> None:
         if not self.pod["spec"].get("nodeName") and not self._deleted.is_set():
@@ -102,7 +107,7 @@ class Worker:
             await self._remove()
             return
         self.address = self._node.take_address(self.pod)
-        lives = [asyncio.create_task(self._publish_changes())]
+        lives = [asyncio.create_task(self._publish_changes()), asyncio.create_task(self._volumes.keep())]
         for container, spec in zip(self._containers, self.pod["spec"]["containers"], strict=True):
             lives.append(asyncio.create_task(self._live_container(container, spec)))
         try:
@@ -117,6 +122,8 @@ class Worker:
     # -- containers --------------------------------------------------------------------------------------------------
 
     async def _live_container(self, container: Container, spec: Object) -> None:
+        await self._volumes.ready.wait()
+        spec = self._volumes.located(spec)
         if "missing" in container.image or (not self._node.instant and runtime.pull_error(spec)):
             await self._fail_to_pull(container, runtime.pull_error(spec))
             return
@@ -157,23 +164,34 @@ class Worker:
     async def _start(self, spec: Object, variables: Mapping[str, str]) -> runtime.Running:
         if runtime.is_server(spec):
             return await self._node.nursery.start(spec, variables, self.address)
-        folder = self._node.workdir / "pods" / self.pod["metadata"]["uid"]
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         if runtime.is_operator(spec):
-            kubeconfig = folder / "kubeconfig"
+            kubeconfig = self._folder / "kubeconfig"
             kubeconfig.touch(mode=0o600)
             kubeconfig.write_text(json.dumps(await self._node.api.account(self.pod)))
             spec, found = runtime.operator(spec, self.address, kubeconfig)
             variables = {**variables, **found}
-        return await runtime.Command.start(spec, variables, self.log(spec["name"]), folder)
+        return await runtime.Command.start(spec, variables, self.log(spec["name"]), self._folder)
 
     async def _lookup(self, kind: str, name: str) -> Mapping[str, str]:
+        return {key: value.decode(errors="replace") for key, value in (await self._read(kind, name)).items()}
+
+    async def _read(self, kind: str, name: str) -> Mapping[str, bytes]:
         path = f"/api/v1/namespaces/{self.pod['metadata']['namespace']}/{kind}/{name}"
         try:
-            data = (await self._node.api.request("GET", path)).get("data", {})
+            found = await self._node.api.request("GET", path)
         except RefusedError as error:
             raise LookupError(f"{kind[:-1]} {name} can't be read: {error}") from error
-        return {k: base64.b64decode(v).decode() for k, v in data.items()} if kind == "secrets" else data
+        encoded, plain = ("data", "") if kind == "secrets" else ("binaryData", "data")
+        data = {key: value.encode() for key, value in found.get(plain, {}).items()}
+        return data | {key: base64.b64decode(value) for key, value in found.get(encoded, {}).items()}
+
+    async def _failed_mount(self, message: str) -> None:
+        self._changed.set()  # who waits for the pod sees that its containers are being created
+        try:
+            await self._node.api.warn(self.pod, "FailedMount", message, now())
+        except RefusedError as error:
+            print(f"{self._name()}: event refused: {error}: {message}", file=sys.stderr)
 
     async def _fail_to_pull(self, container: Container, message: str) -> None:
         container.message = message

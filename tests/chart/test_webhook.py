@@ -1,4 +1,4 @@
-"""The webhook as the API server meets it: installed by the chart, with the chart's certificate, under no other rights.
+"""The webhook as the API server meets it: a pod of the chart's behind its Service, with the chart's certificate.
 
 Wrong programs that this catches: a configuration whose certificate does not fit, rules that miss a kind or ask about
 the operator's own notes, a server that only the leader runs, and one that lets nothing in when it is gone.
@@ -6,7 +6,6 @@ the operator's own notes, a server that only the leader runs, and one that lets 
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import ssl
@@ -24,46 +23,46 @@ from lab import manifests as m
 from lab import toolchain
 from lab.client import wait_for
 from lab.cluster import Lab
-from lab.operator import NAMESPACE, Operator, install, operator
+from lab.operator import NAMESPACE, install
 from lab.paths import LabError
-from tests.docs.pages import blocks
-from tests.docs.sessions import MARK, compare, steps
-from tests.scenarios.story import by_host, canary, rollout, template, wait, weigh
+from tests.scenarios.story import by_host, canary, rollout, template, weigh
 
 pytestmark = pytest.mark.lab
 
 Obj = dict[str, Any]
-PORT = 9443
-URL = f"https://127.0.0.1:{PORT}/validate"
+ON = ("webhook.enabled=true", "replicas=1", "image.repository=lab.local/tidegate")
 LEASE = "tidegate-controller-lock"
 SECRET = "tidegate-webhook-tls"
 
 
-def unpacked(lab: Lab, folder: Path) -> dict[str, str]:
-    """The chart's Secret as files, as a pod would see it."""
-    data: dict[str, str] = lab.client.get("Secret", SECRET, NAMESPACE)["data"]
-    folder.mkdir(exist_ok=True)
-    for name in ("tls.crt", "tls.key"):
-        (folder / name).write_bytes(base64.b64decode(data[name]))
-    return data
-
-
 @pytest.fixture(scope="module")
-def reviewed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Operator, Path]]:
-    """A replica that stands by, for the lease is somebody else's: reviews are every replica's work."""
-    kubeconfig = install(lab, "webhook.enabled=true", f"webhook.url={URL}")
-    folder = tmp_path_factory.mktemp("certificates")
-    unpacked(lab, folder)
+def reviewed(lab: Lab) -> Iterator[None]:
+    """By a replica that stands by, for the lease is somebody else's: reviews are every replica's work."""
+    lab.apply(m.namespace(NAMESPACE))
     held = {"holderIdentity": "somebody", "leaseDurationSeconds": 3600, "renewTime": "2026-01-01T00:00:00.000000Z"}
     lease = {"metadata": {"name": LEASE, "namespace": NAMESPACE}, "spec": held}
     lab.client.apply({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease})
-    flags = (f"--webhook-certificates={folder}", f"--webhook-port={PORT}")
     try:
-        with operator(lab, kubeconfig, *flags, name="reviewer", port=8095) as running:
-            yield running, folder
+        install(lab, *ON)
+        wait_for(lambda: "has no kind" in refusal(lab, "default"), "the replica being asked", 60)
+        yield
     finally:
-        lab.client.delete("Lease", LEASE, NAMESPACE, api_version="coordination.k8s.io/v1")
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE)
+        wait_for(lambda: not staying(lab), "the replica being deleted")
+        # It has nothing to finish, and by itself takes 5 s to end.
+        lab.kubectl("-n", NAMESPACE, "delete", "pods", "--all", "--force", "--grace-period=0")
+        lab.client.delete("Lease", LEASE, NAMESPACE, api_version="coordination.k8s.io/v1")
+
+
+def staying(lab: Lab) -> list[Obj]:
+    """The pods that are not being deleted."""
+    return [pod for pod in lab.client.list("Pod", NAMESPACE) if "deletionTimestamp" not in pod["metadata"]]
+
+
+def address(lab: Lab) -> str:
+    """The replica's."""
+    (pod,) = staying(lab)
+    return str(pod["status"]["podIP"])
 
 
 def apply(lab: Lab, namespace: str, obj: Obj, *more: str) -> str:
@@ -76,10 +75,9 @@ def apply(lab: Lab, namespace: str, obj: Obj, *more: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_api_server_asks_and_says_what_the_operator_found(
-    lab: Lab, namespace: str, reviewed: tuple[Operator, Path]
-) -> None:
-    assert "tidegate_leading 0.0" in reviewed[0].metrics(), "reviews are not the leader's alone"
+def test_the_api_server_asks_and_says_what_the_operator_found(lab: Lab, namespace: str, reviewed: None) -> None:
+    with urllib.request.urlopen(f"http://{address(lab)}:8080/metrics", timeout=5) as metrics:
+        assert b"tidegate_leading 0.0" in metrics.read(), "reviews are not the leader's alone"
     with pytest.raises(LabError, match=r"denied the request: spec\.strategy\.canary\.steps\[0\]: has no kind"):
         apply(lab, namespace, rollout("v1", by_host({})))
     with pytest.raises(LabError, match=r"spec\.metrics\[0\]\.successCondition"):
@@ -96,40 +94,8 @@ def test_the_api_server_asks_and_says_what_the_operator_found(
     assert "stableService" not in apply(lab, namespace, rollout("v2", by_host(weigh(10))))
 
 
-def test_the_documentation_shows_what_kubectl_prints(
-    lab: Lab, namespace: str, reviewed: tuple[Operator, Path], tmp_path: Path
-) -> None:
-    shown = [block.text for block in blocks("docs/webhook.md") if block.language == "console"]
-    for text, duration in zip(shown, ("5 minutes", "5m"), strict=True):
-        shop = rollout("v1", canary(weigh(10), wait(duration), canaryService="shop-canary"), name="shop")
-        (tmp_path / "shop.yaml").write_text(json.dumps(shop))
-        ((command, _),) = steps(text)
-        environment = {"KUBECONFIG": str(lab.kubeconfig), "HOME": str(tmp_path)}
-        words = [str(toolchain.kubectl()), *command.split()[1:], "-n", namespace]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
-        assert compare(text, f"{MARK}{done.stderr}{done.stdout}") == ""
-
-
 def rival() -> Obj:
     return rollout("v1", canary(stableService="app-stable"), name="rival")
-
-
-def test_an_upgrade_keeps_the_certificate_and_another_name_brings_a_new_one(
-    lab: Lab, namespace: str, reviewed: tuple[Operator, Path]
-) -> None:
-    first = lab.client.get("Secret", SECRET, NAMESPACE)["data"]
-    install(lab, "webhook.enabled=true", f"webhook.url={URL}", "log.level=debug")
-    assert lab.client.get("Secret", SECRET, NAMESPACE)["data"] == first
-    assert "has no kind" in refusal(lab, namespace)
-
-    install(lab, "webhook.enabled=true", "webhook.url=https://localhost:9443/validate")
-    second = lab.client.get("Secret", SECRET, NAMESPACE)["data"]
-    assert second["tls.crt"] != first["tls.crt"]
-    # Until the replica has the new one, the API server does not trust it, and lets objects in.
-    assert refusal(lab, namespace) == ""
-    install(lab, "webhook.enabled=true", f"webhook.url={URL}")
-    unpacked(lab, reviewed[1])
-    wait_for(lambda: "has no kind" in refusal(lab, namespace), "the replica serving the new certificate", 20)
 
 
 def refusal(lab: Lab, namespace: str) -> str:
@@ -140,27 +106,27 @@ def refusal(lab: Lab, namespace: str) -> str:
     return ""
 
 
-def test_what_is_no_review_is_an_error_and_never_an_approval(reviewed: tuple[Operator, Path]) -> None:
+def test_what_is_no_review_is_an_error_and_never_an_approval(lab: Lab, reviewed: None) -> None:
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
     asked = {"uid": "u", "kind": kind, "operation": "CREATE", "object": {"metadata": {"name": "a"}}}
+    url = f"https://{address(lab)}:8443/validate"
     for body in (b"", b"[]", json.dumps({"request": asked}).encode()):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(urllib.request.Request(URL, body, method="POST"), context=tls, timeout=5)
+            urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), context=tls, timeout=5)
         assert refused.value.code == 500
         refused.value.close()
 
 
-def test_while_no_replica_answers_objects_are_let_in(lab: Lab, namespace: str, reviewed: tuple[Operator, Path]) -> None:
-    replica, _ = reviewed
+def test_while_no_replica_answers_objects_are_let_in(lab: Lab, namespace: str, reviewed: None) -> None:
     assert "has no kind" in refusal(lab, namespace)
-    replica.kill()
+    lab.kubectl("-n", NAMESPACE, "scale", "deployment/tidegate", "--replicas=0")
     try:
-        assert refusal(lab, namespace) == ""
+        wait_for(lambda: refusal(lab, namespace) == "", "the replica being gone")
     finally:
-        replica.start()
-    assert "has no kind" in refusal(lab, namespace)
+        lab.kubectl("-n", NAMESPACE, "scale", "deployment/tidegate", "--replicas=1")
+    wait_for(lambda: "has no kind" in refusal(lab, namespace), "another one being asked", 60)
 
 
 def test_a_certificate_that_can_not_be_read_is_told_at_the_start(tmp_path: Path, lab: Lab) -> None:
@@ -175,3 +141,24 @@ def test_a_certificate_that_can_not_be_read_is_told_at_the_start(tmp_path: Path,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("tidegate: --webhook-certificates: "), done.stderr
+
+
+def test_an_upgrade_keeps_the_certificate_and_another_name_brings_a_new_one(
+    lab: Lab, namespace: str, reviewed: None
+) -> None:
+    """The last one: the release stays as it leaves it."""
+    first = lab.client.get("Secret", SECRET, NAMESPACE)["data"]
+    install(lab, *ON, "webhook.timeoutSeconds=4")
+    assert lab.client.get("Secret", SECRET, NAMESPACE)["data"] == first
+    assert "has no kind" in refusal(lab, namespace)
+
+    lab.pause("kubelet")
+    try:
+        install(lab, *ON, f"webhook.url=https://{address(lab)}:8443/validate")
+        second = lab.client.get("Secret", SECRET, NAMESPACE)["data"]
+        assert second["tls.crt"] != first["tls.crt"]
+        # Until the replica has the new one, the API server does not trust it, and lets objects in.
+        assert refusal(lab, namespace) == ""
+    finally:
+        lab.resume("kubelet")
+    wait_for(lambda: "has no kind" in refusal(lab, namespace), "the replica serving the new certificate", 20)

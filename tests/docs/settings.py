@@ -7,8 +7,6 @@ from typing import Final
 from tests.docs.pages import blocks
 
 START: Final = "docs/start.md"
-SHORT: Final = "README.md"
-"""Has the first page's installation in short, which is run before that and taken back: one cluster has one operator."""
 
 SHORTER: Final = {
     "examples/health-checks/analysis.yaml": ("interval: 10s", "interval: 1s"),
@@ -17,13 +15,6 @@ SHORTER: Final = {
     "examples/canary-istio/rollout.yaml": ("duration: 15s", "duration: 6s"),
 }
 """Of a file, the text that would only take time, and what stands there instead."""
-
-NOT_RUN: Final = {
-    ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): (
-        "nothing leads from the API server to a Service here; tests/chart/test_webhook.py plays it, by an address"
-    ),
-}
-"""Blocks that can't be run here, by page and first line, with the reason."""
 
 SELF: Final = "make test   # every test, on the same real cluster"
 """The line of README.md that is at work while this is run."""
@@ -173,16 +164,31 @@ _FLAGGER_S_CHECKS: Final = (
         " {name: request-duration, thresholdRange: {max: 500}, interval: 1m}]}",
     )
 )
+_SHOP_MISTAKEN: Final = """
+cat > shop.yaml <<'END'
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
+  strategy: {canary: {canaryService: shop-canary, steps: [{setWeight: 20}, {pause: {duration: 5 minutes}}]}}
+END
+"""
+_NOT_INSTALLED: Final = "helm uninstall tidegate --namespace tidegate-system --wait"
 _TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
     ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (
         f"cat > template.yaml <<'END'\n{_TEMPLATE}\nEND"
     ),
     ("README.md", "kubectl get rollout shop -o wide"): _ROLLOUT,
+    ("README.md", "docker build -t registry.example.com/tidegate:0.1.0 ."): _NOT_INSTALLED,
     (
         "docs/install.md",
         "docker build -t registry.example.com/tidegate:0.1.0 . && docker push registry.example.com/tidegate:0.1.0",
-    ): "helm uninstall tidegate --namespace tidegate-system --wait",
+    ): _NOT_INSTALLED,
     ("README.md", "tidegate get shop                    # -w keeps it up to date"): (
         "mkdir deploy; kubectl get rollout shop -o yaml > deploy/shop.yaml"
     ),
@@ -209,6 +215,7 @@ BEFORE: Final = {
     ): _ROLLOUT,
     ("docs/flagger.md", "tidegate migrate -f podinfo.yaml"): _FLAGGER,
     ("docs/workloads.md", "kubectl scale deployment/shop --replicas=5"): _WITH_WORKLOAD,
+    ("docs/webhook.md", "$ kubectl apply -f shop.yaml"): _SHOP_MISTAKEN,
 }
 """Commands for what a page takes for granted, by page and first line of the block before which they are run."""
 
@@ -220,6 +227,7 @@ LAST: Final = (
     "docs/dashboard.md",
     "docs/operations.md",
     "docs/security.md",
+    "docs/webhook.md",
     "docs/install.md",
     "docs/takeover.md",
 )

@@ -8,7 +8,6 @@ What is not as in the page stands here, and nothing else is changed:
 * `IMAGES`: the lab has no registry, so images have another repository there.
 * `ADDRESSES`: the lab's Prometheus is no Service, and another one remembers an incident (`tests.docs.recording`).
 * `SHORTER`: what would only take time is quicker in the copy of the examples that the commands see.
-* `NOT_RUN`: blocks that can't be run here, with the reason.
 * `BEFORE`: what a page takes for granted before one of its blocks.
 * `docker` is made of buildah, and the base image of this machine's Python (`tests.image.docker`).
 * `clean`: pip finds the packages beside the tests' own, instead of asking a registry.
@@ -236,12 +235,12 @@ def _has_our_page(address: str) -> bool:
 def prepared(text: str) -> str:
     """A block's text with the lab's images and addresses, and its exit codes as the shell understands them; without
     the command that runs this."""
-    text = "\n".join(line for line in text.splitlines() if line != SELF)
+    text = "\n".join(line for line in text.split("\n") if line != SELF)
     for ours, theirs in (IMAGES | ADDRESSES).items():
         text = text.replace(ours, theirs)
     return _EXIT.sub(r"if \1; then code=0; else code=$?; fi; [ $code -eq \2 ]", text)
 
 
-def to_run(page: str, not_run: Mapping[tuple[str, str], str]) -> list[Block]:
-    """A page's commands, without those that are listed as not to be run here."""
-    return [block for block in blocks(page) if block.language in RUN and (page, block.first) not in not_run]
+def to_run(page: str) -> list[Block]:
+    """A page's commands."""
+    return [block for block in blocks(page) if block.language in RUN]

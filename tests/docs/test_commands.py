@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from lab import manifests as m
-from lab.cluster import ApiError, Lab
+from lab.cluster import ApiError, Lab, wait_for
 from lab.operator import NAMESPACE
 from lab.paths import REPOSITORY
 from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages, read
 from tests.docs.recording import remembering
-from tests.docs.settings import BEFORE, FIRST, LAST, NOT_RUN, SELF, SHORT, SHORTER, START
+from tests.docs.settings import BEFORE, FIRST, LAST, SELF, SHORTER, START
 from tests.docs.shell import RUN, Shell, clean, to_run, workshop
 from tests.image.docker import pushed, registry
 from tidegate import __version__
 
-PAGES = [page for page in pages() if to_run(page, NOT_RUN)]
+PAGES = [page for page in pages() if to_run(page)]
 _AT_ONCE = 8
 
 
@@ -30,18 +30,16 @@ def _namespace(page: str) -> str:
     return "page-" + re.sub(r"[^a-z0-9]+", "-", page.lower().removesuffix(".md")).strip("-")
 
 
-def _installing(page: str) -> tuple[list[Block], list[Block]]:
-    """A page's blocks until the operator is installed, and the rest; README.md needs none of those before."""
-    parts = to_run(page, NOT_RUN)
-    (end,) = (i for i, block in enumerate(parts) if "helm install tidegate " in block.text)
-    begin = end if page == SHORT else 0
-    return parts[begin : end + 1], parts[:begin] + parts[end + 1 :]
+def _installing() -> tuple[list[Block], list[Block]]:
+    """The blocks of the first page: until the operator runs, and the rest."""
+    parts = to_run(START)
+    end = next(i for i, block in enumerate(parts) if "rollout status deployment/tidegate" in block.text)
+    return parts[: end + 1], parts[end + 1 :]
 
 
-def test_given_the_lists_then_they_name_blocks_that_are_there() -> None:
+def test_given_the_list_then_it_names_blocks_that_are_there() -> None:
     there = {(page, block.first) for page in pages() for block in blocks(page) if block.language in RUN}
-    assert {*NOT_RUN, *BEFORE} <= there
-    assert all(reason for reason in NOT_RUN.values())
+    assert {*BEFORE} <= there
     assert SELF in read("README.md").splitlines()
 
 
@@ -77,6 +75,13 @@ def _play(lab: Lab, folder: Path, variables: Mapping[str, str], page: str, parts
     return shell
 
 
+def _leader_stays(lab: Lab) -> bool:
+    """Whether the replica that works is none of those that a new version has replaced: they still work for a moment."""
+    lease = lab.client.get("Lease", "tidegate-controller-lock", NAMESPACE, api_version="coordination.k8s.io/v1")
+    pods = [pod["metadata"] for pod in lab.client.list("Pod", NAMESPACE)]
+    return lease["spec"].get("holderIdentity") in {pod["name"] for pod in pods if "deletionTimestamp" not in pod}
+
+
 @pytest.fixture(scope="module")
 def playing(
     request: pytest.FixtureRequest, lab: Lab, folder: Path, variables: Mapping[str, str]
@@ -84,22 +89,19 @@ def playing(
     """The chosen pages, begun when the operator is installed and knows Prometheus; those of LAST when all are over."""
     if "tidegate" in lab.helm("list", "--short", "--namespace", NAMESPACE):
         lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")  # of another module
+    installing, rest = _installing()
+    _play(lab, folder, variables, START, installing)
+    first: Future[Shell] = Future()
+    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST)))
+    wait_for(lambda: _leader_stays(lab), "the operator that knows Prometheus being the one that works")
     chosen = [
         item.callspec.params["page"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
     ]
-    rest: dict[str, list[Block]] = {}
-    for page in (SHORT, START) if SHORT in chosen else (START,):
-        installing, rest[page] = _installing(page)
-        _play(lab, folder, variables, page, installing)
-        if page == SHORT:
-            lab.helm("uninstall", "tidegate", "--namespace", NAMESPACE, "--wait")
-    first: Future[Shell] = Future()
-    first.set_result(_play(lab, folder, variables, FIRST, to_run(FIRST, NOT_RUN)))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page") as pool:
         begun = {
-            page: pool.submit(_play, lab, folder, variables, page, rest.get(page) or to_run(page, NOT_RUN))
+            page: pool.submit(_play, lab, folder, variables, page, rest if page == START else to_run(page))
             for page in chosen
             if page not in (FIRST, *LAST)
         }
@@ -107,7 +109,7 @@ def playing(
         def after_all(page: str) -> Shell:
             for other in begun.values():
                 other.exception()
-            return _play(lab, folder, variables, page, to_run(page, NOT_RUN))
+            return _play(lab, folder, variables, page, to_run(page))
 
         with ThreadPoolExecutor(1) as last:
             ends = {page: last.submit(after_all, page) for page in LAST if page in chosen}

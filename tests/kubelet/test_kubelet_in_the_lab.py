@@ -139,6 +139,32 @@ def test_a_command_sees_its_environment(lab: Lab, namespace: str) -> None:
     assert pod(lab, namespace)["status"]["phase"] == "Succeeded"
 
 
+def test_a_pod_waits_for_the_secret_that_it_mounts_and_has_its_present_content(lab: Lab, namespace: str) -> None:
+    def keep(value: str) -> None:
+        metadata = {"name": "s", "namespace": namespace}
+        lab.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"k": value}})
+
+    shows = "until grep -q new /etc/s/k; do cat /etc/s/k; sleep 0.1; done; cat /etc/s/k"
+    mounts = [{"name": "v", "mountPath": "/etc/s", "readOnly": True}]
+    container = {"name": "app", "image": "x", "command": ["sh", "-c", shows], "volumeMounts": mounts}
+    volumes = [{"name": "v", "secret": {"secretName": "s"}}]
+    create_pod(lab, namespace, container, restartPolicy="Never", volumes=volumes)
+    told = "involvedObject.name=web,reason=FailedMount"
+    wait_for(lambda: "secret s can't" in lab.kubectl("-n", namespace, "get", "events", "--field-selector", told), "it")
+    assert "ContainerCreating" in lab.kubectl("-n", namespace, "get", "pod", "web")
+
+    keep("old;")
+    wait_for(lambda: is_ready(lab, namespace), "the pod running")
+    wait_for(lambda: "old;" in lab.kubectl("-n", namespace, "logs", "web"), "the secret's content")
+    keep("new.")
+    wait_for(lambda: pod(lab, namespace)["status"]["phase"] == "Succeeded", "the new content", 10)
+    assert lab.kubectl("-n", namespace, "logs", "web").endswith(";new.")
+    folder = lab.workdir / "pods" / pod(lab, namespace)["metadata"]["uid"]
+    assert folder.exists()
+    lab.client.delete("Pod", "web", namespace)
+    wait_for(lambda: not folder.exists(), "its files gone", 5)
+
+
 def test_a_probe_decides_about_readiness_after_its_delay(lab: Lab, namespace: str) -> None:
     probe = {
         "httpGet": {"path": "/healthz", "port": "http"},
