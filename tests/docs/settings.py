@@ -177,7 +177,7 @@ spec:
   strategy: {canary: {canaryService: shop-canary, steps: [{setWeight: 20}, {pause: {duration: 5 minutes}}]}}
 END
 """
-_NOT_INSTALLED: Final = "helm uninstall tidegate --namespace tidegate-system --wait"
+_NOT_INSTALLED: Final = "helm uninstall tidegate --namespace tidegate-system"
 _TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
     ("docs/analysis-compare.md", "# A known incident: would it have been seen, and when?"): (

@@ -68,6 +68,9 @@ _PROGRAMS: Final = {
     "kubectl-tidegate": "tidegate.cli.main:main",
     "kubectl_complete-tidegate": "tidegate.cli.kubectl_complete:main",
 }
+DOCKER: Final = "docker"
+"""The folder of the engine and its images, below the lab's working directory."""
+
 _LINKED: Final = ("Makefile", "charts", "docs", "lab", "tests")
 _COPIED: Final = (
     *("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "requirements.lock"),
@@ -102,7 +105,7 @@ def workshop(lab: Lab, shorter: Mapping[str, tuple[str, str]]) -> Path:
         script.chmod(0o755)
     (folder / "bin" / "kubectl").symlink_to(kubectl())
     (folder / "bin" / "helm").symlink_to(lab.program("helm"))
-    (folder / "bin" / "docker").symlink_to(docker(lab.workdir / "docker"))
+    (folder / "bin" / "docker").symlink_to(docker(lab.workdir / DOCKER))
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.docs.datadog import API_KEY, APP_KEY, datadog
 from tests.docs.pages import Block, blocks, pages, read
 from tests.docs.recording import remembering
 from tests.docs.settings import BEFORE, FIRST, LAST, SELF, SHORTER, START
-from tests.docs.shell import RUN, Shell, clean, to_run, workshop
+from tests.docs.shell import DOCKER, RUN, Shell, clean, to_run, workshop
 from tests.image.docker import pushed, registry
 from tidegate import __version__
 
@@ -44,8 +45,9 @@ def test_given_the_list_then_it_names_blocks_that_are_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(lab: Lab) -> Path:
-    return workshop(lab, SHORTER)
+def folder(lab: Lab) -> Iterator[Path]:
+    yield workshop(lab, SHORTER)
+    shutil.rmtree(lab.workdir / DOCKER)  # half a gigabyte, that only its maker, root in here, can remove
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,9 @@ func open(folder string) (*host, error) {
 		SystemRegistriesConfPath:    in("registries.conf"),
 		SystemRegistriesConfDirPath: in("registries.conf.d"),
 		SignaturePolicyPath:         in("policy.json"),
+		UserShortNameAliasConfPath:  in("short-names.conf"),
+		BlobInfoCacheDir:            in("cache"),
+		AuthFilePath:                in("auth.json"), // is not there: nobody's own is used
 	}
 	return &host{store, system, []string{in("wheels") + ":/wheels:ro", in("pip.conf") + ":/etc/pip.conf:ro"}}, err
 }
