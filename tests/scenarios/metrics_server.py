@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from lab.client import wait_for
 from lab.cluster import Lab
+from lab.netns import GATEWAY_ADDRESS
 from tests.serving import serving
 
 GROUP: Final = "metrics.k8s.io"
@@ -89,13 +90,14 @@ def metrics_server(lab: Lab) -> Iterator[MetricsServer]:
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     folder = lab.components.certificates
     own.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
-    with serving(Handler, own) as port:
+    with serving(Handler, own, address=GATEWAY_ADDRESS) as port:
         lab.apply(_registration(port))
         try:
             wait_for(lambda: lab.client.request("GET", f"/apis/{VERSION}"), "the metrics API")
             yield server
         finally:
             lab.client.delete("APIService", f"v1beta1.{GROUP}", api_version="apiregistration.k8s.io/v1")
+            lab.client.delete("EndpointSlice", _SERVICE, "kube-system", api_version="discovery.k8s.io/v1")
             lab.client.delete("Service", _SERVICE, "kube-system")
 
 
@@ -106,7 +108,19 @@ def _registration(port: int) -> list[Obj]:
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": _SERVICE, "namespace": "kube-system"},
-            "spec": {"type": "ExternalName", "externalName": "localhost"},
+            "spec": {"ports": [{"port": port}]},
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": _SERVICE,
+                "namespace": "kube-system",
+                "labels": {"kubernetes.io/service-name": _SERVICE},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [GATEWAY_ADDRESS]}],
+            "ports": [{"name": "", "port": port, "protocol": "TCP"}],
         },
         {
             "apiVersion": "apiregistration.k8s.io/v1",

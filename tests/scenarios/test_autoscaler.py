@@ -61,7 +61,7 @@ def until_scaled(story: Story, load: int, replicas: int) -> None:
     _servers[0].load[story.namespace] = load
     story.until(lambda: story.rollout()["spec"].get("replicas") == replicas, f"{replicas} replicas", 40)
     story.until(lambda: story.status()["availableReplicas"] >= replicas, "the pods")
-    story.until(lambda: seen(story)["currentReplicas"] == replicas, "the autoscaler's own count")
+    story.until(lambda: seen(story).get("currentReplicas") == replicas, "the autoscaler's own count")
 
 
 def wishes(story: Story, since: int) -> list[int]:
