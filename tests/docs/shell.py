@@ -168,7 +168,7 @@ class Shell:
                     self.run(block.text, str(block))
                 self.took.append((str(block), time.monotonic() - began))
 
-    def run(self, text: str, called: str, timeout: float = 240) -> str:
+    def run(self, text: str, called: str, timeout: float = 400) -> str:
         """Run a text in a shell that stops at the first command that fails; what it printed. Raises BlockError."""
         ended = self._start(text, subprocess.PIPE)
         try:

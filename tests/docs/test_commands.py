@@ -125,7 +125,7 @@ def playing(
 @pytest.mark.lab
 @pytest.mark.parametrize("page", PAGES)
 def test_given_a_page_then_its_commands_end_as_it_says(playing: dict[str, Future[Shell]], page: str) -> None:
-    shell = playing[page].result(timeout=400)
+    shell = playing[page].result(timeout=900)
     for block, seconds in shell.took:
         print(f"{seconds:6.1f} s {block}")
     assert shell.took
@@ -137,7 +137,7 @@ def test_given_the_keys_of_an_account_then_they_are_shown_nowhere(
 ) -> None:
     if page not in playing:
         pytest.skip(f"{page} was not chosen")
-    shell = playing[page].result(timeout=400)
+    shell = playing[page].result(timeout=900)
     shown = [lab.kubectl("-n", shell.namespace, "get", "rollouts,analysisruns,events,replicasets,pods", "-o", "yaml")]
     shown += [path.read_text() for path in (lab.workdir / "pods").glob(f"{NAMESPACE}_*.log")]
     assert "error-rate" in shown[0]
