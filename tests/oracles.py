@@ -67,6 +67,7 @@ def built(name: str) -> Path:
     if program.exists():
         return program
     go = find_go()
+    print(f"tests: building the Go program {name}, once", flush=True)
     program.parent.mkdir(parents=True, exist_ok=True)
     fresh = program.with_suffix(f".{os.getpid()}")
     command = [str(go.binary), "build", "-trimpath", f"-tags={_TAGS}", "-ldflags=-s -w", "-o", str(fresh), package]
@@ -107,6 +108,7 @@ def python_tools(name: str) -> Path:
     folder = cache_dir() / "oracles" / f"{name}-{state}"
     if folder.exists():
         return folder
+    print(f"tests: fetching the tools of {lock.relative_to(REPOSITORY)}, once", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_suffix(f".{os.getpid()}")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
@@ -130,6 +132,7 @@ def wheels() -> Path:
     folder = cache_dir() / "oracles" / f"wheels-{state}"
     if folder.exists():
         return folder
+    print("tests: fetching the wheels of the image, once", flush=True)
     fresh = folder.with_suffix(f".{os.getpid()}")
     fresh.mkdir(parents=True)
     (fresh / "lock").write_text(lock)
