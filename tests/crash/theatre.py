@@ -42,7 +42,6 @@ class Scripted:
     def __init__(self, answers: Mapping[str, float]) -> None:
         self.answers = answers
         self.asked = 0
-        self.expected = 0
         self.rates: Rates = {"canary": (1, 20), "stable": (1, 20)}
 
     async def measure(self, spec: Mapping[str, Any], *, seconds: float, asker: Asker = NOBODY) -> Reading:
@@ -62,9 +61,6 @@ class Scripted:
             for part, rate in zip(("bad", "total"), rates, strict=True)
         ]
         return Reading(value=(*found, ({"tidegate_arm": "stable", "tidegate_part": "known"}, 1.0)))
-
-    def load(self) -> None:
-        self.expected += 1
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -126,7 +122,7 @@ class Theatre:
             arrange(transport)
         engine = Engine(
             transport,
-            Providers({"prometheus": self.provider}, ahead={"prometheus": self.provider.load}),
+            Providers({"prometheus": self.provider}),
             EngineSettings(identity=identity, lease=lease, shell_watches=False, **settings),
             watching=watching,
             now=loop_clock,

@@ -11,11 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.crash.theatre import Theatre
-from tests.engine.test_workloads import deployment, phase, rollout
 from tidegate.api.analysis import SecretKeyRef
 from tidegate.cluster.errors import Forbidden, NotFound, ServerError, TransportError
-from tidegate.cluster.store import Change
 from tidegate.core.analysis.world import Measure, Reading
 from tidegate.core.plan import Key
 from tidegate.engine.measuring import Measuring
@@ -64,45 +61,6 @@ def measuring(secrets: Mapping[tuple[str, str], Any], provider: Any) -> tuple[Me
 
 def measure(metric: str = "m", query: str = "Bearer {{args.token}}", secrets: Any = TOKEN) -> Measure:
     return Measure(metric, {"echo": {"query": query}}, timedelta(seconds=5), secrets)
-
-
-@pytest.mark.parametrize(
-    ("metrics", "expected"),
-    [
-        ([{"name": "a", "provider": {"echo": {"query": "up"}}}, {"name": "b", "provider": {"other": {}}}], ["echo"]),
-        ([{"name": "a", "provider": {"echo": None}}, {"name": "b", "provider": {"echo": {}}}], ["echo", "echo"]),
-        ([{"name": "a", "provider": "echo"}, {"name": "b"}, "echo", None], []),
-        ({"provider": {"echo": {}}}, []),
-        (None, []),
-    ],
-)
-def test_given_a_template_then_its_providers_are_expected_and_what_is_no_metric_is_passed_over(
-    metrics: object, expected: list[str]
-) -> None:
-    told: list[str] = []
-    taker = Measuring(Providers({}, ahead={"echo": lambda: told.append("echo")}), Cluster({}), "ops", lambda: NOW)
-    key = Key("AnalysisTemplate", "shop", "errors")
-
-    taker.expect(Change(key, None, {"spec": {"metrics": metrics}}, listed=False))
-    taker.expect(Change(key, {"spec": {"metrics": metrics}}, None, listed=False))
-    taker.expect(Change(key, None, {}, listed=True))
-
-    assert told == expected
-
-
-@pytest.mark.looptime
-@pytest.mark.parametrize("kind", ["AnalysisTemplate", "ClusterAnalysisTemplate"])
-async def test_given_a_template_in_the_cluster_then_the_operator_expects_its_provider_before_any_run(kind: str) -> None:
-    metric = {"name": "errors", "provider": {"prometheus": {"query": "good"}}}
-    template = {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": "errors"}}
-    template["spec"] = {"metrics": [metric]}  # type: ignore[assignment]
-    if kind == "AnalysisTemplate":
-        template["metadata"]["namespace"] = "default"  # type: ignore[index]
-    stage = Theatre(rollout(), [deployment(), template], services=())
-    async with stage:
-        stage.deploy()
-        await stage.play(lambda: phase(stage) == "Healthy")
-        assert (stage.provider.expected, stage.provider.asked) == (1, 0)
 
 
 async def test_given_a_secret_then_the_provider_gets_it_and_no_text_shows_it() -> None:

@@ -95,26 +95,6 @@ def test_opening_the_providers_imports_no_client_yet() -> None:
     assert told.stdout.strip() == "[]"
 
 
-def test_what_is_expected_is_loaded_in_the_background_and_asked_for_as_often_as_one_likes() -> None:
-    program = """
-import sys, threading
-from tidegate.providers.registry import ProviderSettings, open_providers
-
-providers = open_providers(ProviderSettings())
-providers.expect("web")
-assert threading.active_count() == 1
-providers.expect("prometheus")
-providers.expect("prometheus")
-for thread in threading.enumerate():
-    if thread is not threading.current_thread():
-        print(thread.name)
-        thread.join()
-assert "prometheus_api_client" in sys.modules
-"""
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert told.stdout == "load prometheus client\n"
-
-
 def test_a_server_that_hangs_does_not_hold_back_an_operator_that_stops() -> None:
     program = """
 import asyncio, socket

@@ -169,11 +169,8 @@ class Engine:
         self._controllers = (self.rollouts, self.runs, self.experiments)
         kinds = (names.ROLLOUT, names.ANALYSIS_RUN, names.EXPERIMENT)
         self._queues = {kind: controller.queue for kind, controller in zip(kinds, self._controllers, strict=True)}
-        for kind, hear in (
-            *((kind, self._changed) for kind in self._queues),
-            *((kind, measuring.expect) for kind in names.TEMPLATE_KINDS),
-        ):
-            self.store.on_change(kind, hear)
+        for kind in self._queues:
+            self.store.on_change(kind, self._changed)
         if watching is not None:
             self.store.on_change("Rollout", partial(self._tell, watching))
         self.informers = [

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from tidegate.api.analysis import SecretKeyRef
 from tidegate.cluster.errors import ApiError, ClusterError, Forbidden, NotFound
-from tidegate.cluster.store import Change
 from tidegate.core.analysis.arguments import fill
 from tidegate.core.analysis.world import Measure, Reading, Taken
 from tidegate.core.plan import Key
@@ -40,14 +39,6 @@ class Measuring:
         self._client = client
         self._home = home
         self._now = now
-
-    def expect(self, change: Change) -> None:
-        """Have the providers of a template's metrics loaded, so that its first measurement does not wait for that."""
-        metrics = ((change.new or {}).get("spec") or {}).get("metrics")
-        for metric in metrics if isinstance(metrics, list) else ():
-            provider = metric.get("provider") if isinstance(metric, Mapping) else None
-            for name in provider if isinstance(provider, Mapping) else ():
-                self._providers.expect(name)
 
     async def take(self, namespace: str, measures: Sequence[Measure]) -> tuple[Taken, ...]:
         """Measurements of one run, all at once; a Secret that several of them use is read once."""

@@ -110,13 +110,6 @@ class Providers:
     by_name: Mapping[str, Provider]
     http: Http | None = None
     """The session that providers share, closed with them."""
-    ahead: Mapping[str, Callable[[], object]] = field(default_factory=dict)
-    """By provider what loads it before its first question, in the background, and does nothing if called again."""
-
-    def expect(self, name: str) -> None:
-        """Prepare for questions to this provider: something that will ask it is there."""
-        if load := self.ahead.get(name):
-            load()
 
     async def take(self, measure: Measure, asker: Asker = NOBODY, hidden: frozenset[str] = frozenset()) -> Reading:
         """The reading for one measurement. Always answers, at the latest a second after the timeout.

@@ -19,8 +19,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 ADDRESS_VARIABLE: Final = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
 RESOLVED_QUERY: Final = "ResolvedPrometheusQuery"
 
-_CLIENT: Final = "tidegate.providers.light_prometheus"
 _MOST_BYTES: Final = 8 * 1024 * 1024
 _TOO_MUCH: Final = f"gave an answer of more than {_MOST_BYTES // 2**20} MiB; narrow the query down"
 _MOST_SERVERS: Final = 32
@@ -227,7 +224,7 @@ class _Connection:
             return self._client
 
     def _make_client(self) -> PrometheusConnect:
-        # Imported when a template or a question wants it: an operator without analyses never pays for it.
+        # Imported with the first question: an operator whose Rollouts have no analysis never pays for it.
         from urllib3.util.retry import Retry  # noqa: PLC0415
 
         from tidegate.providers.light_prometheus import PrometheusConnect, requests  # noqa: PLC0415
@@ -241,12 +238,6 @@ class _Connection:
             self._server.address, requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=self._threads)
         )
         return client
-
-
-@cache
-def load() -> None:
-    """Import the client in a thread of its own: 0.2 s of CPU, which a release's first question need not wait for."""
-    threading.Thread(target=import_module, args=[_CLIENT], name="load prometheus client", daemon=True).start()
 
 
 async def _headers(talk: Talk, address: str, access: Mapping[str, Any]) -> dict[str, str]:

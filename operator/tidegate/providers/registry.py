@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any, Final
 
 from tidegate.core.analysis.world import Reading
-from tidegate.providers import prometheus
 from tidegate.providers.base import NOBODY, Asker, OnQuery, Provider, Providers
 from tidegate.providers.http import Http
+from tidegate.providers.prometheus import Prometheus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ Make = Callable[[ProviderSettings, Http], Provider]
 
 
 def _prometheus(settings: ProviderSettings, http: Http) -> Provider:
-    return prometheus.Prometheus(
+    return Prometheus(
         default_address=settings.prometheus_address, threads=settings.threads, on_query=settings.on_query, http=http
     )
 
@@ -59,8 +59,7 @@ PROVIDERS: Final[Mapping[str, Make]] = {
 def open_providers(settings: ProviderSettings) -> Providers:
     """Every provider, ready to measure. None of them connects to anything before it is asked."""
     http = Http()
-    by_name = {name: make(settings, http) for name, make in PROVIDERS.items()}
-    return Providers(by_name, http, ahead={"prometheus": prometheus.load})
+    return Providers({name: make(settings, http) for name, make in PROVIDERS.items()}, http)
 
 
 class _Late:
