@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -62,63 +63,38 @@ def built(name: str) -> Path:
     """The program, from the cache if its sources have not changed. Raises LabError without Go, RuntimeError."""
     module, package = ALL[name]
     sources = sorted(path for path in module.rglob("*") if path.suffix in (".go", ".mod", ".sum"))
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    program = cache_dir() / "oracles" / f"{name}-{state}"
-    if program.exists():
-        return program
-    go = find_go()
-    print(f"tests: building the Go program {name}, once", flush=True)
-    program.parent.mkdir(parents=True, exist_ok=True)
-    fresh = program.with_suffix(f".{os.getpid()}")
-    command = [str(go.binary), "build", "-trimpath", f"-tags={_TAGS}", "-ldflags=-s -w", "-o", str(fresh), package]
-    environment = {**go.environment(), "CGO_ENABLED": "0"}
-    done = subprocess.run(command, cwd=module, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} in {module} failed (is it run inside the lab?):\n{done.stderr}")
-    fresh.rename(program)
-    return program
+
+    def build(program: Path) -> None:
+        go = find_go()
+        flags = ("-trimpath", f"-tags={_TAGS}", "-ldflags=-s -w")
+        environment = {**go.environment(), "CGO_ENABLED": "0"}
+        _run([str(go.binary), "build", *flags, "-o", str(program), package], cwd=module, env=environment)
+
+    return _cached(name, b"".join(path.read_bytes() for path in sources), f"building the Go program {name}", build)
 
 
 def definitions() -> Path:
     """A directory with the definitions of others that the chart's objects are read by. Raises as `built` does."""
-    state = hashlib.sha256((DEFINITIONS / "go.sum").read_bytes() + str(_FILES).encode()).hexdigest()[:16]
-    folder = cache_dir() / "oracles" / f"definitions-{state}"
-    if folder.exists():
-        return folder
-    go = find_go()
-    environment = {**go.environment(), "GOFLAGS": "-mod=mod"}
-    fresh = folder.with_suffix(f".{os.getpid()}")
-    fresh.mkdir(parents=True)
-    for module, files in _FILES.items():
-        command = [str(go.binary), "mod", "download", "-json", module]
-        done = subprocess.run(command, cwd=DEFINITIONS, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(fresh)
-            raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stdout}{done.stderr}")
-        for file in files:
-            shutil.copyfile(Path(json.loads(done.stdout)["Dir"], file), fresh / Path(file).name)
-    fresh.rename(folder)
-    return folder
+
+    def fetch(folder: Path) -> None:
+        go = find_go()
+        environment = {**go.environment(), "GOFLAGS": "-mod=mod"}
+        folder.mkdir()
+        for module, files in _FILES.items():
+            told = _run([str(go.binary), "mod", "download", "-json", module], cwd=DEFINITIONS, env=environment)
+            for file in files:
+                shutil.copyfile(Path(json.loads(told)["Dir"], file), folder / Path(file).name)
+
+    of = (DEFINITIONS / "go.sum").read_bytes() + str(_FILES).encode()
+    return _cached("definitions", of, "fetching definitions of others", fetch)
 
 
 def python_tools(name: str) -> Path:
     """A directory to import these tools from, with their commands in `bin`. Raises RuntimeError."""
     lock = TOOLS[name]
-    state = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = cache_dir() / "oracles" / f"{name}-{state}"
-    if folder.exists():
-        return folder
-    print(f"tests: fetching the tools of {lock.relative_to(REPOSITORY)}, once", flush=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_suffix(f".{os.getpid()}")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    command = [*pip, "--only-binary", ":all:", "--target", str(fresh), "-r", str(lock)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stderr}")
-    fresh.rename(folder)
-    return folder
+    of = lock.read_bytes() + sys.version.encode()
+    doing = f"fetching the tools of {lock.relative_to(REPOSITORY)}"
+    return _cached(name, of, doing, lambda folder: _pip("install", lock, "--target", str(folder)))
 
 
 def _runtime() -> dict[str, str]:
@@ -128,36 +104,52 @@ def _runtime() -> dict[str, str]:
 def wheels() -> Path:
     """A directory with the wheels that the image is made of, compared with the locks' hashes. Raises RuntimeError."""
     lock = "".join(_runtime().values()) + TOOLS["build"].read_text()
-    state = hashlib.sha256((lock + sys.version).encode()).hexdigest()[:16]
-    folder = cache_dir() / "oracles" / f"wheels-{state}"
-    if folder.exists():
-        return folder
-    print("tests: fetching the wheels of the image, once", flush=True)
-    fresh = folder.with_suffix(f".{os.getpid()}")
-    fresh.mkdir(parents=True)
-    (fresh / "lock").write_text(lock)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    command = [*pip, "--only-binary", ":all:", "--no-deps", "--dest", str(fresh), "-r", str(fresh / "lock")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(fresh)
-        raise RuntimeError(f"{' '.join(command)} failed (is it run inside the lab?):\n{done.stderr}")
-    fresh.rename(folder)
-    return folder
+
+    def fetch(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "lock").write_text(lock)
+        _pip("download", folder / "lock", "--no-deps", "--dest", str(folder))
+
+    return _cached("wheels", (lock + sys.version).encode(), "fetching the wheels of the image", fetch)
 
 
 def base_image() -> Path:
     """A directory with the files of the image's base (`tests.image.base`)."""
     packages = _runtime()
     of = "".join([*packages.values(), sys.version, sys.base_prefix, inspect.getsource(base)])
-    state = hashlib.sha256(of.encode()).hexdigest()[:16]
-    folder = cache_dir() / "oracles" / f"base-{state}"
-    if folder.exists():
-        return folder
-    fresh = folder.with_suffix(f".{os.getpid()}")
-    base.fill(fresh, {canonicalize_name(name) for name in packages})
-    fresh.rename(folder)
-    return folder
+    names = {canonicalize_name(name) for name in packages}
+    return _cached("base", of.encode(), "copying what the image stands on", lambda root: base.fill(root, names))
+
+
+def _cached(name: str, of: bytes, doing: str, make: Callable[[Path], None]) -> Path:
+    """What was made `of` this before, else now: beside its place, which it takes when it is complete."""
+    place = cache_dir() / "oracles" / f"{name}-{hashlib.sha256(of).hexdigest()[:16]}"
+    if place.exists():
+        return place
+    print(f"tests: {doing}, once", flush=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_suffix(f".{os.getpid()}")
+    try:
+        make(fresh)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    fresh.rename(place)
+    return place
+
+
+def _pip(verb: str, lock: Path, *more: str) -> None:
+    options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:")
+    _run([sys.executable, "-m", "pip", verb, *options, *more, "-r", str(lock)])
+
+
+def _run(command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """What it printed. Raises RuntimeError."""
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shown = " ".join(command) + (f" in {cwd}" if cwd else "")
+        raise RuntimeError(f"{shown} failed (is it run inside the lab?):\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,9 +63,9 @@ def asked(lab: Lab) -> Iterator[Asked]:
         )
 
 
-def used(lab: Lab) -> set[Right]:
+def used(requests: Iterable[Asked]) -> set[Right]:
     """Every right without which some request would have been refused."""
-    return {one.right for one in asked(lab) if one.code < 400 or one.code in (404, 409, 422, 429)}
+    return {one.right for one in requests if one.code < 400 or one.code in (404, 409, 422, 429)}
 
 
 def refused(lab: Lab) -> list[Asked]:
@@ -74,5 +74,6 @@ def refused(lab: Lab) -> list[Asked]:
     Not what was granted at another time: for a moment after its start an API server refuses what it grants, for it has
     not read its own roles yet. And no Secrets, which the chart was told not to grant in some stories.
     """
-    had = used(lab)
-    return [one for one in asked(lab) if one.denied and one.right not in had and one.kind != "secrets"]
+    requests = list(asked(lab))
+    had = used(requests)
+    return [one for one in requests if one.denied and one.right not in had and one.kind != "secrets"]

@@ -99,8 +99,7 @@ kubectl apply -f shop.yaml
 tidegate status shop --timeout 2m
 sed -i 's/app:v3/app:v5/' shop.yaml
 """
-_ROLLOUT: Final = """
-kubectl apply -f - <<'END'
+_MANIFEST: Final = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
 metadata: {name: shop}
@@ -111,7 +110,10 @@ spec:
     metadata: {labels: {app: shop}}
     spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
   strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
-END
+"""
+_ROLLOUT: Final = f"""
+kubectl apply -f - <<'END'
+{_MANIFEST}END
 tidegate status shop --timeout 2m
 """
 _WITH_WORKLOAD: Final = """
@@ -164,19 +166,10 @@ _FLAGGER_S_CHECKS: Final = (
         " {name: request-duration, thresholdRange: {max: 500}, interval: 1m}]}",
     )
 )
-_SHOP_MISTAKEN: Final = """
-cat > shop.yaml <<'END'
-apiVersion: argoproj.io/v1alpha1
-kind: Rollout
-metadata: {name: shop}
-spec:
-  selector: {matchLabels: {app: shop}}
-  template:
-    metadata: {labels: {app: shop}}
-    spec: {containers: [{name: shop, image: "lab.local/app:v1", ports: [{containerPort: 8080}]}]}
-  strategy: {canary: {canaryService: shop-canary, steps: [{setWeight: 20}, {pause: {duration: 5 minutes}}]}}
-END
-"""
+_MISTAKEN: Final = _MANIFEST.replace("steps:", "canaryService: shop-canary, steps:").replace(
+    "pause: {}", "pause: {duration: 5 minutes}"
+)
+_SHOP_MISTAKEN: Final = f"cat > shop.yaml <<'END'\n{_MISTAKEN}END\n"
 _NOT_INSTALLED: Final = "helm uninstall tidegate --namespace tidegate-system"
 _TEMPLATE: Final = next(block.text for block in blocks("docs/analysis-compare.md") if block.language == "yaml")
 BEFORE: Final = {
