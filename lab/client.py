@@ -11,6 +11,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -54,7 +55,9 @@ class Client:
 
         Raises ApiError on an HTTP error, OSError if the server can't be reached. If the kept connection turns out to
         have been closed meanwhile, the request is sent again on a fresh one; not a POST that may have been carried out.
+        A GET that the server asks to send again later is; right after its definition a kind can't be read.
         """
+        deadline = time.monotonic() + timeout
         data = None if body is None else json.dumps(body).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": content_type}
         while True:
@@ -66,7 +69,9 @@ class Client:
                 answer = connection.getresponse()
                 payload = answer.read()
                 self._idle.append(connection)
-                break
+                if answer.status != HTTPStatus.TOO_MANY_REQUESTS or method != "GET" or time.monotonic() > deadline:
+                    break
+                time.sleep(0.5)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 if fresh or (sent and method == "POST") or isinstance(error, TimeoutError):

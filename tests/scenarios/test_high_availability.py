@@ -6,11 +6,12 @@ has run out, and one that takes up where it was when it wakes or is heard again.
 
 from __future__ import annotations
 
+import http.client
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_whatever_happens_to_the_leader_the_other_goes_on_and_never_do_both_act(
         alone.holds(lambda: leading(standby) and not leading(tidegate), "the sleeper standing by", 3)
         assert written_last(lab, "operator") == before, "a leader that overslept its lease must not write"
     never_both([request for request in asked(lab) if request.at >= began])
+
+
+def test_a_connection_that_somebody_keeps_open_does_not_hold_up_the_end(lab: Lab, installed: Path) -> None:
+    """As Prometheus does between scrapes, and the API server between reviews."""
+    with (
+        operator(lab, installed, name="asked", port=8092) as replica,
+        closing(http.client.HTTPConnection("127.0.0.1", replica.port)) as scraper,
+    ):
+        scraper.request("GET", "/metrics")
+        assert scraper.getresponse().read()
+        since = time.monotonic()
+        replica.stop()
+        assert time.monotonic() - since < 3
+    assert "tidegate has stopped" in replica.log.read_text()
 
 
 @contextmanager

@@ -181,8 +181,6 @@ class Engine:
         for kind in WATCHED_BY_SHELL:
             self.store.expect(kind, _scope(kind, settings))
         self.elector = self._make_elector(clock)
-        self.stopped = asyncio.Event()
-        """Set once nothing acts any more and the lease has been given up."""
         self._working: asyncio.Task[None] | None = None
         self._giving_back: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
@@ -276,12 +274,6 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the store warm, and work while leading; until `stop`, then finish what has begun and let go."""
-        try:
-            await self._run(stop)
-        finally:
-            self.stopped.set()
-
-    async def _run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(informer.run(), name=f"watch {informer.kind}") for informer in self.informers

@@ -58,36 +58,48 @@ async def run(settings: Settings) -> None:
 
         engine.listen(Tracer(desk, otlp_exporter(settings.traces), _now, team_label=settings.team_label))
     pulse = Pulse()
-    async with AsyncExitStack() as opened:
+    async with AsyncExitStack() as opened, AsyncExitStack() as serving:
         opened.push_async_callback(transport.close)
         pages, port = await serve(make_app(engine, metrics, pulse), settings.address, settings.port)
-        opened.push_async_callback(pages.cleanup)
+        serving.push_async_callback(pages.cleanup)
         webhook = await _open_webhook(engine, settings)
         if webhook:
-            opened.push_async_callback(webhook.close)
+            serving.push_async_callback(webhook.close)
         log.info("tidegate starts", version=__version__, identity=settings.identity, server=found.server, port=port)
         page = _page(engine, transport, found, settings)
         background = [pulse.run(), messages.run(), prime(engine), page, *([webhook.renew()] if webhook else [])]
-        await _work(engine, transport, settings, background)
+        await _work(engine, transport, settings, background, serving)
     log.info("tidegate has stopped", identity=settings.identity)
 
 
 async def _work(
-    engine: Engine, transport: HttpTransport, settings: Settings, beside: Sequence[Coroutine[Any, Any, None]]
+    engine: Engine,
+    transport: HttpTransport,
+    settings: Settings,
+    beside: Sequence[Coroutine[Any, Any, None]],
+    serving: AsyncExitStack,
 ) -> None:
-    """Act until told to stop. beside: what runs along with the engine and ends with it."""
+    """Act until told to stop. beside: what runs along with the engine and ends with it; serving: the servers, which are
+    closed then.
+
+    kopf is stopped last: it waits five seconds for tasks that are younger than it, and a connection that somebody keeps
+    open is such a task.
+    """
     # What is loaded now stays: the collector need not look at it again. What comes are mostly trees without cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    stop = asyncio.Event()
+    stop, stop_kopf = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         background = [group.create_task(work) for work in beside]
         work = group.create_task(engine.run(stop), name="engine")
-        watch = group.create_task(_watch(engine, transport, settings, stop), name="kopf")
+        watch = group.create_task(_watch(engine, transport, settings, stop, stop_kopf), name="kopf")
         await work
         for task in background:
             task.cancel()
+        await asyncio.wait(background)
+        await serving.aclose()
+        stop_kopf.set()
         await watch
 
 
@@ -145,13 +157,15 @@ def engine_settings(settings: Settings) -> EngineSettings:
     )
 
 
-async def _watch(engine: Engine, transport: HttpTransport, settings: Settings, stop: asyncio.Event) -> None:
-    """Run kopf until the engine has been stopped.
+async def _watch(
+    engine: Engine, transport: HttpTransport, settings: Settings, stop: asyncio.Event, stop_kopf: asyncio.Event
+) -> None:
+    """Run kopf until `stop_kopf`. A signal sets `stop`.
 
     kopf takes the process's signals for itself and, when it ends, cancels every task that is younger than it. So its
     handlers are replaced by ours, and it is told to stop last.
     """
-    ready, stop_kopf = asyncio.Event(), asyncio.Event()
+    ready = asyncio.Event()
     kopf_runs = asyncio.create_task(
         kopf.operator(
             registry=make_registry(engine, transport.server, transport.share_session()),
@@ -176,7 +190,5 @@ async def _watch(engine: Engine, transport: HttpTransport, settings: Settings, s
         stop.set()
         await kopf_runs
         raise RuntimeError("kopf stopped watching")
-    stopped = engine.stopped
-    await stopped.wait()
-    stop_kopf.set()
+    await stop_kopf.wait()
     await asyncio.wait({kopf_runs}, timeout=_KOPF_MAY_TAKE)
