@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -46,6 +46,8 @@ _QUEUES: Final = {"rollout": "Rollouts", "analysisrun": "AnalysisRuns", "experim
 _AGAIN: Final = frozenset({"error", "conflict", "not_leading"})
 _FAILED: Final = frozenset({"error", "terminal"})
 
+Series = TypeVar("Series", Counter, Histogram)
+
 
 class Engine(Protocol):
     """What metrics read from the engine when they are asked."""
@@ -72,23 +74,24 @@ class Metrics:
         self._team_label = team_label
         self.registry = CollectorRegistry()
         make: dict[str, Any] = {"registry": self.registry}
-        self._requests = Counter(
+        requests = Counter(
             "controller_clientset_k8s_request",
             "Requests to the API server; status_code 0 means no answer",
             ["verb", "kind", "status_code"],
             **make,
         )
-        # To find a series by its labels takes longer than to count, and these are counted at every request.
-        self._requests_of = lru_cache(512)(self._requests.labels)
-        self._results = Counter("tidegate_reconciles", "Reconciles by how they ended", ["controller", "result"], **make)
+        self._requests_of = _remembered(requests)
+        results = Counter("tidegate_reconciles", "Reconciles by how they ended", ["controller", "result"], **make)
+        self._results_of = _remembered(results)
         queue: dict[str, Any] = {
             "labelnames": ["name"],
             "buckets": (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
             **make,
         }
-        self._waits = Histogram("workqueue_queue_duration_seconds", "Seconds that a key waited for a worker", **queue)
-        self._work = Histogram("workqueue_work_duration_seconds", "Seconds that a key was worked on", **queue)
-        self._adds = Counter("workqueue_adds", "Keys that workers took from the queue", ["name"], **make)
+        waits = Histogram("workqueue_queue_duration_seconds", "Seconds that a key waited for a worker", **queue)
+        work = Histogram("workqueue_work_duration_seconds", "Seconds that a key was worked on", **queue)
+        adds = Counter("workqueue_adds", "Keys that workers took from the queue", ["name"], **make)
+        self._waits_of, self._work_of, self._adds_of = _remembered(waits), _remembered(work), _remembered(adds)
         self._retries = Counter("workqueue_retries", "Keys that were put back to be tried again", ["name"], **make)
         self._depth = Gauge("workqueue_depth", "Keys that are ready to be worked on", ["name"], **make)
         self._unfinished = Gauge(
@@ -122,8 +125,8 @@ class Metrics:
     def reconciled(self, controller: str, key: Key, result: str, seconds: float) -> None:
         """Count a reconcile."""
         queue = _QUEUES.get(controller, controller)
-        self._results.labels(controller, result).inc()
-        self._work.labels(queue).observe(seconds)
+        self._results_of(controller, result).inc()
+        self._work_of(queue).observe(seconds)
         if result in _AGAIN:
             self._retries.labels(queue).inc()
         tally = self._reconciles.get(key)
@@ -136,8 +139,8 @@ class Metrics:
     def waited(self, controller: str, seconds: float) -> None:
         """Note how long a key has waited."""
         queue = _QUEUES.get(controller, controller)
-        self._adds.labels(queue).inc()
-        self._waits.labels(queue).observe(seconds)
+        self._adds_of(queue).inc()
+        self._waits_of(queue).observe(seconds)
 
     def queried(self, provider: str, outcome: str, seconds: float) -> None:
         """Count a question to a source of measurements."""
@@ -214,6 +217,11 @@ class Metrics:
         for kept in (self._reconciles, self._errors, self._events, self._sendings, self._messages):
             for key in kept.keys() - there:
                 del kept[key]
+
+
+def _remembered(metric: Series) -> Callable[..., Series]:
+    """The series of a metric by their labels: to find one takes longer than to count, and these are always counted."""
+    return lru_cache(512)(metric.labels)
 
 
 def _key(kind: str, obj: Mapping[str, Any]) -> Key:
