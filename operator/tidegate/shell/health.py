@@ -12,6 +12,8 @@ from tidegate.engine.engine import Engine
 from tidegate.observe.metrics import Metrics
 
 _LONGEST_LAG: Final = 30.0
+_MAY_FINISH: Final = 3.0
+"""Seconds that an answer under way may still take when the servers are closed."""
 
 
 class Pulse:
@@ -67,7 +69,7 @@ async def serve(
     app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
 ) -> tuple[web.AppRunner, int]:
     """Serve until the runner is cleaned up; the port that it listens on."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_MAY_FINISH)
     await runner.setup()
     site = web.TCPSite(runner, address, port, ssl_context=tls)
     await site.start()
