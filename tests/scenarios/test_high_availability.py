@@ -64,7 +64,7 @@ def test_a_connection_that_somebody_keeps_open_does_not_hold_up_the_end(lab: Lab
         assert scraper.getresponse().read()
         since = time.monotonic()
         replica.stop()
-        assert time.monotonic() - since < 3
+        assert time.monotonic() - since < 4.5  # kopf gives what it takes for its own tasks five seconds
     assert "tidegate has stopped" in replica.log.read_text()
 
 

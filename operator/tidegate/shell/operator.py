@@ -186,8 +186,9 @@ async def _watch(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({kopf_runs, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
-        # kopf has ended by itself: it gives up where it can't go on, and so must we.
+        # kopf has ended by itself: it gives up where it can't go on, and so must we, once the lease has been given up.
         stop.set()
+        await stop_kopf.wait()
         await kopf_runs
         raise RuntimeError("kopf stopped watching")
     await stop_kopf.wait()
