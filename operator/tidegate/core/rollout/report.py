@@ -216,6 +216,9 @@ def _available(draft: Draft) -> bool:
 
 
 def _progressed(draft: Draft) -> bool:
+    """Whether anything has come further. A verdict counts: the deadline does not run until there is one."""
+    if _awaits_a_verdict(draft.before) and not _awaits_a_verdict(draft.status):
+        return True
     before, after = draft.before, {**draft.status, **(counted := pods(draft))}
     if any(before.get(field) != after.get(field) for field in (*_PROGRESS, *counted)):
         return True
