@@ -22,7 +22,7 @@ SCRAPED_STATS = r"^cluster.outbound.*\.(upstream_rq_(total|[0-9]xx|[0-9]+|time)|
 LATENCY_BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 500, 750, 1000, 2000, 5000, 10000]
 
 _TRY_AGAIN = {"retry_back_off": {"base_interval": "0.25s", "max_interval": "1s"}}
-"""How istiod is looked for when it is away. Envoy's own choice grows to 30 s, in which a gateway leads by old routes."""
+"""How istiod is looked for when it is away. Envoy's own choice grows to 30 s, for which it leads by old routes."""
 
 
 def bootstrap() -> dict[str, Any]:
