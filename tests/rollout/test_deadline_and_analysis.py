@@ -11,8 +11,7 @@ from tests.rollout.stage import Stage, Verdict, deployed
 
 LONG = {kind: [Verdict("Successful", 1500.0)] for kind in ("Step", "PrePromotion", "PostPromotion")}
 
-
-@pytest.mark.parametrize(
+awaiting_an_analysis = pytest.mark.parametrize(
     "strategy",
     [
         canary({"setWeight": 50}, {"analysis": ANALYSIS}),
@@ -21,6 +20,9 @@ LONG = {kind: [Verdict("Successful", 1500.0)] for kind in ("Step", "PrePromotion
     ],
     ids=["step", "before the flip", "after the flip"],
 )
+
+
+@awaiting_an_analysis
 def test_given_an_analysis_longer_than_the_deadline_then_it_is_waited_for_and_nothing_is_aborted(strategy: Obj) -> None:
     stage = deployed(strategy, replicas=2, stage=Stage(verdicts=LONG), progressDeadlineAbort=True)
     stage.image("v2")
@@ -33,15 +35,7 @@ def test_given_an_analysis_longer_than_the_deadline_then_it_is_waited_for_and_no
     assert stage.sizes() == {"v2": 2}
 
 
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        canary({"setWeight": 50}, {"analysis": ANALYSIS}),
-        blue_green(prePromotionAnalysis=ANALYSIS),
-        blue_green(postPromotionAnalysis=ANALYSIS),
-    ],
-    ids=["step", "before the flip", "after the flip"],
-)
+@awaiting_an_analysis
 def test_given_a_pod_that_is_away_when_a_long_analysis_ends_then_it_has_the_whole_deadline_to_come_back(
     strategy: Obj,
 ) -> None:
